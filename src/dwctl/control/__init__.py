@@ -1,0 +1,1 @@
+"""Admin plane: one folder per resource, the same file names in each."""

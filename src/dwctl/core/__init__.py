@@ -1,0 +1,1 @@
+"""Domain-free: errors, ids, clock, settings loading, services, batching, logging, metrics."""

@@ -1,0 +1,1 @@
+"""Postgres and nothing else: embedded server, pool, queries, migrations, listen, lease."""

@@ -1,0 +1,1 @@
+"""Durable work: files, batches, responses. Empty until the engine lands."""

@@ -1,0 +1,1 @@
+"""Hot path: admit, choose, prepare, send, relay, tap, record. Never reaches the database."""

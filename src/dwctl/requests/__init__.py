@@ -1,0 +1,1 @@
+"""Every call's row: journal, writer, store, rendering."""

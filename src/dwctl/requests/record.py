@@ -1,0 +1,102 @@
+"""What is written about a call: the two records of its life, as they lie in the spool and go to the database.
+
+A call writes `Started` before anything is sent upstream and `Finished` before the last byte of its answer
+is sent to the client; both are upserts by `(id, attempt, state)`, so either may be lost, repeated or late.
+`Finished` repeats every small field of `Started`: a row can be made from it alone. Ids are strings here
+because the hot path never needs UUID objects.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+
+
+class State(IntEnum):
+    """Where a request stands within its attempt. A larger number never gives way to a smaller one.
+
+    completed and canceled are final; failed may be re-opened by a new attempt.
+    """
+
+    PENDING = 0
+    CLAIMED = 1
+    PROCESSING = 2
+    FAILED = 3
+    COMPLETED = 4
+    CANCELED = 5
+
+
+class Started(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """A call that has been admitted. Times are unix seconds."""
+
+    id: str
+    """UUIDv7, the row's key; public form `resp_<id>`."""
+    created_at: float
+    path: str
+    """As the upstream contract names it, such as `/v1/chat/completions`."""
+    model: str
+    """The alias asked for."""
+    owner_id: str
+    creator_id: str
+    key_id: str
+    daemon_id: str
+    """The process that runs the call: its row in `daemons`."""
+    attempt: int = 1
+    state: int = State.PROCESSING
+    stream: bool = False
+    background: bool = False
+    service_tier: str = "default"
+    purpose: str = "realtime"
+    origin: str = "api"
+    user_agent: str | None = None
+    request_size: int = 0
+    """Bytes of the client's body."""
+
+
+class Finished(Started, kw_only=True, omit_defaults=True, gc=False):
+    """A call that has ended, however it ended."""
+
+    completed_at: float
+    status_code: int
+    """What the client got; 499 when it left first (nginx's convention)."""
+    upstream_status: int | None = None
+    """What the last target answered; None when it never did."""
+    endpoint_id: str | None = None
+    target_model: str | None = None
+    first_byte_ms: float | None = None
+    """From the request's head to the first byte of the upstream's body."""
+    duration_ms: float = 0.0
+    overhead_ms: float | None = None
+    """Time spent here before the upstream was called."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    total_tokens: int | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    response_size: int = 0
+    """Bytes of the answer's body, before any framing."""
+
+
+class Recording(Protocol):
+    """The write-ahead side of a call; `requests/recorder.py` implements it over the spool."""
+
+    def start(self, record: Started, body: bytes) -> None:
+        """Note that a call was admitted, with the client's body as it came."""
+        ...
+
+    def finish(self, record: Finished, body: bytes) -> None:
+        """Note how a call ended, with the body of the answer (for a stream: its SSE text)."""
+        ...
+
+    def after(self, callback: Callable[..., None], *args: object) -> None:
+        """Call back, in this or the next turn of the loop, once everything noted so far is in the spool.
+
+        The gateway sends nothing upstream before the call's `Started` is there, and not the last byte of
+        the answer before its `Finished` is: so SIGKILL at any moment loses no answered call.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What goes where: snapshot, access, choice, sync from Postgres."""

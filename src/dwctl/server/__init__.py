@@ -1,0 +1,1 @@
+"""Composition root: builds the objects, listens on the port, starts the services."""

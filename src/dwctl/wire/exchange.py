@@ -1,0 +1,68 @@
+"""The seam between the listening protocol and the gateway: one request read whole, and the way to answer it.
+
+`server/` implements `Exchange` on a connection and calls a `Handler` for each gateway path; `gateway/`
+implements `Handler` and never sees a socket. Everything here is called on the event loop and none of it
+awaits. Bytes in, bytes out: nothing on this path is decoded unless it is needed.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+Headers = list[tuple[bytes, bytes]]
+"""Field names lower-cased, values stripped of outer white space, in the order they came."""
+
+
+class Exchange(Protocol):
+    """One HTTP request and its answer, on one connection (HTTP/1.1, RFC 9112).
+
+    Life: read → (`write` any number of times) → `finish` exactly once, or the client leaves, in which
+    case `on_abort` is called once and every later `write` or `finish` is ignored.
+    """
+
+    method: bytes
+    """Upper-case token such as `b"POST"`."""
+    path: bytes
+    """Raw path without the query, percent-encoding untouched, such as `b"/ai/v1/chat/completions"`."""
+    query: bytes
+    """Raw query without the question mark; empty when there is none."""
+    headers: Headers
+    body: bytes
+    """The whole body, transfer coding removed; at most `limits.requests.max_body_size` bytes."""
+    keep_alive: bool
+    """Whether the connection can serve another request; the answer's head must say `connection: close` if not."""
+    chunked_ok: bool
+    """False for HTTP/1.0: an answer of unknown length is then ended by closing the connection."""
+    client_host: str
+    received: float
+    """`time.perf_counter()` when the head of the request was complete."""
+    on_abort: Callable[[], None] | None
+    """Set by the handler: called once if the client disconnects before `finish`."""
+    on_writable: Callable[[bool], None] | None
+    """Set by the handler: called with False when the client reads too slowly, with True when it caught up."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field by its lower-case name."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send raw bytes of the answer: head, body or chunk framing, already rendered."""
+        ...
+
+    def finish(self, data: bytes = b"", *, close: bool = False) -> None:
+        """Send the last bytes and end the exchange; the connection then reads the next request.
+
+        `close` ends the connection too: for an answer cut short, so that the client sees the cut.
+        """
+        ...
+
+
+class Handler(Protocol):
+    """What the gateway is to the server."""
+
+    def claims(self, method: bytes, path: bytes) -> bool:
+        """Whether this path belongs to the gateway; every other one goes to the ASGI application."""
+        ...
+
+    def handle(self, exchange: Exchange) -> None:
+        """Take one request. Must answer it with exactly one `finish`, now or later; never raises."""
+        ...
