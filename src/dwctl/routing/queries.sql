@@ -1,0 +1,38 @@
+-- name: list_keys
+-- Live keys of live accounts. $1 limits them to these keys, $2 to keys owned by these accounts; null means all.
+select
+    k.id,
+    k.secret_hash,
+    k.user_id as owner_id,
+    k.created_by as creator_id,
+    k.purpose,
+    extract(epoch from k.expires_at)::float8 as expires_at,
+    (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
+from api_keys k
+join users owner on owner.id = k.user_id and owner.deleted_at is null
+join users creator on creator.id = k.created_by and creator.deleted_at is null
+where k.deleted_at is null
+    and ($1::uuid[] is null or k.id = any ($1))
+    and ($2::uuid[] is null or k.user_id = any ($2) or k.created_by = any ($2));
+
+-- name: list_models
+-- Live, active models with their endpoint. $1 limits them to these models, $2 to models of these endpoints; null means all.
+select
+    m.id,
+    m.alias,
+    m.type,
+    m.model_name,
+    extract(epoch from m.created_at)::bigint as created,
+    e.id as endpoint_id,
+    e.name as endpoint_name,
+    e.url,
+    e.api_key_sealed,
+    e.auth_header_name,
+    e.auth_header_prefix,
+    (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
+from models m
+join endpoints e on e.id = m.endpoint_id
+where m.deleted_at is null
+    and m.status = 'active'
+    and ($1::uuid[] is null or m.id = any ($1))
+    and ($2::uuid[] is null or m.endpoint_id = any ($2));

@@ -1,0 +1,112 @@
+"""Reads the routing state from PostgreSQL: everything, or just what a notice names."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from dwctl.core.seal import Seal, SealError
+from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
+from dwctl.routing.snapshot import Key, Model, Target
+
+CHUNK = 500
+"""Rows turned into objects at a time: well under a millisecond of the event loop."""
+MAX_SHARED_SETS = 10_000
+
+
+class BadRow(msgspec.Struct, frozen=True):
+    """A model that could not be used: it is left out and reported, and nothing else suffers."""
+
+    model_id: str
+    alias: str
+    reason: str
+
+
+class RoutingStore:
+    """Loads keys and models in slices, so that a full reload never holds the event loop."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+        self._sql = Queries.load(__package__)
+        self._shared: dict[tuple[UUID, ...], frozenset[str]] = {}
+
+    async def keys(
+        self, ids: Iterable[str] | None = None, accounts: Iterable[str] | None = None
+    ) -> AsyncIterator[list[tuple[bytes, Key]]]:
+        """Chunks of (SHA-256 digest, key): all live ones, or those with these ids or of these accounts."""
+        async with self._database.transaction() as connection:
+            cursor = connection.cursor(
+                self._sql["list_keys"], _uuids(ids), _uuids(accounts), prefetch=CHUNK
+            )
+            chunk: list[tuple[bytes, Key]] = []
+            async for row in cursor:
+                chunk.append((row["secret_hash"], self._key(row)))
+                if len(chunk) == CHUNK:
+                    yield chunk
+                    chunk = []
+            if chunk:
+                yield chunk
+
+    async def models(
+        self, ids: Iterable[str] | None = None, endpoints: Iterable[str] | None = None
+    ) -> tuple[list[Model], list[BadRow]]:
+        """Live, active models, and the rows that had to be left out with the reason."""
+        rows = await self._database.fetch(self._sql["list_models"], _uuids(ids), _uuids(endpoints))
+        models: list[Model] = []
+        bad: list[BadRow] = []
+        for row in rows:
+            try:
+                models.append(self._model(row))
+            except SealError as error:
+                bad.append(BadRow(str(row["id"]), row["alias"], str(error)))
+        return models, bad
+
+    def _key(self, row: Any) -> Key:
+        expires_at: float | None = row["expires_at"]
+        return Key(
+            id=str(row["id"]),
+            owner_id=str(row["owner_id"]),
+            creator_id=str(row["creator_id"]),
+            purpose=row["purpose"],
+            groups=self._group_set(row["groups"]),
+            expires_at=expires_at,
+        )
+
+    def _model(self, row: Any) -> Model:
+        sealed: bytes | None = row["api_key_sealed"]
+        credential = None
+        if sealed is not None:
+            value = f"{row['auth_header_prefix']}{self._seal.open(sealed)}"
+            credential = (row["auth_header_name"], value)
+        target = Target(
+            endpoint_id=str(row["endpoint_id"]),
+            endpoint_name=row["endpoint_name"],
+            url=row["url"],
+            model_name=row["model_name"],
+            auth_header=credential,
+        )
+        return Model(
+            id=str(row["id"]),
+            alias=row["alias"],
+            type=row["type"],
+            groups=self._group_set(row["groups"]),
+            targets=(target,),
+            created=row["created"],
+        )
+
+    def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:
+        """Accounts in the same groups share one set: 50,000 keys need a few dozen."""
+        wanted = tuple(sorted(groups or ()))
+        found = self._shared.get(wanted)
+        if found is None:
+            if len(self._shared) >= MAX_SHARED_SETS:
+                self._shared.clear()
+            found = self._shared[wanted] = frozenset(map(str, wanted))
+        return found
+
+
+def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:
+    return None if ids is None else [UUID(text) for text in ids]

@@ -1,0 +1,228 @@
+"""Keeps the snapshot fresh: LISTEN on `routing`, re-read what notices name, replace the snapshot whole.
+
+Wakes on: a notice, a (re)connect of the listener, and the fallback interval. Writes: the snapshot of this
+process. If the database cannot be read, the old snapshot stays and the work is tried again with a growing
+delay: keys and models keep working through an outage. May be lost when the process dies: nothing, the next
+start reads everything.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from dwctl.core.clock import Clock
+from dwctl.routing.dirty import Dirty
+from dwctl.routing.snapshot import Key, Model, Routing, Snapshot
+from dwctl.routing.store import BadRow, RoutingStore
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "routing"
+RETRY_FIRST = 0.2
+RETRY_MOST = 10.0
+CONFIRM_WITHIN = 0.25
+"""Seconds that the answer to a change waits for this process to apply it."""
+
+
+class RoutingSync:
+    """The service behind `Routing`. Subscribe it to the listener under `CHANNEL`."""
+
+    name = "routing-sync"
+
+    def __init__(
+        self, *, routing: Routing, store: RoutingStore, clock: Clock, fallback_seconds: float
+    ) -> None:
+        self._routing = routing
+        self._store = store
+        self._clock = clock
+        self._fallback = fallback_seconds
+        self._dirty = Dirty()
+        self._wake = asyncio.Event()
+        self._digests_of_key: dict[str, bytes] = {}
+        self._keys_of_account: dict[str, set[str]] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.excluded: dict[str, BadRow] = {}
+        """Models that are left out because their row cannot be used, by id."""
+
+    def on_connected(self) -> None:
+        """The listener (re)connected: notices may have been missed, so read everything."""
+        self._dirty.everything = True
+        self._wake.set()
+
+    def on_notice(self, payload: str) -> None:
+        """A row changed."""
+        self._dirty.add(payload)
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Read everything once: the gateway answers from the first moment."""
+        await self._reload()
+
+    async def run(self) -> None:
+        """Apply changes until cancelled."""
+        delay = 0.0
+        while True:
+            await self._wait(delay or self._fallback, until_woken=not delay)
+            taken, self._dirty = self._dirty, Dirty()
+            try:
+                await self._apply(taken)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                self._dirty.merge(taken)
+                delay = min(max(delay * 2, RETRY_FIRST), RETRY_MOST)
+                logger.warning(
+                    "routing state not refreshed, the old one stays: %s; next try in %.1f s",
+                    error,
+                    delay,
+                )
+            else:
+                delay = 0.0
+
+    async def stop(self) -> None:
+        """Nothing to flush."""
+
+    @asynccontextmanager
+    async def confirm(self, noun: str, ident: str) -> AsyncIterator[None]:
+        """Around a transaction that changes a row: leaves once the change is applied here, or after 250 ms."""
+        notice = f"{noun}:{ident}"
+        seen = asyncio.Event()
+        self._waiting.setdefault(notice, set()).add(seen)
+        try:
+            yield
+            try:
+                async with asyncio.timeout(CONFIRM_WITHIN):
+                    await seen.wait()
+            except TimeoutError:
+                logger.warning("change of %s not confirmed within %g s", notice, CONFIRM_WITHIN)
+        finally:
+            waiting = self._waiting[notice]
+            waiting.discard(seen)
+            if not waiting:
+                del self._waiting[notice]
+
+    async def _wait(self, seconds: float, *, until_woken: bool) -> None:
+        """Until woken, at most `seconds`; after a failure the whole time, so that notices do not hammer."""
+        if not until_woken:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            self._dirty.everything = True
+        self._wake.clear()
+
+    async def _apply(self, dirty: Dirty) -> None:
+        if dirty.everything:
+            await self._reload()
+        elif dirty:
+            await self._refresh(dirty)
+        self._confirm(dirty)
+
+    def _confirm(self, dirty: Dirty) -> None:
+        if not self._waiting:
+            return
+        nouns = (
+            ("api_keys", dirty.keys),
+            ("users", dirty.accounts),
+            ("models", dirty.models),
+            ("endpoints", dirty.endpoints),
+        )
+        for noun, ids in nouns:
+            for ident in ids:
+                for event in self._waiting.get(f"{noun}:{ident}", ()):
+                    event.set()
+
+    async def _reload(self) -> None:
+        """Read everything, in slices, into a new snapshot."""
+        keys: dict[bytes, Key] = {}
+        async for chunk in self._store.keys():
+            keys.update(chunk)
+            await asyncio.sleep(0)
+        models, bad = await self._store.models()
+        self._digests_of_key = {key.id: digest for digest, key in keys.items()}
+        self._keys_of_account = {}
+        for key in keys.values():
+            self._index(key)
+        self.excluded = {row.model_id: row for row in bad}
+        self._report(bad)
+        self._replace(keys, {model.alias: model for model in models})
+
+    async def _refresh(self, dirty: Dirty) -> None:
+        """Read again what the notices name; whatever is not found any more is gone."""
+        snapshot = self._routing.snapshot
+        keys = snapshot.keys
+        models = snapshot.models
+        if dirty.keys or dirty.accounts:
+            keys = await self._refresh_keys(dirty, dict(keys))
+        if dirty.models or dirty.endpoints:
+            models = await self._refresh_models(dirty, models.values())
+        self._replace(keys, models)
+
+    async def _refresh_keys(self, dirty: Dirty, keys: dict[bytes, Key]) -> dict[bytes, Key]:
+        stale = set(dirty.keys)
+        for account in dirty.accounts:
+            stale |= self._keys_of_account.get(account, set())
+        fresh: list[tuple[bytes, Key]] = []
+        if dirty.keys:
+            fresh += [pair async for chunk in self._store.keys(ids=dirty.keys) for pair in chunk]
+        if dirty.accounts:
+            fresh += [
+                pair
+                async for chunk in self._store.keys(accounts=dirty.accounts)
+                for pair in chunk
+            ]
+        for ident in stale:
+            digest = self._digests_of_key.pop(ident, None)
+            gone = keys.pop(digest, None) if digest is not None else None
+            if gone is not None:
+                self._unindex(gone)
+        for digest, key in fresh:
+            keys[digest] = key
+            self._digests_of_key[key.id] = digest
+            self._index(key)
+        return keys
+
+    async def _refresh_models(self, dirty: Dirty, old: Iterable[Model]) -> dict[str, Model]:
+        fresh: list[Model] = []
+        bad: list[BadRow] = []
+        for named in ({"ids": dirty.models}, {"endpoints": dirty.endpoints}):
+            if any(named.values()):
+                found, unusable = await self._store.models(**named)
+                fresh += found
+                bad += unusable
+        stale = dirty.models | {row.model_id for row in bad}
+        kept = {
+            model.alias: model
+            for model in old
+            if model.id not in stale
+            and not any(target.endpoint_id in dirty.endpoints for target in model.targets)
+        }
+        for ident in stale:
+            self.excluded.pop(ident, None)
+        self.excluded.update((row.model_id, row) for row in bad)
+        self._report(bad)
+        return kept | {model.alias: model for model in fresh}
+
+    def _replace(self, keys: Mapping[bytes, Key], models: Mapping[str, Model]) -> None:
+        version = self._routing.snapshot.version + 1
+        self._routing.snapshot = Snapshot(version=version, keys=keys, models=models)
+
+    def _index(self, key: Key) -> None:
+        for account in {key.owner_id, key.creator_id}:
+            self._keys_of_account.setdefault(account, set()).add(key.id)
+
+    def _unindex(self, key: Key) -> None:
+        for account in {key.owner_id, key.creator_id}:
+            ids = self._keys_of_account.get(account)
+            if ids is not None:
+                ids.discard(key.id)
+                if not ids:
+                    del self._keys_of_account[account]
+
+    @staticmethod
+    def _report(bad: Iterable[BadRow]) -> None:
+        for row in bad:
+            logger.error("model %s (%s) is left out: %s", row.alias, row.model_id, row.reason)
