@@ -1,0 +1,226 @@
+"""Settings: frozen Structs, filled from a YAML file, then the environment, then flags; later wins.
+
+The environment's names are `DWCTL_` and the key in capitals, nested ones with two underscores
+(`DWCTL_AUTH__NATIVE__ENABLED=false`), lists and objects as JSON. `DATABASE_URL` is `database.url`.
+An unknown key is an error that names it and the nearest known one; a value of the wrong type names the key
+and what was expected (spec/platform §10).
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+import yaml
+
+from dwctl.core.errors import SetupError
+
+PREFIX = "DWCTL_"
+NOT_KEYS = frozenset({"CONFIG"})
+"""Variables with our prefix that are not keys: they say where the settings are."""
+WHOLE_NAMES = {"DATABASE_URL": "database.url", "DATABASE_REPLICA_URL": "database.replica_url"}
+
+T = TypeVar("T", bound=msgspec.Struct)
+Tree = dict[str, Any]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Duration(float):
+    """Seconds; written as `90`, `1.5`, `500ms`, `30s`, `1h30m`, `7d`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> "Duration":
+        """From what YAML or the environment gives; raises ValueError."""
+        if isinstance(value, bool):
+            raise ValueError("expected a duration such as 30s or 24h")
+        if isinstance(value, int | float):
+            return cls(value)
+        text = str(value).strip().replace(" ", "")
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return cls(float(text))
+        if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
+            raise ValueError(f"expected a duration such as 30s, 500ms or 24h, not {value!r}")
+        return cls(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)))
+
+
+def environment() -> dict[str, str]:
+    """The process's environment: read here and nowhere else."""
+    return dict(os.environ)
+
+
+def load(
+    cls: type[T],
+    *,
+    file: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    accepted: Sequence[str] = (),
+) -> tuple[T, tuple[str, ...]]:
+    """The settings, and the accepted keys that were set.
+
+    `overrides` are flags by dotted key; `accepted` are dotted patterns of keys that are let through unread.
+    """
+    tree = read_file(file) if file is not None else {}
+    source = str(file)
+    ignored = [*_check(cls, tree, source, accepted)]
+    for name, path, value in _of_environment(cls, environ):
+        ignored += _check(cls, _nest(path, value), name, accepted)
+        _put(tree, path, value)
+    for path, given in (overrides or {}).items():
+        if given is not None:
+            _put(tree, path, given)
+    _drop_ignored(tree, ignored)
+    try:
+        settings = msgspec.convert(tree, cls, strict=False, dec_hook=_dec_hook)
+    except msgspec.ValidationError as error:
+        raise SetupError(f"configuration: {_named(error)}") from error
+    return settings, tuple(sorted(set(ignored)))
+
+
+def read_file(file: Path) -> Tree:
+    """The mapping in a YAML file; an empty file is an empty mapping."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SetupError(f"the configuration file {file} is not there; check -f or DWCTL_CONFIG") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"the configuration file {file} cannot be read: {error}") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SetupError(f"{file}{where}: not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SetupError(f"{file}: not YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise SetupError(f"{file}: expected keys and values, such as `port: 3001`")
+    return tree
+
+
+def _of_environment(
+    cls: type[msgspec.Struct], environ: Mapping[str, str]
+) -> Iterator[tuple[str, str, object]]:
+    """(variable, dotted key, value) of every variable that is a setting, whole names last."""
+    for name in sorted(environ):
+        rest = name.removeprefix(PREFIX)
+        if rest == name or rest in NOT_KEYS:
+            continue
+        path = rest.lower().replace("__", ".")
+        if environ[name] == "" and _is_optional(cls, path):
+            continue
+        yield name, path, _parsed(environ[name])
+    for name, path in WHOLE_NAMES.items():
+        if environ.get(name):
+            yield name, path, environ[name]
+
+
+def _parsed(text: str) -> object:
+    """Lists and objects are JSON; everything else stays text and is converted by its field's type."""
+    if text[:1] in "[{" and text[:1]:
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    return text
+
+
+def _check(
+    cls: type[msgspec.Struct], tree: Tree, source: str, accepted: Sequence[str], at: str = ""
+) -> Iterator[str]:
+    """Refuse unknown keys; yield those that are accepted unread."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(cls)}
+    for key, value in tree.items():
+        path = f"{at}{key}"
+        if _accepted(path, value, accepted):
+            yield path
+        elif key not in fields:
+            known = [*(f"{at}{name}" for name in fields), *(p.removesuffix(".*") for p in accepted)]
+            near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(sorted(fields))}"
+            raise SetupError(f"{source}: unknown key {path}{hint}")
+        elif isinstance(value, dict) and (inner := _struct_in(fields[key])) is not None:
+            yield from _check(inner, value, source, accepted, f"{path}.")
+
+
+def _accepted(path: str, value: object, accepted: Sequence[str]) -> bool:
+    for pattern in accepted:
+        if pattern == path:
+            return True
+        if pattern.endswith(".*") and (
+            path.startswith(pattern[:-1]) or (path == pattern[:-2] and isinstance(value, dict | None))
+        ):
+            return True
+    return False
+
+
+def _drop_ignored(tree: Tree, ignored: Sequence[str]) -> None:
+    for path in ignored:
+        node: Any = tree
+        *parents, last = path.split(".")
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(last, None)
+
+
+def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:
+    """The Struct of a field's type, also inside of `| None` and `Annotated`."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        for inner in get_args(annotation):
+            if (found := _struct_in(inner)) is not None:
+                return found
+    return None
+
+
+def _is_optional(cls: type[msgspec.Struct], path: str) -> bool:
+    """Whether an empty variable counts as unset: where the field may be None."""
+    current: type[msgspec.Struct] | None = cls
+    annotation: Any = None
+    for part in path.split("."):
+        if current is None:
+            return False
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(current)}
+        annotation = fields.get(part)
+        current = _struct_in(annotation)
+    return type(None) in get_args(annotation)
+
+
+def _nest(path: str, value: object) -> Tree:
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return value if isinstance(value, dict) else {}
+
+
+def _put(tree: Tree, path: str, value: object) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        below = tree.get(part)
+        if not isinstance(below, dict):
+            below = tree[part] = {}
+        tree = below
+    tree[last] = value
+
+
+def _dec_hook(kind: type, value: object) -> object:
+    if kind is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(f"settings of type {kind}")
+
+
+def _named(error: msgspec.ValidationError) -> str:
+    """msgspec says "Expected `int`, got `str` - at `$.port`"; we name the key first."""
+    text, _, at = str(error).partition(" - at `$.")
+    return f"{at.rstrip('`')}: {text[:1].lower()}{text[1:]}" if at else text

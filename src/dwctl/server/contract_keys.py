@@ -1,0 +1,40 @@
+"""Keys of the contract's configuration that this version accepts and does not act on (spec/platform §10).
+
+An existing configuration file must start the product: these keys are let through, and one warning at the
+start lists those that were set. A pattern ends in `.*` when the whole branch is meant. A key that is
+implemented leaves this list and becomes a field of a settings Struct.
+"""
+
+NOT_YET = (
+    "analytics.*",
+    "auth.default_user_roles",
+    "auth.native.password_reset_token_duration",
+    "auth.proxy_header.*",
+    "background_services.batch_daemon.*",
+    "background_services.leader_election.*",
+    "background_services.notifications.*",
+    "background_services.pool_metrics.*",
+    "background_services.probe_scheduler.*",
+    "background_services.sync_workers.*",
+    "background_services.task_workers.*",
+    "batches.*",
+    "connections.*",
+    "credits.*",
+    "database.fusillade.*",
+    "database.outlet.*",
+    "database.persistent",
+    "database.replica_pool.*",
+    "database.replica_url",
+    "database.underway_pool.*",
+    "database_replica_url",
+    "email.*",
+    "enable_analytics",
+    "enable_otel_export",
+    "limits.files.*",
+    "model_sources",
+    "onboarding_url",
+    "onwards.strict_mode",
+    "payment.*",
+    "sample_files.*",
+    "support_email",
+)
