@@ -16,7 +16,9 @@ MAX_LINES = 500
 SOURCES = (".py", ".sql", ".ts", ".tsx", ".c", ".sh")
 TEXTS = (*SOURCES, ".md", ".toml", ".yaml", ".yml", ".lock", ".json", "Makefile", "run")
 FORBIDDEN = {
-    "address of a package index": re.compile(r"--(?:extra-)?index-url|\"resolved\": \"http|files\.pythonhosted"),
+    "address of a package index": re.compile(
+        r"--(?:extra-)?index-url|\"resolved\": \"http|files\.pythonhosted"
+    ),
     "path of one machine": re.compile(r"(?<![\w.])/(?:work|farm|root)/\w"),
 }
 

@@ -49,9 +49,7 @@ class LoopLag:
         self._lag = metrics.histogram(
             "dwctl_loop_lag_seconds", "How much later than asked the event loop woke.", LAG_BUCKETS
         )
-        self._worst = metrics.gauge(
-            "dwctl_loop_lag_last_seconds", "The last measured lag of the event loop."
-        )
+        self._worst = metrics.gauge("dwctl_loop_lag_last_seconds", "The last measured lag of the event loop.")
 
     async def start(self) -> None:
         """Nothing to prepare."""

@@ -19,7 +19,11 @@ import msgspec
 from dwctl.core.errors import SetupError
 
 LEAST_MAJOR = 15
-_SYSTEM_FOLDERS = "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin"
+_SYSTEM_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+)
 _VERSION = re.compile(r"PostgreSQL\) (\d+)")
 _UNPRIVILEGED = "postgres", "nobody"
 

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -204,6 +205,7 @@ class EmbeddedPostgres:
             options.setdefault("io_method", "sync")
         arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         parent = os.getpid()
+        prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [programs.path("postgres"), "-D", str(self._cluster), *arguments],
@@ -217,7 +219,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 # A group of its own: Ctrl-C in the terminal reaches us, and we stop the server last.
                 process_group=0,
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: _die_with(parent, prctl),
             )
 
     async def _until_ready(self) -> None:
@@ -293,9 +295,9 @@ def _is_postgres(pid: int) -> bool:
     return b"postgres" in command and state != "Z"
 
 
-def _die_with(parent: int) -> None:
+def _die_with(parent: int, prctl: Any) -> None:
     """In the child, before it becomes the server: SIGINT (fast shutdown) when the parent dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

@@ -134,7 +134,7 @@ def _why_unreachable(dsn: str, error: Exception) -> str:
     if isinstance(error, ValueError):
         return "database.url cannot be read; it looks like postgresql://user:password@host:5432/name"
     return (
-        f"PostgreSQL at {where} cannot be reached: {error or type(error).__name__}. Check that it runs, and "
+        f"PostgreSQL at {where} cannot be reached: {str(error) or type(error).__name__}. Check that it runs, and "
         "host and port in database.url or DATABASE_URL; unset them to use the embedded server."
     )
 

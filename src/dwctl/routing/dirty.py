@@ -13,9 +13,7 @@ class Dirty(msgspec.Struct, kw_only=True):
     endpoints: set[str] = msgspec.field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.everything or self.keys or self.accounts or self.models or self.endpoints
-        )
+        return bool(self.everything or self.keys or self.accounts or self.models or self.endpoints)
 
     def add(self, notice: str) -> None:
         """Take one notice. One that cannot be understood, as from a newer program, means everything."""

@@ -38,9 +38,7 @@ class RoutingStore:
     ) -> AsyncIterator[list[tuple[bytes, Key]]]:
         """Chunks of (SHA-256 digest, key): all live ones, or those with these ids or of these accounts."""
         async with self._database.transaction() as connection:
-            cursor = connection.cursor(
-                self._sql["list_keys"], _uuids(ids), _uuids(accounts), prefetch=CHUNK
-            )
+            cursor = connection.cursor(self._sql["list_keys"], _uuids(ids), _uuids(accounts), prefetch=CHUNK)
             chunk: list[tuple[bytes, Key]] = []
             async for row in cursor:
                 chunk.append((row["secret_hash"], self._key(row)))

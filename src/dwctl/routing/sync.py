@@ -169,11 +169,7 @@ class RoutingSync:
         if dirty.keys:
             fresh += [pair async for chunk in self._store.keys(ids=dirty.keys) for pair in chunk]
         if dirty.accounts:
-            fresh += [
-                pair
-                async for chunk in self._store.keys(accounts=dirty.accounts)
-                for pair in chunk
-            ]
+            fresh += [pair async for chunk in self._store.keys(accounts=dirty.accounts) for pair in chunk]
         for ident in stale:
             digest = self._digests_of_key.pop(ident, None)
             gone = keys.pop(digest, None) if digest is not None else None

@@ -52,9 +52,7 @@ def _table(facts: Facts) -> list[str]:
     if facts.database:
         rows.append(("database", facts.database))
     if facts.admin_password:
-        rows.append(
-            ("sign in", f"{facts.admin_email}  password {facts.admin_password}  (shown once)")
-        )
+        rows.append(("sign in", f"{facts.admin_email}  password {facts.admin_password}  (shown once)"))
     elif facts.first_start:
         rows.append(("sign in", f"{facts.admin_email}  with the configured password"))
     if facts.imported:
@@ -72,19 +70,20 @@ def _examples(address: str, model: str, key: str) -> list[str]:
     body = json.dumps(
         {"model": model, "messages": [{"role": "user", "content": "Hello"}]}, ensure_ascii=False
     )
+    json_type = "-H 'Content-Type: application/json'"
+    name = json.dumps(model, ensure_ascii=False)
+    hello = '[{"role": "user", "content": "Hello"}]'
     quoted = body.replace("'", "'\\''")
     return [
         "Try it in a shell:",
         "",
-        f"curl {address}/ai/v1/chat/completions -H 'Authorization: Bearer {key}' "
-        f"-H 'Content-Type: application/json' -d '{quoted}'",
+        f"curl {address}/ai/v1/chat/completions -H 'Authorization: Bearer {key}' {json_type} -d '{quoted}'",
         "",
         "or in Python (pip install openai):",
         "",
         "from openai import OpenAI",
         f'client = OpenAI(base_url="{address}/ai/v1", api_key="{key}")',
-        f"reply = client.chat.completions.create(model={json.dumps(model, ensure_ascii=False)}, "
-        'messages=[{"role": "user", "content": "Hello"}])',
+        f"reply = client.chat.completions.create(model={name}, messages={hello})",
         "print(reply.choices[0].message.content)",
     ]
 

@@ -1,0 +1,118 @@
+-- name: upsert_requests
+-- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records, $2 to $4
+-- are ids with their request and response bodies. Within an attempt the rank only rises, completed and canceled stay,
+-- and a late write of an older attempt changes nothing.
+with incoming as (
+    select *
+    from jsonb_to_recordset($1::text::jsonb) as r (
+        id uuid, attempt smallint, state smallint, stream boolean, background boolean, status_code smallint,
+        upstream_status smallint, created_at float8, completed_at float8, owner_id uuid, creator_id uuid, key_id uuid,
+        daemon_id uuid, endpoint_id uuid, path text, model text, target_model text, response_model text, purpose text,
+        origin text, service_tier text, first_byte_ms real, duration_ms real, overhead_ms real, prompt_tokens integer,
+        completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
+        request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
+        user_agent text
+    )
+),
+changed as (
+    insert into requests as kept (
+        id, attempt, state, stream, background, status_code, upstream_status, created_at, completed_at, owner_id,
+        creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
+        service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
+        cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent
+    )
+    select
+        id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
+        upstream_status, to_timestamp(created_at), to_timestamp(completed_at), owner_id, creator_id, key_id, daemon_id,
+        endpoint_id, path, model, target_model, response_model, coalesce(purpose, 'realtime'), coalesce(origin, 'api'),
+        coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens,
+        reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0), response_size, finish_reason,
+        error_code, error_message, user_agent
+    from incoming
+    on conflict (id) do update set
+        attempt = excluded.attempt,
+        state = excluded.state,
+        status_code = excluded.status_code,
+        upstream_status = excluded.upstream_status,
+        completed_at = excluded.completed_at,
+        daemon_id = excluded.daemon_id,
+        endpoint_id = excluded.endpoint_id,
+        target_model = excluded.target_model,
+        response_model = excluded.response_model,
+        first_byte_ms = excluded.first_byte_ms,
+        duration_ms = excluded.duration_ms,
+        overhead_ms = excluded.overhead_ms,
+        prompt_tokens = excluded.prompt_tokens,
+        completion_tokens = excluded.completion_tokens,
+        reasoning_tokens = excluded.reasoning_tokens,
+        cached_tokens = excluded.cached_tokens,
+        total_tokens = excluded.total_tokens,
+        response_size = excluded.response_size,
+        finish_reason = excluded.finish_reason,
+        error_code = excluded.error_code,
+        error_message = excluded.error_message
+    where kept.state < 4
+        and (
+            excluded.attempt > kept.attempt
+            or (excluded.attempt = kept.attempt and least(excluded.state, 3) > least(kept.state, 3))
+        )
+    returning kept.id
+),
+bodies as (
+    insert into request_bodies as kept (id, request, response)
+    select b.id, b.request, case when c.id is not null then b.response end
+    from unnest($2::uuid[], $3::bytea[], $4::bytea[]) as b (id, request, response)
+    left join changed c on c.id = b.id
+    on conflict (id) do update set
+        request = coalesce(kept.request, excluded.request),
+        response = coalesce(excluded.response, kept.response)
+    returning 1
+)
+select (select count(*) from changed) as changed, (select count(*) from bodies) as bodies;
+
+-- name: interrupt_requests_of
+-- Calls that their process left behind: they end as failed. Batch, flex and background work is for the engine.
+update requests set
+    state = 3,
+    status_code = coalesce(status_code, 500),
+    completed_at = now(),
+    error_code = 'interrupted',
+    error_message = 'The process that ran this call ended before the call did.'
+where daemon_id = $1 and state < 3
+returning id;
+
+-- name: get_request
+-- One request with its bodies.
+-- row: dwctl.requests.store:StoredRequest
+select
+    r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
+    r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
+    r.cached_tokens, r.total_tokens, r.error_code, r.error_message, b.request, b.response
+from requests r
+left join request_bodies b on b.id = r.id
+where r.id = $1;
+
+-- name: register_daemon
+-- This process, alive from now on.
+insert into daemons (id, kind, hostname, pid, version, installation_id) values ($1, $2, $3, $4, $5, $6);
+
+-- name: beat
+-- Still alive. A durable commit: it also makes everything durable that this server committed before it.
+update daemons set last_heartbeat = now() where id = $1;
+
+-- name: stop_daemon
+-- Ended in order.
+update daemons set stopped_at = now(), last_heartbeat = now() where id = $1;
+
+-- name: dead_daemons
+-- Processes that no longer live and may have left calls behind: of this installation, or silent for $3 seconds.
+select d.id
+from daemons d
+where d.id <> $1
+    and (d.stopped_at is not null or d.last_heartbeat < now() - make_interval(secs => $3))
+    and (d.installation_id = $2 or d.last_heartbeat < now() - make_interval(secs => $3))
+    and exists (select 1 from requests r where r.daemon_id = d.id and r.state < 3);
+
+-- name: make_partitions
+-- The daily partitions from yesterday on.
+select ensure_request_partitions((now() at time zone 'UTC')::date - 1, $1 + 2);

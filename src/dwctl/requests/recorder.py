@@ -1,0 +1,150 @@
+"""The recorder: takes a call's records on the hot path, writes them to the spool once per turn of the loop.
+
+What is sent depends on what is written: `after` callbacks run once everything noted before them is in the
+spool. If the spool cannot be written (disk full), `refusal` says so and the gateway refuses new calls; calls
+that are already under way are still answered, and their records go to the database from memory, so that only
+a kill at that moment can lose them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from dwctl.core.metrics import Metrics
+from dwctl.requests import frames
+from dwctl.requests.backlog import Backlog
+from dwctl.requests.frames import Entry, Kind
+from dwctl.requests.record import Finished, Started
+from dwctl.requests.settings import RecordingSettings
+from dwctl.requests.spool import Position, Spool
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = 1.0
+
+
+class Recorder:
+    """Implements `Recording`. One for each process; everything is called on the event loop."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        settings: RecordingSettings,
+        metrics: Metrics,
+        *,
+        keep_bodies: bool = True,
+    ) -> None:
+        self.backlog = Backlog(spool, settings.memory_bytes)
+        self.refusal: str | None = None
+        """Why no new call may be taken, or None."""
+        self.on_entries: Callable[[], None] = _nothing
+        """Called when there is something to commit; set by the writer."""
+        self._spool = spool
+        self._settings = settings
+        self._keep_bodies = keep_bodies
+        self._encode = msgspec.json.Encoder().encode
+        self._pieces: list[bytes] = []
+        self._entries: list[tuple[Entry, int]] = []
+        self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._shed = metrics.counter(
+            "dwctl_spool_bodies_shed_total", "Bodies not recorded because the spool was too large."
+        )
+        self._bytes = metrics.gauge("dwctl_spool_bytes", "Bytes of the spool on disk.")
+
+    def start(self, record: Started, body: bytes) -> None:
+        """Note that a call was admitted."""
+        self._note(Kind.STARTED, record, body)
+
+    def finish(self, record: Finished, body: bytes) -> None:
+        """Note how a call ended."""
+        self._note(Kind.FINISHED, record, body)
+
+    def after(self, callback: Callable[..., None], *args: object) -> None:
+        """Call back once everything noted so far is in the spool."""
+        self._callbacks.append((callback, args))
+        self._schedule()
+
+    def flush(self) -> None:
+        """Write what was noted in this turn, then run what waited for it."""
+        self._scheduled = False
+        if self._pieces:
+            self._write()
+        callbacks, self._callbacks = self._callbacks, []
+        for callback, args in callbacks:
+            try:
+                callback(*args)
+            except Exception:
+                logger.exception("a step after recording failed")
+
+    def _note(self, kind: int, record: Started, body: bytes) -> None:
+        if not self._keep_bodies or len(body) > self._settings.max_body_bytes:
+            body = b""
+        elif body and self._spool.size > self._settings.spool.shed_bodies_above_bytes:
+            body = b""
+            self._shed.inc()
+        meta = self._encode(record)
+        head = frames.head(kind, meta, body)
+        self._pieces += (head, meta, body)
+        self._entries.append((Entry(kind, record.id, meta, body), len(head) + len(meta) + len(body)))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self.flush)
+
+    def _write(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        entries, self._entries = self._entries, []
+        data = b"".join(pieces)
+        on_disk = True
+        try:
+            self._spool.write(data)
+        except OSError as error:
+            on_disk = False
+            self._fail(error)
+        else:
+            self.refusal = self._full()
+        end = self._spool.position
+        offset = end.offset - len(data) if on_disk else end.offset
+        for entry, length in entries:
+            before = Position(end.segment, offset)
+            if on_disk:
+                offset += length
+            self.backlog.put(entry, before, Position(end.segment, offset), on_disk=on_disk)
+        self.on_entries()
+
+    def _full(self) -> str | None:
+        size = self._spool.size
+        self._bytes.set(size)
+        if size <= self._settings.spool.refuse_above_bytes:
+            return None
+        return "too many calls wait to be committed to the database"
+
+    def _fail(self, error: OSError) -> None:
+        if self.refusal is None:
+            logger.error("the spool in %s cannot be written: %s", self._spool.folder, error)
+        self.refusal = f"calls cannot be recorded: {error.strerror or error}"
+        if self._loop is not None:
+            self._loop.call_later(RETRY_AFTER, self._probe)
+
+    def _probe(self) -> None:
+        """Take calls again once an empty write's worth of space is there."""
+        try:
+            self._spool.probe()
+        except OSError:
+            if self._loop is not None:
+                self._loop.call_later(RETRY_AFTER, self._probe)
+        else:
+            self.refusal = None
+            logger.warning("the spool can be written again")
+
+
+def _nothing() -> None:
+    """Nobody waits for entries yet."""

@@ -1,0 +1,36 @@
+"""Settings of the request store."""
+
+import msgspec
+
+MIB = 1024 * 1024
+
+
+class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The write-ahead files in the data directory."""
+
+    segment_bytes: int = 64 * MIB
+    """A segment is closed at this size and deleted when everything in it is committed."""
+    shed_bodies_above_bytes: int = 4096 * MIB
+    """With this much not yet committed, bodies are no longer recorded; rows still are."""
+    refuse_above_bytes: int = 8192 * MIB
+    """With this much not yet committed, new calls are refused with 503."""
+
+
+class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How calls become rows."""
+
+    spool: SpoolSettings = SpoolSettings()
+    flush_interval_ms: int = 50
+    """A call's row is committed at most about this long after its end."""
+    batch_rows: int = 1000
+    """Records in one statement."""
+    batch_bytes: int = 8 * MIB
+    """Bytes of bodies in one statement."""
+    memory_bytes: int = 64 * MIB
+    """Records kept in memory while the database is slow; beyond that they are read back from the spool."""
+    max_body_bytes: int = 10 * MIB
+    """Bodies above this are not recorded; their size is."""
+    heartbeat_secs: float = 5.0
+    dead_after_secs: float = 60.0
+    """A process without a heartbeat for this long is taken for dead, and its calls for interrupted."""
+    partitions_ahead_days: int = 7

@@ -1,0 +1,146 @@
+"""Append-only segment files of one process: `<data_dir>/spool/<daemon id>/00000001.log`, …
+
+Written once per turn of the event loop; deleted segment by segment once the database has them for certain. A
+lock on the folder tells a living owner from a dead one. `write` is a plain write to the page cache: SIGKILL
+loses nothing of it, a power cut at most the last moments.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """A place in the spool: everything before it is complete frames."""
+
+    segment: int
+    offset: int
+
+
+class Spool:
+    """The writing end. Raises OSError when the disk is full or broken; nothing half-written stays."""
+
+    def __init__(self, folder: Path, segment_bytes: int) -> None:
+        self.folder = folder
+        self._segment_bytes = segment_bytes
+        self._segment = 0
+        self._offset = 0
+        self._sizes: dict[int, int] = {}
+        self._fd = -1
+        self._lock = -1
+        self.size = 0
+        """Bytes on disk."""
+
+    def open(self) -> None:
+        """Make the folder, lock it, begin the first segment."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = take_lock(self.folder)
+        if self._lock < 0:
+            raise BlockingIOError(f"{self.folder} belongs to a living process")
+        self._begin_segment()
+
+    @property
+    def position(self) -> Position:
+        """Where the next frame goes."""
+        return Position(self._segment, self._offset)
+
+    def write(self, data: bytes) -> None:
+        """Append whole frames in one write."""
+        if self._offset >= self._segment_bytes:
+            self._begin_segment()
+        written = 0
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+        except OSError:
+            os.ftruncate(self._fd, self._offset)
+            raise
+        self._offset += len(data)
+        self.size += len(data)
+        self._sizes[self._segment] = self._offset
+
+    def probe(self) -> None:
+        """Try to write where it failed before: 64 KiB beside the segments."""
+        path = self.folder / "probe"
+        try:
+            path.write_bytes(bytes(65536))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def read(self, segment: int, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes of a segment."""
+        with segment_path(self.folder, segment).open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+
+    def segment_end(self, segment: int) -> int:
+        """Length of a segment."""
+        return self._sizes.get(segment, 0)
+
+    def has_before(self, committed: Position) -> bool:
+        """Whether there is a segment that lies wholly before a place."""
+        return next(iter(self._sizes), self._segment) < committed.segment
+
+    def trim(self, committed: Position) -> int:
+        """Delete the segments that lie wholly before a committed place; gives how many."""
+        done = [segment for segment in self._sizes if segment < committed.segment]
+        for segment in done:
+            segment_path(self.folder, segment).unlink(missing_ok=True)
+            self.size -= self._sizes.pop(segment)
+        return len(done)
+
+    def close(self, *, delete: bool) -> None:
+        """Let go; `delete` when everything is committed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if delete:
+            remove(self.folder)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _begin_segment(self) -> None:
+        fd = os.open(
+            segment_path(self.folder, self._segment + 1),
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC,
+            0o600,
+        )
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        self._segment += 1
+        self._offset = 0
+        self._sizes[self._segment] = 0
+
+
+def segment_path(folder: Path, segment: int) -> Path:
+    """The file of a segment."""
+    return folder / f"{segment:08d}.log"
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segment files of a folder in order."""
+    return sorted(folder.glob("*.log"))
+
+
+def take_lock(folder: Path) -> int:
+    """An open descriptor that holds the folder, or -1 when a living process does."""
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder whose records are all committed, the lock last."""
+    for path in segments(folder):
+        path.unlink(missing_ok=True)
+    (folder / "lock").unlink(missing_ok=True)
+    folder.rmdir()

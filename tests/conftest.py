@@ -1,0 +1,73 @@
+"""Real parts for every test: one embedded PostgreSQL for each test process, a fresh database for each test."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from dwctl.db.embedded import EmbeddedPostgres
+from dwctl.db.migrations import migrate
+from dwctl.db.postgres import Database
+from dwctl.db.settings import PoolSettings
+from tests.databases import Server
+
+TEMPLATE = "dwctl_template"
+
+
+@pytest.fixture(scope="session")
+def open_directory() -> Iterator[Path]:
+    """A directory that an unprivileged server may enter: pytest's own ones are closed to other users."""
+    path = Path(tempfile.mkdtemp(prefix="dwctl-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir(open_directory: Path) -> Iterator[Path]:
+    """A fresh data directory."""
+    path = Path(tempfile.mkdtemp(dir=open_directory))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(open_directory: Path) -> Iterator[Server]:
+    """A server with a migrated template database; without fsync, since its data need not outlive it."""
+    home = open_directory / f"server-{os.getpid()}"
+    home.mkdir()
+    embedded = EmbeddedPostgres(
+        home, options={"fsync": "off", "full_page_writes": "off", "max_connections": "60"}
+    )
+    with asyncio.Runner() as runner:
+        runner.run(_prepare(embedded))
+        yield Server(embedded)
+        runner.run(embedded.stop())
+
+
+async def _prepare(embedded: EmbeddedPostgres) -> None:
+    await embedded.start()
+    admin = await asyncpg.connect(embedded.dsn_of("postgres"))
+    await admin.execute(f"create database {TEMPLATE}")
+    await admin.close()
+    database = Database(embedded.dsn_of(TEMPLATE))
+    await database.open()
+    await migrate(database)
+    await database.close()
+
+
+@pytest.fixture
+async def database(postgres: Server) -> AsyncIterator[Database]:
+    """A migrated database of this test's own."""
+    name = await postgres.clone(TEMPLATE)
+    database = Database(postgres.dsn_of(name), PoolSettings(max_connections=5))
+    await database.open()
+    yield database
+    await database.close()
+    await postgres.drop(name)

@@ -1,0 +1,208 @@
+"""From the recorder to PostgreSQL: any order, repetition and batching of a call's records gives one row."""
+
+import asyncio
+import itertools
+import random
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from dwctl.core.ids import new_id
+from dwctl.core.metrics import Metrics
+from dwctl.db.postgres import Database
+from dwctl.requests.frames import Entry, Kind
+from dwctl.requests.record import Finished, Started, State
+from dwctl.requests.recorder import Recorder
+from dwctl.requests.settings import RecordingSettings, SpoolSettings
+from dwctl.requests.spool import Spool
+from dwctl.requests.states import Standing, supersedes
+from dwctl.requests.store import RequestStore
+from dwctl.requests.writer import Committer, Writer
+
+OWNER = "0199e1c2-5f6a-7b3c-8d4e-5f60718293a4"
+
+
+def started(ident: str, attempt: int = 1) -> Started:
+    return Started(
+        id=ident,
+        created_at=1_800_000_000.5,
+        path="/v1/chat/completions",
+        model="m",
+        owner_id=OWNER,
+        creator_id=OWNER,
+        key_id=OWNER,
+        daemon_id=OWNER,
+        attempt=attempt,
+    )
+
+
+def finished(ident: str, state: State, attempt: int = 1, tokens: int = 7) -> Finished:
+    return Finished(
+        **msgspec.structs.asdict(started(ident, attempt)) | {"state": state},
+        completed_at=1_800_000_001.0,
+        status_code=200,
+        total_tokens=tokens,
+        response_size=4,
+    )
+
+
+def entry(record: Started, body: bytes) -> Entry:
+    kind = Kind.FINISHED if isinstance(record, Finished) else Kind.STARTED
+    return Entry(kind, record.id, msgspec.json.encode(record), body)
+
+
+@pytest.fixture
+def committer(database: Database, data_dir: Path) -> Committer:
+    return Committer(database, data_dir / "rejected.jsonl", Metrics())
+
+
+async def test_create_and_complete_converge_in_any_order(database: Database, committer: Committer) -> None:
+    store = RequestStore(database)
+    for order in itertools.permutations(range(3)):
+        ident = new_id()
+        records = [
+            entry(started(ident), b"ask"),
+            entry(finished(ident, State.COMPLETED), b"told"),
+            entry(finished(ident, State.COMPLETED), b"told"),
+        ]
+        for index in order:
+            await committer.commit([records[index]])
+        row = await store.get(UUID(ident))
+        assert row is not None
+        assert (row.state, row.status_code, row.total_tokens) == (State.COMPLETED, 200, 7)
+        assert (row.request, row.response) == (b"ask", b"told")
+
+
+async def test_the_database_decides_as_the_model_does(database: Database, committer: Committer) -> None:
+    choose = random.Random(7)
+    standings = [Standing(attempt, state) for attempt in (1, 2) for state in State]
+    for _ in range(120):
+        ident = new_id()
+        sequence = [choose.choice(standings) for _ in range(4)]
+        expected = sequence[0]
+        for standing in sequence:
+            await committer.commit([entry(finished(ident, State(standing.state), standing.attempt), b"x")])
+            if supersedes(standing, expected):
+                expected = standing
+        row = await database.fetch_row("select attempt, state from requests where id = $1", UUID(ident))
+        assert row is not None
+        assert Standing(row["attempt"], row["state"]) == expected, sequence
+
+
+async def test_one_batch_equals_single_commits(database: Database, committer: Committer) -> None:
+    choose = random.Random(11)
+    for _ in range(40):
+        first, second = new_id(), new_id()
+        standings = [
+            Standing(choose.choice((1, 2)), choose.choice(list(State))) for _ in range(choose.randint(2, 5))
+        ]
+        await committer.commit([entry(finished(first, State(s.state), s.attempt), b"x") for s in standings])
+        for s in standings:
+            await committer.commit([entry(finished(second, State(s.state), s.attempt), b"x")])
+        rows = await database.fetch(
+            "select attempt, state from requests where id = any ($1)", [UUID(first), UUID(second)]
+        )
+        assert rows[0] == rows[1], standings
+
+
+async def test_a_refused_record_does_not_hold_up_the_others(
+    database: Database, committer: Committer, data_dir: Path
+) -> None:
+    good = [finished(new_id(), State.COMPLETED) for _ in range(9)]
+    bad = Entry(Kind.FINISHED, new_id(), b'{"id":"not-a-uuid","created_at":0}', b"")
+    poison = Entry(Kind.FINISHED, new_id(), msgspec.json.encode(good[0]).replace(b'"m"', b'"\\u0000"'), b"")
+    entries = [entry(record, b"") for record in good]
+    await committer.commit([*entries[:4], bad, *entries[4:7], poison, *entries[7:]])
+    assert await database.fetch_value("select count(*) from requests") == 9
+    assert len((data_dir / "rejected.jsonl").read_bytes().splitlines()) == 2
+
+
+async def test_bytes_that_are_no_text_survive(database: Database, committer: Committer) -> None:
+    ident = new_id()
+    await committer.commit(
+        [entry(started(ident), b"\x00\xff\xfe"), entry(finished(ident, State.FAILED), b"\x00")]
+    )
+    row = await RequestStore(database).get(UUID(ident))
+    assert row is not None
+    assert (row.request, row.response) == (b"\x00\xff\xfe", b"\x00")
+
+
+class Pipeline:
+    """Recorder, spool and writer on a real database, as the product puts them together."""
+
+    def __init__(self, database: Database, folder: Path, settings: RecordingSettings) -> None:
+        self.database = database
+        self.spool = Spool(folder / "spool" / OWNER, settings.spool.segment_bytes)
+        self.spool.open()
+        self.metrics = Metrics()
+        self.recorder = Recorder(self.spool, settings, self.metrics)
+        self.writer = Writer(
+            recorder=self.recorder,
+            spool=self.spool,
+            committer=Committer(database, folder / "rejected.jsonl", self.metrics),
+            daemon_id=UUID(OWNER),
+            settings=settings,
+        )
+
+    async def count(self) -> int:
+        found: int = await self.database.fetch_value("select count(*) from requests where state = 4")
+        return found
+
+    def call(self, body: bytes = b"x" * 900) -> None:
+        ident = new_id()
+        self.recorder.start(started(ident), body)
+        self.recorder.finish(finished(ident, State.COMPLETED), body)
+
+
+async def test_flush_commits_what_was_noted_before(database: Database, data_dir: Path) -> None:
+    pipeline = Pipeline(database, data_dir, RecordingSettings(flush_interval_ms=60_000))
+    await pipeline.writer.start()
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(pipeline.writer.run())
+        for _ in range(25):
+            pipeline.call()
+        await pipeline.writer.flush(within=10)
+        assert await pipeline.count() == 25
+        loop.cancel()
+    await pipeline.writer.stop()
+    assert not pipeline.spool.folder.exists()
+
+
+async def test_memory_overflow_goes_through_the_disk_and_segments_are_trimmed(
+    database: Database, data_dir: Path
+) -> None:
+    settings = RecordingSettings(
+        memory_bytes=20_000, batch_rows=50, spool=SpoolSettings(segment_bytes=100_000)
+    )
+    pipeline = Pipeline(database, data_dir, settings)
+    await pipeline.writer.start()
+    for _ in range(20):
+        for _ in range(25):
+            pipeline.call()
+        pipeline.recorder.flush()
+    assert pipeline.recorder.backlog.spilled
+    assert len(list(pipeline.spool.folder.glob("*.log"))) > 5
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(pipeline.writer.run())
+        await pipeline.writer.flush(within=20)
+        loop.cancel()
+    assert await pipeline.count() == 500
+    assert len(list(pipeline.spool.folder.glob("*.log"))) <= 2
+    await pipeline.writer.stop()
+
+
+async def test_callbacks_run_only_after_the_records_are_in_the_spool(
+    database: Database, data_dir: Path
+) -> None:
+    pipeline = Pipeline(database, data_dir, RecordingSettings())
+    seen: list[int] = []
+    pipeline.call()
+    size = pipeline.spool.size
+    written = asyncio.Event()
+    pipeline.recorder.after(lambda: seen.append(pipeline.spool.size))
+    pipeline.recorder.after(written.set)
+    assert seen == []
+    await asyncio.wait_for(written.wait(), 5)
+    assert seen[0] > size == 0
