@@ -85,6 +85,9 @@ class Finished(Started, kw_only=True, omit_defaults=True, gc=False):
 class Recording(Protocol):
     """The write-ahead side of a call; `requests/recorder.py` implements it over the spool."""
 
+    refusal: str | None
+    """Why no new call may be taken, or None."""
+
     def start(self, record: Started, body: bytes) -> None:
         """Note that a call was admitted, with the client's body as it came."""
         ...

@@ -1,0 +1,37 @@
+"""Settings of the gateway."""
+
+import msgspec
+
+from dwctl.core.settings import Duration
+
+MIB = 1024 * 1024
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How model servers are called. Each limit of time ends an attempt with 502 or 504."""
+
+    connect_timeout: Duration = Duration(10)
+    """Name resolution, TCP and TLS."""
+    first_byte_timeout: Duration = Duration(600)
+    """From the last byte of the request to the head of the answer."""
+    idle_timeout: Duration = Duration(300)
+    """Between two reads of an answer."""
+    total_timeout: Duration = Duration(3600)
+    """From the admission of a call to the last byte of its answer."""
+    max_connections: int = 1024
+    """To one origin (scheme, host and port)."""
+    max_waiting: int = 4096
+    """Calls that wait for a connection to one origin; more are answered with 503."""
+    keep_alive: Duration = Duration(60)
+    """An idle connection is closed after this long."""
+    max_head_bytes: int = 64 * 1024
+    max_reply_bytes: int = 64 * MIB
+    """A JSON reply above this is passed on unread: without our id, its usage unknown."""
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The hot path."""
+
+    upstream: UpstreamSettings = UpstreamSettings()
+    overhead_header: bool = True
+    """Whether answers carry `x-dwctl-overhead-ms`."""

@@ -1,0 +1,73 @@
+"""All origins of the process. A `Service`: its loop is the sweep that enforces limits of time.
+
+Wakes on: half a second. Writes: nothing. May be lost: answers under way.
+"""
+
+import asyncio
+import ssl
+
+from dwctl.core.services import TaskSet
+from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.connection import Receiver
+from dwctl.gateway.upstream.origin import Address, Origin, Ticket
+
+SWEEP_EVERY = 0.5
+
+
+class UpstreamClient:
+    """Sends requests to model servers."""
+
+    name = "upstream"
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
+        self._origins: dict[Address, Origin] = {}
+        self._tasks = TaskSet()
+        self._tls: ssl.SSLContext | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Learn the loop."""
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            now = loop.time()
+            for origin in self._origins.values():
+                origin.sweep(now)
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._tasks.cancel()
+        for origin in self._origins.values():
+            origin.close()
+
+    def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
+        """Send one request to an origin."""
+        origin = self._origins.get(address)
+        if origin is None:
+            origin = self._origins[address] = self._make(address)
+        return origin.submit(request, receiver)
+
+    def now(self) -> float:
+        """Time of the loop, as `Receiver.deadline` counts it."""
+        return self._running().time()
+
+    def _make(self, address: Address) -> Origin:
+        scheme, host, port = address
+        return Origin(scheme, host, port, self._settings, self._context, self._tasks, self._running())
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _context(self) -> ssl.SSLContext:
+        """The system's certificates, host names verified; made when it is first needed."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls

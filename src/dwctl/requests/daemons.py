@@ -1,0 +1,88 @@
+"""This process's row in `daemons`: how others know that it lives, and whose calls are whose.
+
+Wakes on: the heartbeat interval. Writes: `daemons`, and the daily partitions ahead. If it dies, the heartbeat stops and
+another process takes over the calls (replay.py). May be lost: nothing.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from uuid import UUID
+
+import asyncpg
+
+from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
+from dwctl.requests.settings import RecordingSettings
+from dwctl.requests.writer import AWAY
+
+logger = logging.getLogger(__name__)
+
+PARTITIONS_EVERY = 3600.0
+
+
+class Daemon:
+    """The service behind the row."""
+
+    name = "daemon"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        daemon_id: UUID,
+        installation_id: UUID,
+        version: str,
+        settings: RecordingSettings,
+    ) -> None:
+        self._database = database
+        self._sql = Queries.load(__package__)
+        self._daemon_id = daemon_id
+        self._installation_id = installation_id
+        self._version = version
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Register, and make the partitions that calls of the next days fall into."""
+        await self._make_partitions()
+        await self._database.execute(
+            self._sql["register_daemon"],
+            self._daemon_id,
+            "gateway",
+            socket.gethostname(),
+            os.getpid(),
+            self._version,
+            self._installation_id,
+        )
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        every = self._settings.heartbeat_secs
+        since_partitions = 0.0
+        while True:
+            await asyncio.sleep(every)
+            since_partitions += every
+            try:
+                await self._database.execute(self._sql["beat"], self._daemon_id)
+                if since_partitions >= PARTITIONS_EVERY:
+                    since_partitions = 0.0
+                    await self._make_partitions()
+            except (*AWAY, asyncpg.PostgresError) as error:
+                logger.warning("no heartbeat: %s", error)
+
+    async def stop(self) -> None:
+        """Say that the end was in order."""
+        try:
+            await self._database.execute(self._sql["stop_daemon"], self._daemon_id)
+        except (*AWAY, asyncpg.PostgresError) as error:
+            logger.warning("the end of this process is not noted: %s", error)
+
+    async def _make_partitions(self) -> None:
+        """A range that ids in the default partition already use cannot be made: those rows stay there."""
+        try:
+            await self._database.fetch_value(
+                self._sql["make_partitions"], self._settings.partitions_ahead_days
+            )
+        except asyncpg.CheckViolationError as error:
+            logger.warning("a partition was not made: %s", error)

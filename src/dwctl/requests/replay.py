@@ -1,0 +1,113 @@
+"""Takes over what dead processes left: their spools, and their calls that never ended.
+
+Wakes on: the start, then every heartbeat. Writes: `requests`, `request_bodies`, and deletes spool folders whose
+records are committed. A spool belongs to a dead process when its lock can be taken. If we die in the middle, the
+next start does it again: every write is an upsert that repeats harmlessly. Works beside new calls.
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
+from dwctl.requests import frames
+from dwctl.requests.frames import Entry
+from dwctl.requests.settings import RecordingSettings
+from dwctl.requests.spool import remove, segments, take_lock
+from dwctl.requests.writer import AWAY, Committer
+
+logger = logging.getLogger(__name__)
+
+
+class Replay:
+    """The service that inherits."""
+
+    name = "replay"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        committer: Committer,
+        spools: Path,
+        daemon_id: UUID,
+        installation_id: UUID,
+        settings: RecordingSettings,
+    ) -> None:
+        self._database = database
+        self._sql = Queries.load(__package__)
+        self._committer = committer
+        self._spools = spools
+        self._daemon_id = daemon_id
+        self._installation_id = installation_id
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Nothing to prepare: old spools are read while new calls come in."""
+
+    async def run(self) -> None:
+        """Look for what is left behind, again and again."""
+        while True:
+            try:
+                await self.take_over()
+            except (*AWAY, asyncpg.PostgresError, OSError) as error:
+                logger.warning("what dead processes left is not taken over yet: %s", error)
+            await asyncio.sleep(max(1.0, self._settings.heartbeat_secs))
+
+    async def stop(self) -> None:
+        """Nothing to flush."""
+
+    async def take_over(self) -> None:
+        """Replay every ownerless spool, then end the calls of dead processes."""
+        for folder in sorted(self._spools.glob("*")):
+            if folder.is_dir() and folder.name != str(self._daemon_id):
+                await self._take_folder(folder)
+        dead = await self._database.fetch(
+            self._sql["dead_daemons"],
+            self._daemon_id,
+            self._installation_id,
+            self._settings.dead_after_secs,
+        )
+        for row in dead:
+            await self._end_calls(row["id"])
+
+    async def _take_folder(self, folder: Path) -> None:
+        lock = take_lock(folder)
+        if lock < 0:
+            return
+        try:
+            replayed = 0
+            for path in segments(folder):
+                replayed += await self._replay(path)
+            await self._end_calls(UUID(folder.name))
+            await self._database.execute(self._sql["stop_daemon"], UUID(folder.name))
+            await self._committer.beat(self._daemon_id)
+            remove(folder)
+        finally:
+            os.close(lock)
+        if replayed:
+            logger.info("%d records of process %s were replayed from its spool", replayed, folder.name)
+
+    async def _replay(self, path: Path) -> int:
+        """Commit a segment in batches; gives how many records it held."""
+        data = await asyncio.to_thread(path.read_bytes)
+        count = 0
+        batch: list[Entry] = []
+        for kind, meta, body, _ in frames.read(data):
+            batch.append(Entry(kind, frames.id_of(meta), meta, body))
+            if len(batch) >= self._settings.batch_rows:
+                await self._committer.commit(batch)
+                count += len(batch)
+                batch = []
+        await self._committer.commit(batch)
+        return count + len(batch)
+
+    async def _end_calls(self, daemon_id: UUID) -> None:
+        ended = await self._committer.interrupt(daemon_id)
+        if ended:
+            logger.warning("%d calls of process %s ended with it", ended, daemon_id)

@@ -1,0 +1,459 @@
+"""One connection of a client: reads requests one after the other, and gives each to its plane.
+
+Gateway paths are read whole and handed to the `Handler`; every other path is called as ASGI (asgi.py). Answers
+leave in the order of the requests; a request behind one that is being answered waits in the buffer.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from dwctl.server.head import HeadError, RequestHead, parse
+from dwctl.server.limits import ListenerSettings
+from dwctl.wire.chunks import ChunkError, Chunks
+from dwctl.wire.errors import Problem, render, status_line
+from dwctl.wire.exchange import Handler, Headers
+
+PIPELINE_BYTES = 64 * 1024
+"""Bytes of later requests held while one is answered; then reading pauses."""
+LINGER_BYTES = 64 * 1024 * 1024
+LINGER_SECONDS = 5.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class BodySink(Protocol):
+    """Who takes the body of a request that is not read whole."""
+
+    def body_received(self, data: bytes) -> None:
+        """Some of the body."""
+        ...
+
+    def body_ended(self) -> None:
+        """It is complete."""
+        ...
+
+    def disconnected(self) -> None:
+        """The client has left, or the body is broken."""
+        ...
+
+    def writable(self, ready: bool) -> None:
+        """The client reads too slowly, or has caught up."""
+        ...
+
+
+class Host(Protocol):
+    """The listener that a connection belongs to."""
+
+    settings: ListenerSettings
+    handler: Handler
+    draining: bool
+
+    def opened(self, connection: "Connection") -> bool:
+        """A client has connected; false when there are too many."""
+        ...
+
+    def closed(self, connection: "Connection") -> None:
+        """It is gone."""
+        ...
+
+    def call_application(self, connection: "Connection", head: RequestHead) -> BodySink:
+        """Start the ASGI application on a request."""
+        ...
+
+
+class HttpExchange:
+    """Implements `Exchange` on a connection."""
+
+    __slots__ = (
+        "_connection",
+        "body",
+        "chunked_ok",
+        "client_host",
+        "headers",
+        "keep_alive",
+        "method",
+        "on_abort",
+        "on_writable",
+        "path",
+        "query",
+        "received",
+    )
+
+    def __init__(self, connection: "Connection", head: RequestHead, *, keep_alive: bool) -> None:
+        self._connection: Connection | None = connection
+        self.method = head.method
+        self.path = head.path
+        self.query = head.query
+        self.headers: Headers = head.headers
+        self.body = b""
+        self.keep_alive = keep_alive
+        self.chunked_ok = head.minor == 1
+        self.client_host = connection.client_host
+        self.received = time.perf_counter()
+        self.on_abort: Callable[[], None] | None = None
+        self.on_writable: Callable[[bool], None] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field."""
+        for known, value in self.headers:
+            if known == name:
+                return value
+        return None
+
+    def write(self, data: bytes) -> None:
+        """Send raw bytes."""
+        if self._connection is not None:
+            self._connection.send(data)
+
+    def finish(self, data: bytes = b"", *, close: bool = False) -> None:
+        """Send the last bytes."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if data:
+                connection.send(data)
+            connection.answered(keep_alive=self.keep_alive and not close)
+
+    def abandoned(self) -> None:
+        """The client has left."""
+        self._connection = None
+        on_abort, self.on_abort = self.on_abort, None
+        self.on_writable = None
+        if on_abort is not None:
+            on_abort()
+
+
+class Connection(asyncio.Protocol):
+    """The protocol object."""
+
+    __slots__ = (
+        "_advancing",
+        "_buffer",
+        "_chunks",
+        "_exchange",
+        "_head",
+        "_host",
+        "_left",
+        "_linger",
+        "_loop",
+        "_parts",
+        "_paused",
+        "_reading_body",
+        "_sink",
+        "_size",
+        "changed",
+        "client_host",
+        "client_port",
+        "eof",
+        "transport",
+    )
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._loop = loop
+        self._buffer = b""
+        self._head: RequestHead | None = None
+        self._exchange: HttpExchange | None = None
+        self._sink: BodySink | None = None
+        self._chunks: Chunks | None = None
+        self._parts: list[bytes] = []
+        self._left = 0
+        self._size = 0
+        self._linger = 0
+        self._reading_body = False
+        self._advancing = False
+        self._paused = False
+        self.eof = False
+        self.changed = 0.0
+        self.client_host = ""
+        self.client_port = 0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            return
+        self.transport = transport
+        self.changed = self._loop.time()
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.client_host, self.client_port = str(peer[0]), int(peer[1])
+        if not self._host.opened(self):
+            transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered."""
+        return self._head is not None
+
+    def data_received(self, data: bytes) -> None:
+        self.changed = self._loop.time()
+        if self._linger:
+            self._discard(len(data))
+        elif self._reading_body:
+            self._read_body(data)
+            if not self._reading_body:
+                self._advance()
+        else:
+            self._buffer = self._buffer + data if self._buffer else data
+            if self._head is None:
+                self._advance()
+            elif len(self._buffer) > PIPELINE_BYTES:
+                self.pause()
+
+    def eof_received(self) -> bool:
+        """The client sends no more.
+
+        During a call to a model this counts as having left, as in nginx and Go: a half-closed connection cannot
+        be told from a closed one before something is written, and nobody should pay for tokens that are not
+        read. Every other request is cheap and still gets its answer.
+        """
+        self.eof = True
+        if self._linger or self._head is None:
+            return False
+        if self._reading_body or self._exchange is not None:
+            self._leave()
+            self.abort()
+            return False
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._host.closed(self)
+        self._leave()
+
+    def pause_writing(self) -> None:
+        self._tell_writable(ready=False)
+
+    def resume_writing(self) -> None:
+        self._tell_writable(ready=True)
+
+    def send(self, data: bytes) -> None:
+        """Raw bytes to the client."""
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self._paused and self.transport is not None and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and self.transport is not None and not self.transport.is_closing():
+            self._paused = False
+            self.changed = self._loop.time()
+            self.transport.resume_reading()
+
+    def continue_body(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
+        if self._head is not None and self._head.expects_continue:
+            self._head.expects_continue = False
+            if self._reading_body:
+                self.send(_CONTINUE)
+
+    def answered(self, *, keep_alive: bool) -> None:
+        """The answer of the current request is complete."""
+        self._exchange = None
+        self._sink = None
+        unread = self._reading_body
+        self._reading_body = False
+        self._head = None
+        self.changed = self._loop.time()
+        if unread:
+            self._begin_linger()
+        elif not keep_alive or self._host.draining or (self.eof and not self._buffer):
+            self._close()
+        elif not self._advancing:
+            self.resume()
+            self._advance()
+
+    def close_if_idle(self) -> None:
+        """For the drain: nothing is being read or answered."""
+        if self._head is None and self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def sweep(self, now: float) -> None:
+        """Enforce the limits of time; called about once a second."""
+        settings = self._host.settings
+        quiet = now - self.changed
+        if self._linger:
+            if quiet > LINGER_SECONDS:
+                self.abort()
+        elif self._head is None:
+            if self._buffer:
+                if quiet > settings.head_timeout:
+                    self._refuse(408, "The request's head did not arrive in time.")
+            elif quiet > settings.keep_alive:
+                self._close()
+        elif self._reading_body and not self._paused and quiet > settings.body_timeout:
+            self._refuse(408, "The request's body did not arrive in time.")
+
+    def _advance(self) -> None:
+        """Serve what is in the buffer, request by request; never recursive, however many are pipelined."""
+        self._advancing = True
+        try:
+            while self._buffer and self._head is None and not self._linger:
+                end = self._buffer.find(b"\r\n\r\n")
+                limit = self._host.settings.max_head_bytes
+                if end < 0 and len(self._buffer) <= limit:
+                    if self._buffer[:2] == b"\r\n":
+                        self._buffer = self._buffer[2:]
+                        continue
+                    break
+                if end < 0 or end > limit:
+                    self._refuse(431, f"The request's head is larger than {limit} bytes.")
+                    break
+                if end == 0:
+                    self._buffer = self._buffer[4:]
+                    continue
+                self._begin(end)
+        finally:
+            self._advancing = False
+        if self.eof and self._head is None and not self._linger:
+            self._close()
+
+    def _begin(self, end: int) -> None:
+        settings = self._host.settings
+        data = self._buffer
+        start = 2 if data[:2] == b"\r\n" else 0
+        try:
+            head = parse(data[start:end], settings.max_headers, settings.max_target_bytes)
+        except HeadError as error:
+            self._refuse(error.status, error.message)
+            return
+        self._buffer = data[end + 4 :]
+        self._head = head
+        self._left = head.length
+        self._chunks = Chunks() if head.length < 0 else None
+        self._size = 0
+        self._reading_body = head.length != 0
+        handler = self._host.handler
+        if handler.claims(head.method, head.path):
+            if head.length > settings.max_body_bytes:
+                self._too_large()
+                return
+            keep_alive = head.keep_alive and not self._host.draining
+            self._exchange = HttpExchange(self, head, keep_alive=keep_alive)
+            self.continue_body()
+        else:
+            self._sink = self._host.call_application(self, head)
+        rest, self._buffer = self._buffer, b""
+        if self._reading_body:
+            if rest:
+                self._read_body(rest)
+        else:
+            self._buffer = rest
+            self._body_ended()
+
+    def _read_body(self, data: bytes) -> None:
+        chunks = self._chunks
+        if chunks is not None:
+            try:
+                body, rest = chunks.feed(data)
+            except ChunkError as error:
+                self._refuse(400, f"The request's body is malformed: {error}.")
+                return
+            ended = chunks.ended
+        else:
+            left = self._left
+            body, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
+            self._left = left - len(body)
+            ended = not self._left
+        if body:
+            self._size += len(body)
+            if self._exchange is not None:
+                if self._size > self._host.settings.max_body_bytes:
+                    self._too_large()
+                    return
+                self._parts.append(body)
+            elif self._sink is not None:
+                self._sink.body_received(body)
+        if ended:
+            self._reading_body = False
+            self._buffer = rest
+            self._body_ended()
+
+    def _body_ended(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            parts = self._parts
+            exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._parts = []
+            self._host.handler.handle(exchange)
+        elif self._sink is not None:
+            self._sink.body_ended()
+
+    def _too_large(self) -> None:
+        limit = self._host.settings.max_body_bytes
+        self._refuse(413, f"The request's body is larger than {limit} bytes.", code="payload_too_large")
+
+    def _refuse(self, status: int, message: str, code: str | None = None) -> None:
+        """Answer a request that nobody will serve, and end the connection so that the client sees the answer."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            # The application has begun: its answer may be on the wire, so there is no room for ours.
+            sink.disconnected()
+            self.abort()
+            return
+        head = self._head
+        if head is not None and head.path.startswith(b"/ai/"):
+            answer = render(Problem(status=status, message=message, code=code), keep_alive=False)
+        else:
+            text = message.encode()
+            answer = (
+                b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (
+                    status_line(status),
+                    len(text),
+                    text,
+                )
+            )
+        self._exchange = None
+        self._parts = []
+        self.send(answer)
+        self._head = None
+        self._reading_body = False
+        self._begin_linger()
+
+    def _begin_linger(self) -> None:
+        """Say that no more will come, and read over what the client still sends: closing at once would reset it."""
+        self._linger = LINGER_BYTES
+        self._buffer = b""
+        self.resume()
+        transport = self.transport
+        if transport is None or self.eof:
+            self._close()
+        elif transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+
+    def _discard(self, size: int) -> None:
+        self._linger = max(1, self._linger - size)
+        if self._linger == 1:
+            self.abort()
+
+    def _leave(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        sink, self._sink = self._sink, None
+        self._head = None
+        self._parts = []
+        if exchange is not None:
+            exchange.abandoned()
+        if sink is not None:
+            sink.disconnected()
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def _tell_writable(self, *, ready: bool) -> None:
+        if self._exchange is not None and self._exchange.on_writable is not None:
+            self._exchange.on_writable(ready)
+        elif self._sink is not None:
+            self._sink.writable(ready)

@@ -1,0 +1,33 @@
+"""Limits of the listening port. Every one is enforced before a request reaches the gateway or the application."""
+
+import msgspec
+
+from dwctl.core.settings import Duration
+
+MIB = 1024 * 1024
+
+
+class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the port takes."""
+
+    max_connections: int = 20_000
+    """More are closed as soon as they come."""
+    max_head_bytes: int = 64 * 1024
+    """Request line and headers; more is answered with 431."""
+    max_headers: int = 128
+    """Header lines; more is answered with 431."""
+    max_target_bytes: int = 8192
+    """Path and query; more is answered with 414."""
+    max_body_bytes: int = 32 * MIB
+    """Body of a gateway request; more is answered with 413."""
+    head_timeout: Duration = Duration(30)
+    """From the first byte of a head to its end."""
+    body_timeout: Duration = Duration(60)
+    """Between two reads of a request's body; then 408."""
+    keep_alive: Duration = Duration(75)
+    """An idle connection is closed after this long."""
+    drain: Duration = Duration(30)
+    """On shutdown, how long requests under way may take to finish."""
+    certificate: str | None = None
+    """PEM file with the certificate chain; with `private_key` the port speaks TLS."""
+    private_key: str | None = None

@@ -1,0 +1,173 @@
+"""The port. A `Service`: accepts connections, enforces limits of time, drains on the way out.
+
+Wakes on: connections, and once a second. Writes: nothing. If it dies, the process ends; what is under way is
+cut. On `stop` it accepts no more, closes idle connections, lets requests finish for the drain time, cuts the rest.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import socket
+import ssl
+from contextlib import suppress
+
+from dwctl.core.errors import SetupError
+from dwctl.core.metrics import Metrics
+from dwctl.core.services import TaskSet
+from dwctl.server.asgi import Application, AsgiCall
+from dwctl.server.connection import BodySink, Connection
+from dwctl.server.head import RequestHead
+from dwctl.server.limits import ListenerSettings
+from dwctl.wire.exchange import Handler
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY = 1.0
+BACKLOG = 4096
+
+
+class Listener:
+    """Implements the connections' `Host`."""
+
+    name = "listener"
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        settings: ListenerSettings,
+        handler: Handler,
+        application: Application,
+        metrics: Metrics,
+    ) -> None:
+        self.settings = settings
+        self.handler = handler
+        self.draining = False
+        self._application = application
+        self._host = host
+        self._port = port
+        self._connections: set[Connection] = set()
+        self._tasks = TaskSet()
+        self._server: asyncio.Server | None = None
+        self._none_left = asyncio.Event()
+        gauge = metrics.gauge("dwctl_connections", "Open connections of clients.")
+        gauge.set_function(lambda: float(len(self._connections)))
+        self._turned_away = metrics.counter(
+            "dwctl_connections_turned_away_total", "Connections closed because there were too many."
+        )
+
+    @property
+    def address(self) -> str:
+        """Where clients reach the port."""
+        scheme = "https" if self.settings.certificate else "http"
+        return f"{scheme}://{reachable(self._host)}:{self._port}"
+
+    async def start(self) -> None:
+        """Bind; port 0 takes any free one."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: Connection(self, loop),
+                self._host or None,
+                self._port,
+                backlog=BACKLOG,
+                ssl=self._tls(),
+                reuse_address=True,
+            )
+        except OSError as error:
+            raise SetupError(_why_not_bound(self._host, self._port, error)) from error
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            self._sweep(loop.time())
+
+    async def stop(self) -> None:
+        """Drain."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close_if_idle()
+        if self._connections:
+            self._none_left.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.drain):
+                    await self._none_left.wait()
+        if self._connections:
+            logger.warning("%d connections are cut after the drain time", len(self._connections))
+        for connection in list(self._connections):
+            connection.abort()
+        await self._tasks.cancel()
+
+    def opened(self, connection: Connection) -> bool:
+        """A client has connected."""
+        self._connections.add(connection)
+        if len(self._connections) > self.settings.max_connections or self.draining:
+            self._turned_away.inc()
+            return False
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._none_left.set()
+
+    def call_application(self, connection: Connection, head: RequestHead) -> BodySink:
+        """Start the application on a request."""
+        scheme = "https" if self.settings.certificate else "http"
+        call = AsgiCall(connection, head, draining=self.draining, scheme=scheme)
+        self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="request")
+        return call
+
+    def _sweep(self, now: float) -> None:
+        for connection in list(self._connections):
+            connection.sweep(now)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        certificate, key = self.settings.certificate, self.settings.private_key
+        if certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise SetupError(
+                f"listener.certificate {certificate} cannot be used: {error}. It must be a PEM file whose "
+                "private key is in listener.private_key or in the same file."
+            ) from error
+        return context
+
+
+def reachable(host: str) -> str:
+    """A name under which this machine reaches a bind address; every address is reached by loopback."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host or "127.0.0.1"
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "[::1]"
+    return host if address.version == 4 else f"[{host}]"
+
+
+def _why_not_bound(host: str, port: int, error: OSError) -> str:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is taken by another program. Choose another port with --port (or DWCTL_PORT), or stop the "
+            f"other program (find it with: ss -ltnp 'sport = :{port}')."
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"this user may not listen on {where}; ports below 1024 are for root. Choose another with --port."
+        )
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{host} is no address of this machine. Choose one with --host, such as 127.0.0.1."
+    return f"{where} cannot be opened: {error.strerror or error}"
