@@ -7,7 +7,7 @@ leave in the order of the requests; a request behind one that is being answered 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from dwctl.server.head import HeadError, RequestHead, parse
 from dwctl.server.limits import ListenerSettings
@@ -170,9 +170,9 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            return
-        self.transport = transport
+        # uvloop's transports have the interface without the base class.
+        self.transport = cast("asyncio.Transport", transport)
+        transport = self.transport
         self.changed = self._loop.time()
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
@@ -191,8 +191,7 @@ class Connection(asyncio.Protocol):
             self._discard(len(data))
         elif self._reading_body:
             self._read_body(data)
-            if not self._reading_body:
-                self._advance()
+            self._advance()
         else:
             self._buffer = self._buffer + data if self._buffer else data
             if self._head is None:
@@ -216,7 +215,7 @@ class Connection(asyncio.Protocol):
             return False
         return True
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._host.closed(self)
         self._leave()
 

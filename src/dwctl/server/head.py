@@ -15,6 +15,8 @@ _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~\x80-\xff]+) HTTP/1\
 _LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?)[ \t]*"
 )
+_OTHER_VERSION = re.compile(rb"\S+ \S+ HTTP/(?!1\.)[0-9.]+")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _ABSOLUTE = re.compile(rb"(?i:https?)://[^/?#]*")
 
@@ -47,21 +49,11 @@ class RequestHead(msgspec.Struct, gc=False):
 def parse(data: bytes, max_headers: int, max_target: int) -> RequestHead:
     """Parse a head without its final empty line."""
     first, *lines = data.split(b"\r\n")
-    match = _REQUEST_LINE.fullmatch(first)
-    if match is None:
-        if re.fullmatch(rb"\S+ \S+ HTTP/[0-9.]+", first) and b"HTTP/1." not in first:
-            raise HeadError(505, "This server speaks HTTP/1.1.")
-        raise HeadError(400, "The request line is malformed.")
-    method, target, minor = match.groups()
-    if len(target) > max_target:
-        raise HeadError(414, f"The request target is longer than {max_target} bytes.")
+    method, target, minor = _request_line(first, max_target)
     if len(lines) > max_headers:
         raise HeadError(431, f"The request has more than {max_headers} header lines.")
     headers: Headers = []
-    length = 0
-    lengths = hosts = 0
-    chunked = expects_continue = False
-    connection = b""
+    framing: dict[bytes, list[bytes]] = {}
     for line in lines:
         found = _LINE.fullmatch(line)
         if found is None:
@@ -69,39 +61,62 @@ def parse(data: bytes, max_headers: int, max_target: int) -> RequestHead:
         name = found[1].lower()
         value = found[2]
         headers.append((name, value))
-        if name == b"content-length":
-            lengths += 1
-            if lengths > 1 or _LENGTH.fullmatch(value) is None:
-                raise HeadError(400, "Content-Length must be one number.")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
-                raise HeadError(501, "The only transfer coding understood is chunked.")
-            chunked = True
-        elif name == b"host":
-            hosts += 1
-        elif name == b"connection":
-            connection = connection + b"," + value.lower() if connection else value.lower()
-        elif name == b"expect":
-            expects_continue = value.lower() == b"100-continue"
-    if chunked:
-        if lengths or minor == b"0":
-            raise HeadError(400, "Content-Length and Transfer-Encoding exclude each other.")
-        length = -1
-    if hosts != 1 and (minor == b"1" or hosts > 1):
+        if name in _FRAMING:
+            framing.setdefault(name, []).append(value)
+    hosts = len(framing.get(b"host", ()))
+    if hosts != 1 and (minor or hosts > 1):
         raise HeadError(400, "A request needs exactly one Host header.")
     path, _, query = _origin_form(method, target).partition(b"?")
-    keep_alive = _keeps_alive(minor, connection)
-    return RequestHead(method, target, path, query, headers, int(minor), length, keep_alive, expects_continue)
+    connection = b",".join(framing.get(b"connection", ())).lower()
+    expects = framing.get(b"expect", [b""])[0].lower()
+    return RequestHead(
+        method,
+        target,
+        path,
+        query,
+        headers,
+        minor,
+        _body_length(framing, minor),
+        _keeps_alive(minor, connection),
+        expects == b"100-continue",
+    )
 
 
-def _keeps_alive(minor: bytes, connection: bytes) -> bool:
+def _request_line(line: bytes, max_target: int) -> tuple[bytes, bytes, int]:
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        if _OTHER_VERSION.fullmatch(line):
+            raise HeadError(505, "This server speaks HTTP/1.1.")
+        raise HeadError(400, "The request line is malformed.")
+    if len(match[2]) > max_target:
+        raise HeadError(414, f"The request target is longer than {max_target} bytes.")
+    return match[1], match[2], 1 if match[3] == b"1" else 0
+
+
+def _body_length(framing: dict[bytes, list[bytes]], minor: int) -> int:
+    """Bytes of the body, -1 for chunked; two readers must not disagree (RFC 9112 §6.3)."""
+    lengths = framing.get(b"content-length", ())
+    codings = framing.get(b"transfer-encoding", ())
+    if codings:
+        if lengths or not minor:
+            raise HeadError(400, "Transfer-Encoding excludes Content-Length and HTTP/1.0.")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise HeadError(501, "The only transfer coding understood is chunked.")
+        return -1
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+        raise HeadError(400, "Content-Length must be one number.")
+    return int(lengths[0])
+
+
+def _keeps_alive(minor: int, connection: bytes) -> bool:
     if not connection:
-        return minor == b"1"
+        return minor == 1
     options = {option.strip() for option in connection.split(b",")}
     if b"close" in options:
         return False
-    return minor == b"1" or b"keep-alive" in options
+    return minor == 1 or b"keep-alive" in options
 
 
 def _origin_form(method: bytes, target: bytes) -> bytes:

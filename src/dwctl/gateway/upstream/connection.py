@@ -7,7 +7,7 @@ bytes, errors and time-outs close it.
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, cast
 
 from dwctl.gateway.upstream.response import Head, ResponseError, parse_head
 from dwctl.wire.chunks import ChunkError, Chunks
@@ -113,8 +113,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Loop time of the last byte either way; when idle, of becoming idle."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self.transport = transport
+        # uvloop's transports have the interface without the base class.
+        self.transport = cast("asyncio.Transport", transport)
 
     @property
     def receiver(self) -> Receiver | None:

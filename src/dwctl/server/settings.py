@@ -1,0 +1,161 @@
+"""The root of the settings: one Struct of each package under the contract's keys (spec/platform §10)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from dwctl.core.errors import SetupError
+from dwctl.core.settings import Duration, load
+from dwctl.db.settings import DatabaseSettings
+from dwctl.gateway.settings import GatewaySettings
+from dwctl.identity.settings import AuthSettings
+from dwctl.requests.settings import RecordingSettings
+from dwctl.server.contract_keys import NOT_YET
+from dwctl.server.limits import ListenerSettings
+
+DEFAULT_FILE = Path("config.yaml")
+
+
+class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one request."""
+
+    max_body_size: int = 32 * 1024 * 1024
+    """Bytes of a gateway request's body."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`limits.*`."""
+
+    requests: RequestLimits = RequestLimits()
+
+
+class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the routing state is kept fresh beside notices."""
+
+    enabled: bool = True
+    fallback_interval_milliseconds: int = 300_000
+
+
+class BackgroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`background_services.*`."""
+
+    onwards_sync: SyncSettings = SyncSettings()
+
+
+class MetadataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What pages say of this installation."""
+
+    region: str | None = None
+    organization: str | None = None
+    docs_url: str | None = None
+    docs_jsonl_url: str | None = None
+    title: str | None = None
+    ai_api_base_url: str | None = None
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logging to standard error."""
+
+    level: str = "info"
+    json: bool | None = None
+    """Unset: lines for people on a terminal, JSON otherwise."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be configured."""
+
+    host: str = "127.0.0.1"
+    port: int = 3001
+    data_dir: str | None = None
+    dashboard_url: str | None = None
+    admin_email: str = "admin@localhost"
+    admin_password: str | None = None
+    secret_key: str | None = None
+    database: DatabaseSettings = DatabaseSettings()
+    database_url: str | None = None
+    """Deprecated name of `database.url`."""
+    slow_statement_threshold_ms: int = 1000
+    auth: AuthSettings = AuthSettings()
+    limits: Limits = Limits()
+    background_services: BackgroundSettings = BackgroundSettings()
+    metadata: MetadataSettings = MetadataSettings()
+    enable_metrics: bool = True
+    enable_request_logging: bool = True
+    """Whether bodies of requests and answers are kept beside their rows."""
+    listener: ListenerSettings = ListenerSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    recording: RecordingSettings = RecordingSettings()
+    log: LogSettings = LogSettings()
+
+
+def read(
+    file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, and the contract's keys that were set and are not acted on.
+
+    `file` is the one asked for; without it `DWCTL_CONFIG`, else `config.yaml` in the working directory if it is there.
+    """
+    if file is None and environ.get("DWCTL_CONFIG"):
+        file = Path(environ["DWCTL_CONFIG"])
+    if file is None and DEFAULT_FILE.is_file():
+        file = DEFAULT_FILE
+    settings, ignored = load(Settings, file=file, environ=environ, overrides=flags, accepted=NOT_YET)
+    _validate(settings)
+    return settings, ignored
+
+
+def _validate(settings: Settings) -> None:
+    """What types cannot say (spec/platform §10, last paragraph)."""
+    password = settings.auth.native.password
+    cors = settings.auth.security.cors
+    listener = settings.listener
+    rules = (
+        (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
+        (
+            1 <= password.min_length <= password.max_length,
+            "auth.native.password: expected 1 <= min_length <= max_length",
+        ),
+        (
+            300 <= settings.auth.security.jwt_expiry <= 30 * 86400,
+            "auth.security.jwt_expiry: expected from 5m to 30d",
+        ),
+        (
+            not (cors.allow_credentials and "*" in cors.allowed_origins),
+            "auth.security.cors: allowed_origins '*' excludes allow_credentials",
+        ),
+        (settings.auth.native.enabled, "auth.native.enabled: at least one way to sign in is needed"),
+        (
+            not settings.auth.native.session.cookie_domain
+            or " " not in settings.auth.native.session.cookie_domain,
+            "auth.native.session.cookie_domain: expected a domain name",
+        ),
+        (
+            settings.database.type != "external" or bool(settings.database.url or settings.database_url),
+            "database.url: expected with database.type external",
+        ),
+        (
+            settings.limits.requests.max_body_size > 0,
+            "limits.requests.max_body_size: expected more than 0",
+        ),
+        (
+            listener.max_connections > 0 and listener.max_head_bytes >= 1024,
+            "listener: expected max_connections > 0 and max_head_bytes >= 1024",
+        ),
+        (
+            settings.recording.batch_rows > 0 and settings.recording.spool.segment_bytes > 0,
+            "recording: expected batch_rows > 0 and spool.segment_bytes > 0",
+        ),
+        (
+            "@" in settings.admin_email and " " not in settings.admin_email,
+            "admin_email: expected an e-mail address",
+        ),
+    )
+    for holds, text in rules:
+        if not holds:
+            raise SetupError(f"configuration: {text}")
+
+
+def fallback_seconds(settings: Settings) -> float:
+    """How often the routing state is read whole without a notice."""
+    return Duration(settings.background_services.onwards_sync.fallback_interval_milliseconds / 1000)
