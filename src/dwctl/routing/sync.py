@@ -124,6 +124,11 @@ class RoutingSync:
     def _confirm(self, dirty: Dirty) -> None:
         if not self._waiting:
             return
+        if dirty.everything:
+            for events in self._waiting.values():
+                for event in events:
+                    event.set()
+            return
         nouns = (
             ("api_keys", dirty.keys),
             ("users", dirty.accounts),

@@ -1,0 +1,117 @@
+"""Asking a server for its models (spec/platform §4.1): `GET {url}/models`, as OpenAI, OpenRouter or Anthropic answer."""
+
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from dwctl.control.endpoints.structs import UpstreamModel
+from dwctl.core.errors import BadRequest
+
+MAX_REPLY = 16 * 1024 * 1024
+ANTHROPIC_VERSION = "2023-06-01"
+
+
+class DiscoveryError(Exception):
+    """The list could not be had; says why in words for a person."""
+
+
+class _Listed(msgspec.Struct):
+    id: str
+    created: int | None = None
+    owned_by: str | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class _List(msgspec.Struct):
+    data: list[_Listed]
+
+
+_decode = msgspec.json.Decoder(_List, strict=False).decode
+
+
+def normal_url(url: str) -> str:
+    """With a trailing slash; raises 400 for what is no http address."""
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or parts.query
+        or parts.fragment
+    ):
+        raise BadRequest(f"url: expected an address such as http://127.0.0.1:8000/v1, got '{url}'")
+    if parts.username or parts.password:
+        raise BadRequest("url: credentials belong in api_key, not in the address")
+    if any(character <= " " or character == "\x7f" for character in text):
+        raise BadRequest("url: expected no white space or control characters")
+    return text if text.endswith("/") else text + "/"
+
+
+async def fetch_models(
+    url: str, credential: tuple[str, str] | None, *, timeout: float
+) -> list[UpstreamModel]:
+    """The models of a server, each once, in its order; raises `DiscoveryError`."""
+    headers = {"accept": "application/json", "user-agent": "dwctl"}
+    if credential is not None:
+        name, value = credential
+        headers[name] = value
+    if urlsplit(url).hostname == "api.anthropic.com":
+        headers["anthropic-version"] = ANTHROPIC_VERSION
+        if credential is not None:
+            headers["x-api-key"] = credential[1].removeprefix("Bearer ")
+            headers.pop("Authorization", None)
+    try:
+        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+            response = await client.get(url + "models", headers=headers)
+            content = await response.aread()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise DiscoveryError(_why_unreachable(url, error, timeout)) from error
+    if response.status_code in (401, 403):
+        raise DiscoveryError(f"{url}models refuses the API key (status {response.status_code})")
+    if response.status_code != 200:
+        raise DiscoveryError(
+            f"{url}models answered with status {response.status_code}; does the address end in /v1?"
+        )
+    if len(content) > MAX_REPLY:
+        raise DiscoveryError(f"{url}models answered with more than {MAX_REPLY} bytes")
+    try:
+        listed = _decode(content).data
+    except msgspec.MsgspecError as error:
+        raise DiscoveryError(f"{url}models did not answer with a list of models: {error}") from error
+    found = {
+        model.id: UpstreamModel(
+            id=model.id,
+            created=model.created,
+            owned_by=model.owned_by or "",
+            name=model.name,
+            description=model.description,
+        )
+        for model in listed
+        if model.id.strip() and "\0" not in model.id
+    }
+    return list(found.values())
+
+
+def _why_unreachable(url: str, error: Exception, timeout: float) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"{url} did not answer within {timeout:g} s"
+    if isinstance(error, httpx.ConnectError):
+        return f"{url} cannot be reached: {error}. Does the server run, and are host and port right?"
+    return f"{url} cannot be asked for its models: {error}"
+
+
+def model_type(name: str) -> str:
+    """The type that a model's name suggests."""
+    lowered = name.lower()
+    if "rerank" in lowered:
+        return "RERANKER"
+    if "embed" in lowered or "minilm" in lowered or "bge-" in lowered:
+        return "EMBEDDINGS"
+    return "CHAT"

@@ -1,0 +1,71 @@
+-- name: list_groups
+-- $1 part of the name or null, $2 to leave out, $3 to give. Everyone comes last.
+select id, name, description, created_by, created_at, updated_at, source, count(*) over () as total
+from groups
+where $1::text is null or name ilike '%' || $1 || '%' or description ilike '%' || $1 || '%'
+order by id = '00000000-0000-0000-0000-000000000000', created_at desc, id
+offset $2 limit $3;
+
+-- name: count_groups
+select count(*) from groups
+where $1::text is null or name ilike '%' || $1 || '%' or description ilike '%' || $1 || '%';
+
+-- name: get_group
+select id, name, description, created_by, created_at, updated_at, source from groups where id = $1;
+
+-- name: create_group
+insert into groups (id, name, description, created_by) values ($1, $2, $3, $4)
+returning id, name, description, created_by, created_at, updated_at, source;
+
+-- name: update_group
+-- $2 and $4 say whether name ($3) and description ($5) change.
+update groups set
+    name = case when $2::boolean then $3 else name end,
+    description = case when $4::boolean then $5 else description end
+where id = $1
+returning id, name, description, created_by, created_at, updated_at, source;
+
+-- name: delete_group
+delete from groups where id = $1 returning id;
+
+-- name: groups_of_user
+select g.id, g.name, g.description, g.created_by, g.created_at, g.updated_at, g.source
+from groups g
+left join user_groups m on m.group_id = g.id and m.user_id = $1
+where m.user_id is not null or g.id = '00000000-0000-0000-0000-000000000000'
+order by g.id = '00000000-0000-0000-0000-000000000000', g.name;
+
+-- name: members_of
+-- Members of groups; of Everyone all live accounts but the system's.
+select group_id, user_id from user_groups where group_id = any ($1)
+union all
+select '00000000-0000-0000-0000-000000000000'::uuid, id from users
+where '00000000-0000-0000-0000-000000000000'::uuid = any ($1) and deleted_at is null and auth_source <> 'system'
+order by 1, 2;
+
+-- name: models_of
+select g.group_id, g.model_id from model_groups g
+join models m on m.id = g.model_id and m.deleted_at is null
+where g.group_id = any ($1)
+order by 1, 2;
+
+-- name: groups_of_model
+select group_id from model_groups where model_id = $1 order by 1;
+
+-- name: user_exists
+select exists (select 1 from users where id = $1 and deleted_at is null and auth_source <> 'system');
+
+-- name: model_exists
+select exists (select 1 from models where id = $1 and deleted_at is null);
+
+-- name: add_user
+insert into user_groups (user_id, group_id) values ($1, $2) on conflict do nothing;
+
+-- name: remove_user
+delete from user_groups where user_id = $1 and group_id = $2;
+
+-- name: add_model
+insert into model_groups (model_id, group_id, granted_by) values ($1, $2, $3) on conflict do nothing;
+
+-- name: remove_model
+delete from model_groups where model_id = $1 and group_id = $2;

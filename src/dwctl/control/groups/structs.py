@@ -1,0 +1,36 @@
+"""Groups on the wire (spec/platform §1.6)."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class GroupCreate(msgspec.Struct, kw_only=True):
+    """Body of POST."""
+
+    name: str
+    description: str | None = None
+
+
+class GroupUpdate(msgspec.Struct, kw_only=True):
+    """Body of PATCH: what is absent stays, null clears."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+
+
+class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A group as it is shown."""
+
+    id: UUID
+    name: str
+    description: str | None
+    created_by: UUID | UnsetType = UNSET
+    """For managers only."""
+    created_at: datetime
+    updated_at: datetime
+    source: str
+    users: list[UUID] | UnsetType = UNSET
+    models: list[UUID] | UnsetType = UNSET

@@ -1,0 +1,82 @@
+"""What may be done with API keys (spec/platform §1.4)."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from dwctl.control.keys.store import KeyStore
+from dwctl.control.keys.structs import ApiKey, KeyCreate
+from dwctl.control.propagation import Propagation
+from dwctl.core.clock import Clock
+from dwctl.core.errors import BadRequest, NotFound
+from dwctl.core.ids import new_uuid
+from dwctl.identity.permissions import Operation, Resource, require
+from dwctl.identity.principal import Principal
+from dwctl.identity.secrets import new_key
+from dwctl.web.paging import Page, Window
+
+PURPOSES = ("realtime", "platform")
+INTERNAL = ("batch", "playground")
+MAX_NAME = 255
+
+
+class KeyActions:
+    """Rules before rows."""
+
+    def __init__(self, store: KeyStore, propagation: Propagation, clock: Clock) -> None:
+        self._store = store
+        self._propagation = propagation
+        self._clock = clock
+
+    async def page(self, who: Principal, user_id: UUID, window: Window) -> Page[ApiKey]:
+        """A page of an account's keys, without secrets."""
+        await self._may(who, user_id, Operation.READ)
+        keys, total = await self._store.page(user_id, window)
+        return Page(keys, total, window.skip, window.limit)
+
+    async def create(self, who: Principal, user_id: UUID, wanted: KeyCreate) -> ApiKey:
+        """A new key with the only appearance of its secret; the gateway knows it when this returns."""
+        await self._may(who, user_id, Operation.CREATE)
+        self._check(wanted)
+        made = new_key()
+        key_id = new_uuid()
+        # A key for somebody else is theirs in every respect.
+        creator = who.user_id if who.user_id == user_id else user_id
+        async with self._propagation.confirm("api_keys", str(key_id)):
+            await self._store.create(key_id, user_id, creator, wanted, made)
+        key = await self.get(who, user_id, key_id)
+        key.key = made.secret
+        return key
+
+    async def get(self, who: Principal, user_id: UUID, key_id: UUID) -> ApiKey:
+        """One key, without its secret."""
+        await self._may(who, user_id, Operation.READ)
+        key = await self._store.get(user_id, key_id)
+        if key is None:
+            raise NotFound(f"API key with ID {key_id} not found")
+        return key
+
+    async def delete(self, who: Principal, user_id: UUID, key_id: UUID) -> None:
+        """Revoke a key; the gateway refuses it when this returns."""
+        await self._may(who, user_id, Operation.DELETE)
+        async with self._propagation.confirm("api_keys", str(key_id)):
+            if not await self._store.delete(user_id, key_id):
+                raise NotFound(f"API key with ID {key_id} not found")
+
+    async def _may(self, who: Principal, user_id: UUID, operation: Operation) -> None:
+        if user_id != who.user_id:
+            require(who, Resource.API_KEYS, operation)
+            if not await self._store.account_exists(user_id):
+                raise NotFound(f"User with ID {user_id} not found")
+
+    def _check(self, wanted: KeyCreate) -> None:
+        if not wanted.name.strip() or len(wanted.name) > MAX_NAME:
+            raise BadRequest(f"name: expected 1 to {MAX_NAME} characters that are not all blank")
+        if wanted.purpose in INTERNAL:
+            raise BadRequest(f"purpose: '{wanted.purpose}' is reserved for internal system use")
+        if wanted.purpose not in PURPOSES:
+            raise BadRequest(f"purpose: expected one of {', '.join(PURPOSES)}, got '{wanted.purpose}'")
+        if wanted.expires_at is not None:
+            if wanted.expires_at.tzinfo is None:
+                raise BadRequest("expires_at: expected a time zone, such as 2030-01-31T12:00:00Z")
+            if wanted.expires_at <= datetime.fromtimestamp(self._clock.now(), UTC):
+                raise BadRequest("expires_at: expected a moment in the future")

@@ -1,0 +1,82 @@
+"""Routes of API keys (spec/platform §1.4)."""
+
+from uuid import UUID
+
+from litestar import Router, delete, get, post
+from litestar.di import Provide
+
+from dwctl.control.keys.actions import KeyActions
+from dwctl.control.keys.structs import ApiKey, KeyCreate
+from dwctl.identity.principal import Principal
+from dwctl.web.paging import DEFAULT_LIMIT, Page, window
+
+
+@get("/users/{user_id:uuid}/api-keys")
+async def list_keys(
+    principal: Principal, keys: KeyActions, user_id: UUID, skip: int = 0, limit: int = DEFAULT_LIMIT
+) -> Page[ApiKey]:
+    """List an account's keys."""
+    return await keys.page(principal, user_id, window(skip, limit))
+
+
+@get("/users/current/api-keys")
+async def list_own_keys(
+    principal: Principal, keys: KeyActions, skip: int = 0, limit: int = DEFAULT_LIMIT
+) -> Page[ApiKey]:
+    """List the caller's keys."""
+    return await keys.page(principal, principal.user_id, window(skip, limit))
+
+
+@post("/users/{user_id:uuid}/api-keys")
+async def create_key(principal: Principal, keys: KeyActions, user_id: UUID, data: KeyCreate) -> ApiKey:
+    """Create a key; the answer shows its secret, once."""
+    return await keys.create(principal, user_id, data)
+
+
+@post("/users/current/api-keys")
+async def create_own_key(principal: Principal, keys: KeyActions, data: KeyCreate) -> ApiKey:
+    """Create a key for the caller; the answer shows its secret, once."""
+    return await keys.create(principal, principal.user_id, data)
+
+
+@get("/users/{user_id:uuid}/api-keys/{key_id:uuid}")
+async def get_key(principal: Principal, keys: KeyActions, user_id: UUID, key_id: UUID) -> ApiKey:
+    """Get a key."""
+    return await keys.get(principal, user_id, key_id)
+
+
+@get("/users/current/api-keys/{key_id:uuid}")
+async def get_own_key(principal: Principal, keys: KeyActions, key_id: UUID) -> ApiKey:
+    """Get a key of the caller."""
+    return await keys.get(principal, principal.user_id, key_id)
+
+
+@delete("/users/{user_id:uuid}/api-keys/{key_id:uuid}")
+async def delete_key(principal: Principal, keys: KeyActions, user_id: UUID, key_id: UUID) -> None:
+    """Revoke a key."""
+    await keys.delete(principal, user_id, key_id)
+
+
+@delete("/users/current/api-keys/{key_id:uuid}")
+async def delete_own_key(principal: Principal, keys: KeyActions, key_id: UUID) -> None:
+    """Revoke a key of the caller."""
+    await keys.delete(principal, principal.user_id, key_id)
+
+
+def router(actions: KeyActions) -> Router:
+    """All routes of this resource."""
+    return Router(
+        path="/",
+        route_handlers=[
+            list_keys,
+            list_own_keys,
+            create_key,
+            create_own_key,
+            get_key,
+            get_own_key,
+            delete_key,
+            delete_own_key,
+        ],
+        dependencies={"keys": Provide(lambda: actions, sync_to_thread=False)},
+        tags=["api keys"],
+    )

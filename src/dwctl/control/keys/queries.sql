@@ -1,0 +1,45 @@
+-- name: list_keys
+-- Live, shown keys of an account. $2 to leave out, $3 to give.
+select
+    k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
+    k.secret_prefix, count(*) over () as total
+from api_keys k
+where k.user_id = $1 and k.deleted_at is null and not k.hidden
+order by k.created_at desc, k.id
+offset $2 limit $3;
+
+-- name: count_keys
+select count(*) from api_keys where user_id = $1 and deleted_at is null and not hidden;
+
+-- name: get_key
+select
+    k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
+    k.secret_prefix
+from api_keys k
+where k.id = $2 and k.user_id = $1 and k.deleted_at is null and not k.hidden;
+
+-- name: create_key
+insert into api_keys (id, secret_hash, secret_prefix, name, description, purpose, user_id, created_by, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: delete_key
+update api_keys set deleted_at = now()
+where id = $2 and user_id = $1 and deleted_at is null and not hidden
+returning id;
+
+-- name: models_of_account
+-- Models that an account may use.
+select m.id from models m
+where m.deleted_at is null and m.status = 'active'
+    and exists (
+        select 1 from model_groups g
+        where g.model_id = m.id
+            and (
+                g.group_id = '00000000-0000-0000-0000-000000000000'
+                or g.group_id in (select group_id from user_groups where user_id = $1)
+            )
+    )
+order by m.alias;
+
+-- name: account_exists
+select exists (select 1 from users where id = $1 and deleted_at is null and auth_source <> 'system');

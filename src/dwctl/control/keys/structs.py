@@ -1,0 +1,36 @@
+"""API keys on the wire (spec/platform §1.4)."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class KeyCreate(msgspec.Struct, kw_only=True):
+    """Body of POST."""
+
+    name: str
+    description: str | None = None
+    purpose: str = "realtime"
+    expires_at: datetime | None = None
+
+
+class ApiKey(msgspec.Struct, kw_only=True):
+    """A key as shown; its secret only in the answer that created it."""
+
+    id: UUID
+    name: str
+    description: str | None
+    purpose: str
+    user_id: UUID
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime | None
+    last_used: datetime | None
+    key_prefix: str
+    """The first characters of the secret, to recognize it by."""
+    model_access: list[UUID]
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    key: str | UnsetType = UNSET

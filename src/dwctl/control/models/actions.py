@@ -1,0 +1,161 @@
+"""What may be done with models, and to whom what shows (spec/platform §1.9, §4.4)."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from dwctl.control.endpoints.discovery import model_type
+from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.models.store import Filter, ModelRow, ModelStore
+from dwctl.control.models.structs import Model, ModelCreate, ModelUpdate
+from dwctl.control.propagation import Propagation
+from dwctl.core.errors import BadRequest, NotFound
+from dwctl.core.ids import new_uuid
+from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
+from dwctl.identity.principal import Principal
+from dwctl.web.paging import Page, Window
+
+SORTS = ("created_at", "alias")
+MAX_TEXT = 512
+MAX_METADATA_KEYS = 50
+MAX_METADATA_BYTES = 16 * 1024
+
+
+class ModelActions:
+    """Rules before rows."""
+
+    def __init__(self, store: ModelStore, endpoints: EndpointStore, propagation: Propagation) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._propagation = propagation
+
+    async def page(
+        self, who: Principal, wanted: Filter, window: Window, include: frozenset[str], *, accessible: bool
+    ) -> Page[Model]:
+        """A page of models: those that one may use, or all for managers."""
+        if wanted.sort not in SORTS:
+            raise BadRequest(f"sort: expected one of {', '.join(SORTS)}, got '{wanted.sort}'")
+        if accessible or not self._sees_all(who):
+            wanted = msgspec.structs.replace(wanted, accessible_to=who.user_id)
+        if not who.is_admin:
+            wanted = msgspec.structs.replace(wanted, deleted=False)
+        models, total = await self._store.page(wanted, window)
+        await self._complete(who, models, include)
+        return Page(models, total, window.skip, window.limit)
+
+    async def get(self, who: Principal, model_id: UUID, include: frozenset[str]) -> Model:
+        """One model; 404 for one that the caller cannot reach."""
+        model = await self._live(model_id)
+        if not self._sees_all(who) and not await self._store.may_use(model_id, who.user_id):
+            raise _missing(model_id)
+        await self._complete(who, [model], include)
+        return model
+
+    async def create(self, who: Principal, wanted: ModelCreate) -> Model:
+        """A new model on an endpoint."""
+        require(who, Resource.MODELS, Operation.CREATE)
+        if wanted.type != "standard":
+            raise BadRequest(f"type: expected 'standard', got '{wanted.type}'")
+        if not wanted.model_name.strip() or len(wanted.model_name) > MAX_TEXT or "\0" in wanted.model_name:
+            raise BadRequest(f"model_name: expected 1 to {MAX_TEXT} characters that are not all blank")
+        if await self._endpoints.get(wanted.hosted_on) is None:
+            raise BadRequest(f"hosted_on: there is no endpoint with ID {wanted.hosted_on}")
+        row = ModelRow(
+            id=new_uuid(),
+            alias=_alias(wanted.alias or wanted.model_name),
+            display_name=wanted.display_name,
+            description=wanted.description,
+            type=wanted.model_type or model_type(wanted.model_name),
+            capabilities=wanted.capabilities or [],
+            metadata=_metadata(wanted.metadata),
+        )
+        async with self._propagation.confirm("models", str(row.id)):
+            await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
+        return await self.get(who, row.id, frozenset())
+
+    async def update(self, who: Principal, model_id: UUID, change: ModelUpdate) -> Model:
+        """Change a model."""
+        require(who, Resource.MODELS, Operation.UPDATE)
+        current = await self._store.get(model_id)
+        if current is None or (current.deleted and not who.is_admin):
+            raise _missing(model_id)
+        row = _changed(current, change)
+        async with self._propagation.confirm("models", str(model_id)):
+            await self._store.update(row)
+        changed = await self._store.get(model_id)
+        if changed is None:
+            raise _missing(model_id)
+        await self._complete(who, [changed], frozenset())
+        return changed
+
+    async def delete(self, who: Principal, model_id: UUID) -> UUID:
+        """Delete a model softly; repeatable."""
+        require(who, Resource.MODELS, Operation.DELETE)
+        async with self._propagation.confirm("models", str(model_id)):
+            if not await self._store.delete(model_id):
+                raise _missing(model_id)
+        return model_id
+
+    async def _live(self, model_id: UUID) -> Model:
+        model = await self._store.get(model_id)
+        if model is None or model.deleted:
+            raise _missing(model_id)
+        return model
+
+    async def _complete(self, who: Principal, models: list[Model], include: frozenset[str]) -> None:
+        """Add what was asked for, and mask what the caller may not see."""
+        if "groups" in include and allows(who, Resource.GROUPS, Operation.READ, Scope.ALL):
+            groups = await self._store.groups([model.id for model in models])
+            for model in models:
+                model.groups = groups.get(model.id, [])
+        if "endpoints" in include and allows(who, Resource.ENDPOINTS, Operation.READ, Scope.ALL):
+            endpoints = {endpoint.id: endpoint for endpoint in await self._endpoints.page()}
+            for model in models:
+                if model.hosted_on in endpoints:
+                    model.endpoint = endpoints[model.hosted_on]
+        if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
+            for model in models:
+                model.created_by = UNSET
+
+    @staticmethod
+    def _sees_all(who: Principal) -> bool:
+        return allows(who, Resource.MODELS, Operation.READ, Scope.ALL)
+
+
+def _changed(current: Model, change: ModelUpdate) -> ModelRow:
+    return ModelRow(
+        id=current.id,
+        alias=current.alias if isinstance(change.alias, UnsetType) else _alias(change.alias),
+        display_name=current.display_name
+        if isinstance(change.display_name, UnsetType)
+        else change.display_name,
+        description=current.description if isinstance(change.description, UnsetType) else change.description,
+        type=current.model_type if isinstance(change.model_type, UnsetType) else change.model_type,
+        capabilities=current.capabilities
+        if isinstance(change.capabilities, UnsetType)
+        else change.capabilities or [],
+        metadata=current.metadata if isinstance(change.metadata, UnsetType) else _metadata(change.metadata),
+    )
+
+
+def _alias(text: str) -> str:
+    alias = text.strip()
+    if not alias or len(alias) > MAX_TEXT or "\0" in alias:
+        raise BadRequest(f"alias: expected 1 to {MAX_TEXT} characters that are not all blank")
+    return alias
+
+
+def _metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    if metadata is None:
+        return None
+    if len(metadata) > MAX_METADATA_KEYS or len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise BadRequest(
+            f"metadata: expected at most {MAX_METADATA_KEYS} keys and {MAX_METADATA_BYTES} bytes"
+        )
+    return metadata
+
+
+def _missing(model_id: UUID) -> NotFound:
+    return NotFound(f"Model with ID {model_id} not found")

@@ -1,0 +1,103 @@
+"""Routes of models (spec/platform §1.9)."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Router, delete, get, patch, post
+from litestar.di import Provide
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK
+
+from dwctl.control.models.actions import ModelActions
+from dwctl.control.models.store import Filter
+from dwctl.control.models.structs import Model, ModelCreate, ModelType, ModelUpdate
+from dwctl.core.errors import BadRequest
+from dwctl.identity.principal import Principal
+from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window
+
+
+@get("/models")
+async def list_models(
+    principal: Principal,
+    models: ModelActions,
+    skip: int = 0,
+    limit: int = DEFAULT_LIMIT,
+    search: str | None = None,
+    include: str | None = None,
+    endpoint: UUID | None = None,
+    group: str | None = None,
+    model_type: ModelType | None = None,
+    capability: str | None = None,
+    is_composite: bool | None = None,
+    accessible: bool = False,
+    deleted: bool = False,
+    inactive: bool | None = None,
+    sort: str = "created_at",
+    sort_direction: Annotated[str, Parameter(description="`asc` or `desc`.")] = "desc",
+) -> Page[Model]:
+    """List models. `include`: `groups`, `endpoints`."""
+    if is_composite:
+        return Page([], 0, *_bounds(skip, limit))
+    status = None if inactive is None else ("inactive" if inactive else "active")
+    wanted = Filter(
+        endpoint=endpoint,
+        groups=[_uuid(word) for word in csv(group)] or None,
+        search=search or None,
+        type=model_type,
+        capability=capability,
+        deleted=deleted,
+        status=status,
+        sort=sort,
+        descending=sort_direction != "asc",
+    )
+    return await models.page(principal, wanted, window(skip, limit), csv(include), accessible=accessible)
+
+
+@post("/models", status_code=HTTP_200_OK)
+async def create_model(principal: Principal, models: ModelActions, data: ModelCreate) -> Model:
+    """Create a model on an endpoint."""
+    return await models.create(principal, data)
+
+
+@get("/models/{model_id:uuid}")
+async def get_model(
+    principal: Principal, models: ModelActions, model_id: UUID, include: str | None = None
+) -> Model:
+    """Get a model."""
+    return await models.get(principal, model_id, csv(include))
+
+
+@patch("/models/{model_id:uuid}")
+async def update_model(
+    principal: Principal, models: ModelActions, model_id: UUID, data: ModelUpdate
+) -> Model:
+    """Change a model."""
+    return await models.update(principal, model_id, data)
+
+
+@delete("/models/{model_id:uuid}", status_code=HTTP_200_OK)
+async def delete_model(principal: Principal, models: ModelActions, model_id: UUID) -> UUID:
+    """Delete a model; the answer is its id."""
+    return await models.delete(principal, model_id)
+
+
+def _bounds(skip: int, limit: int) -> tuple[int, int]:
+    bounds = window(skip, limit)
+    return bounds.skip, bounds.limit
+
+
+def _uuid(word: str) -> UUID:
+    try:
+        return UUID(word)
+    except ValueError as error:
+        raise BadRequest(f"group: expected ids separated by commas, got '{word}'") from error
+
+
+def router(actions: ModelActions) -> Router:
+    """All routes of this resource."""
+    return Router(
+        path="/",
+        route_handlers=[list_models, create_model, get_model, update_model, delete_model],
+        dependencies={"models": Provide(lambda: actions, sync_to_thread=False)},
+        tags=["models"],
+    )

@@ -1,0 +1,155 @@
+"""Models in PostgreSQL."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from dwctl.control.models.structs import GroupSummary, Model
+from dwctl.core.errors import Conflict
+from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
+from dwctl.web.paging import Window
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of models is narrowed to; None does not narrow."""
+
+    accessible_to: UUID | None = None
+    endpoint: UUID | None = None
+    groups: list[UUID] | None = None
+    search: str | None = None
+    type: str | None = None
+    capability: str | None = None
+    deleted: bool = False
+    status: str | None = None
+    sort: str = "created_at"
+    descending: bool = True
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written of a model."""
+
+    id: UUID
+    alias: str
+    display_name: str | None
+    description: str | None
+    type: str
+    capabilities: list[str]
+    metadata: dict[str, Any] | None
+
+
+class ModelStore:
+    """Rows of `models`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = Queries.load(__package__)
+
+    async def page(self, wanted: Filter, window: Window) -> tuple[list[Model], int]:
+        """A part of the models, and how many there are."""
+        arguments = (
+            wanted.accessible_to,
+            wanted.endpoint,
+            wanted.groups,
+            wanted.search,
+            wanted.type,
+            wanted.capability,
+            wanted.deleted,
+            wanted.status,
+            wanted.sort,
+            wanted.descending,
+        )
+        sql = self._sql["list_models"]
+        rows = await self._database.fetch(sql, *arguments, window.skip, window.limit)
+        if rows:
+            return [_model(row) for row in rows], rows[0]["total"]
+        first = await self._database.fetch_row(sql, *arguments, 0, 1)
+        return [], 0 if first is None else first["total"]
+
+    async def get(self, model_id: UUID) -> Model | None:
+        """One model, deleted or not."""
+        row = await self._database.fetch_row(self._sql["get_model"], model_id)
+        return None if row is None else _model(row)
+
+    async def may_use(self, model_id: UUID, user_id: UUID) -> bool:
+        """Whether an account shares a group with a model."""
+        return bool(await self._database.fetch_value(self._sql["may_use"], model_id, user_id))
+
+    async def groups(self, models: Iterable[UUID]) -> dict[UUID, list[GroupSummary]]:
+        """The groups of models."""
+        found: defaultdict[UUID, list[GroupSummary]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["groups_of_models"], list(models)):
+            found[row["model_id"]].append(GroupSummary(row["id"], row["name"], row["description"]))
+        return found
+
+    async def create(self, row: ModelRow, model_name: str, endpoint: UUID, creator: UUID) -> None:
+        """A new model; 409 when the alias is taken."""
+        try:
+            await self._database.execute(
+                self._sql["create_model"],
+                row.id,
+                row.alias,
+                model_name,
+                row.display_name,
+                row.description,
+                row.type,
+                row.capabilities,
+                endpoint,
+                row.metadata,
+                creator,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(row.alias) from error
+
+    async def update(self, row: ModelRow) -> None:
+        """Replace what may change."""
+        try:
+            await self._database.execute(
+                self._sql["update_model"],
+                row.id,
+                row.alias,
+                row.display_name,
+                row.description,
+                row.type,
+                row.capabilities,
+                row.metadata,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(row.alias) from error
+
+    async def delete(self, model_id: UUID) -> bool:
+        """Delete softly; repeatable. Whether there is one."""
+        return await self._database.fetch_value(self._sql["delete_model"], model_id) is not None
+
+    async def open_to(self, models: Iterable[UUID], group_id: UUID, granted_by: UUID) -> None:
+        """Give a group access; repeatable."""
+        await self._database.execute(self._sql["open_to_group"], list(models), group_id, granted_by)
+
+
+def _model(row: Any) -> Model:
+    return Model(
+        id=row["id"],
+        model_name=row["model_name"],
+        alias=row["alias"],
+        display_name=row["display_name"],
+        description=row["description"],
+        model_type=row["type"],
+        capabilities=row["capabilities"],
+        hosted_on=row["endpoint_id"],
+        status=row["status"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        last_sync=row["last_sync"],
+        deleted=row["deleted"],
+        metadata=row["metadata"],
+        created_by=row["created_by"],
+    )
+
+
+def _taken(alias: str) -> Conflict:
+    conflicts = [{"attempted_alias": alias}]
+    return Conflict(f"The alias '{alias}' is taken.", {"resource": "model", "conflicts": conflicts})

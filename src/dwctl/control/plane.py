@@ -1,0 +1,88 @@
+"""The control plane's objects, built once by the composition root."""
+
+import msgspec
+
+from dwctl.control.bootstrap import Bootstrap
+from dwctl.control.endpoints.actions import EndpointActions
+from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.groups.actions import GroupActions
+from dwctl.control.groups.store import GroupStore
+from dwctl.control.keys.actions import KeyActions
+from dwctl.control.keys.store import KeyStore
+from dwctl.control.models.actions import ModelActions
+from dwctl.control.models.store import ModelStore
+from dwctl.control.propagation import Propagation
+from dwctl.control.session.actions import SessionActions
+from dwctl.control.users.actions import UserActions
+from dwctl.control.users.store import UserStore
+from dwctl.core.clock import Clock
+from dwctl.core.seal import Seal
+from dwctl.db.postgres import Database
+from dwctl.identity.attempts import Attempts
+from dwctl.identity.authenticate import Authenticator
+from dwctl.identity.secrets import Passwords
+from dwctl.identity.sessions import Sessions
+from dwctl.identity.settings import AuthSettings
+from dwctl.identity.store import IdentityStore
+
+
+class Plane(msgspec.Struct, frozen=True, kw_only=True):
+    """What the routes call."""
+
+    authenticator: Authenticator
+    identity: IdentityStore
+    sessions: SessionActions
+    users: UserActions
+    groups: GroupActions
+    keys: KeyActions
+    endpoints: EndpointActions
+    models: ModelActions
+    bootstrap: Bootstrap
+
+
+def build_plane(
+    *,
+    database: Database,
+    settings: AuthSettings,
+    secret_key: str,
+    seal: Seal,
+    clock: Clock,
+    propagation: Propagation,
+) -> Plane:
+    """Build the objects of the control plane."""
+    identity = IdentityStore(database)
+    passwords = Passwords(settings.native.password)
+    sessions = Sessions(secret_key, settings.security.jwt_expiry, clock)
+    group_store = GroupStore(database)
+    user_store = UserStore(database)
+    key_store = KeyStore(database)
+    endpoint_store = EndpointStore(database, seal)
+    model_store = ModelStore(database)
+    users = UserActions(user_store, group_store, propagation)
+    endpoints = EndpointActions(endpoint_store, propagation, clock)
+    return Plane(
+        authenticator=Authenticator(identity, sessions, settings.native.session.cookie_name),
+        identity=identity,
+        sessions=SessionActions(
+            settings=settings.native,
+            store=identity,
+            users=users,
+            passwords=passwords,
+            sessions=sessions,
+            attempts=Attempts(clock),
+        ),
+        users=users,
+        groups=GroupActions(group_store, propagation),
+        keys=KeyActions(key_store, propagation, clock),
+        endpoints=endpoints,
+        models=ModelActions(model_store, endpoint_store, propagation),
+        bootstrap=Bootstrap(
+            identity=identity,
+            users=user_store,
+            endpoints=endpoints,
+            endpoint_store=endpoint_store,
+            models=model_store,
+            keys=key_store,
+            passwords=passwords,
+        ),
+    )

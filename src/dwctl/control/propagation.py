@@ -1,0 +1,12 @@
+"""How a change reaches the gateway before its answer reaches the caller."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Propagation(Protocol):
+    """Filled in by the composition root with the routing state's sync."""
+
+    def confirm(self, noun: str, ident: str) -> AbstractAsyncContextManager[None]:
+        """Around a transaction: leaves once the processes here apply the change, or after 250 ms."""
+        ...

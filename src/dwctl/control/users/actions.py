@@ -1,0 +1,88 @@
+"""What may be done with users (spec/platform §1.3)."""
+
+import re
+from uuid import UUID
+
+from msgspec import UNSET
+
+from dwctl.control.groups.store import GroupStore
+from dwctl.control.propagation import Propagation
+from dwctl.control.users.store import UserStore
+from dwctl.control.users.structs import User, UserCreate, UserUpdate
+from dwctl.core.errors import BadRequest, Forbidden, NotFound
+from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
+from dwctl.identity.principal import Principal
+from dwctl.web.paging import Page, Window
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+MAX_TEXT = 255
+
+
+class UserActions:
+    """Rules before rows."""
+
+    def __init__(self, store: UserStore, groups: GroupStore, propagation: Propagation) -> None:
+        self._store = store
+        self._groups = groups
+        self._propagation = propagation
+
+    async def page(
+        self, who: Principal, search: str | None, window: Window, include: frozenset[str]
+    ) -> Page[User]:
+        """A page of all people."""
+        require(who, Resource.USERS, Operation.READ)
+        users, total = await self._store.page(search or None, window)
+        if "groups" in include:
+            for user in users:
+                user.groups = await self._groups.of_user(user.id)
+        return Page(users, total, window.skip, window.limit)
+
+    async def create(self, who: Principal, wanted: UserCreate) -> User:
+        """A new account, without a password."""
+        require(who, Resource.USERS, Operation.CREATE)
+        check(wanted)
+        return await self.show(await self._store.create(wanted))
+
+    async def get(self, who: Principal, user_id: UUID) -> User:
+        """One account: one's own, or any for those who may."""
+        if user_id != who.user_id:
+            require(who, Resource.USERS, Operation.READ)
+        return await self.show(user_id)
+
+    async def update(self, who: Principal, user_id: UUID, change: UserUpdate) -> User:
+        """Change an account; roles only by those who may update all."""
+        if change.roles is not UNSET and not allows(who, Resource.USERS, Operation.UPDATE, Scope.ALL):
+            raise Forbidden("Insufficient permissions to Update roles of Users")
+        if user_id != who.user_id:
+            require(who, Resource.USERS, Operation.UPDATE)
+        await self.show(user_id)
+        await self._store.update(user_id, change)
+        return await self.show(user_id)
+
+    async def delete(self, who: Principal, user_id: UUID) -> None:
+        """Delete an account; its keys stop at once."""
+        require(who, Resource.USERS, Operation.DELETE)
+        if user_id == who.user_id:
+            raise BadRequest("You cannot delete your own account")
+        async with self._propagation.confirm("users", str(user_id)):
+            if not await self._store.delete(user_id):
+                raise _missing(user_id)
+
+    async def show(self, user_id: UUID) -> User:
+        """The account, or 404."""
+        user = await self._store.get(user_id)
+        if user is None:
+            raise _missing(user_id)
+        return user
+
+
+def check(wanted: UserCreate) -> None:
+    """Refuse names and addresses that cannot be."""
+    if not wanted.username.strip() or len(wanted.username) > MAX_TEXT:
+        raise BadRequest(f"username: expected 1 to {MAX_TEXT} characters that are not all blank")
+    if _EMAIL.fullmatch(wanted.email.strip()) is None or len(wanted.email) > MAX_TEXT:
+        raise BadRequest("email: expected an address such as name@example.com")
+
+
+def _missing(user_id: UUID) -> NotFound:
+    return NotFound(f"User with ID {user_id} not found")

@@ -1,0 +1,54 @@
+"""Users on the wire (spec/platform §1.3)."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from dwctl.control.groups.structs import Group
+from dwctl.identity.principal import Role
+
+
+class UserCreate(msgspec.Struct, kw_only=True):
+    """Body of POST."""
+
+    username: str
+    email: str
+    display_name: str | None = None
+    avatar_url: str | None = None
+    roles: list[Role] = []
+
+
+class UserUpdate(msgspec.Struct, kw_only=True):
+    """Body of PATCH: what is absent stays, null clears."""
+
+    display_name: str | UnsetType | None = UNSET
+    avatar_url: str | UnsetType | None = UNSET
+    roles: list[Role] | UnsetType = UNSET
+
+
+class User(msgspec.Struct, kw_only=True):
+    """A user as shown: the contract's keys; what this version does not have yet is null or false."""
+
+    id: UUID
+    username: str
+    email: str
+    display_name: str | None
+    avatar_url: str | None
+    is_admin: bool
+    roles: list[str]
+    created_at: datetime
+    updated_at: datetime
+    last_login: datetime | None
+    auth_source: str
+    external_user_id: str | None
+    user_type: str
+    has_payment_provider_id: bool = False
+    batch_notifications_enabled: bool = False
+    low_balance_threshold: float | None = None
+    auto_topup_amount: float | None = None
+    auto_topup_threshold: float | None = None
+    auto_topup_monthly_limit: float | None = None
+    has_auto_topup_payment_method: bool = False
+    groups: list[Group] | UnsetType = UNSET

@@ -1,0 +1,44 @@
+"""Reading stored responses back (spec/responses §2.12)."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dwctl.core.errors import NotFound, Unauthenticated
+from dwctl.identity.authenticate import AI_PURPOSES, bearer
+from dwctl.identity.secrets import digest
+from dwctl.identity.store import IdentityStore
+from dwctl.requests.render import parse_response_id, response_object
+from dwctl.requests.store import RequestStore
+
+
+class Flush(Protocol):
+    """Commits what has been recorded before now."""
+
+    async def flush(self, within: float = ...) -> None:
+        """Wait for it."""
+        ...
+
+
+class ResponseActions:
+    """Rules before rows."""
+
+    def __init__(self, store: RequestStore, identity: IdentityStore, writer: Flush) -> None:
+        self._store = store
+        self._identity = identity
+        self._writer = writer
+
+    async def get(self, headers: Mapping[str, str], response_id: str) -> dict[str, Any]:
+        """The response, for any key of the account that owns the row; 404 for everyone else."""
+        secret = bearer(headers)
+        key = None if secret is None else await self._identity.key(digest(secret))
+        if key is None or key.purpose not in AI_PURPOSES:
+            raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
+        request_id = parse_response_id(response_id)
+        row = await self._store.get(request_id)
+        if row is None or row.completed_at is None:
+            # The row, or its end, may still be on its way to the database.
+            await self._writer.flush()
+            row = await self._store.get(request_id)
+        if row is None or row.owner_id != key.user_id:
+            raise NotFound(f"Response with id '{response_id}' not found.")
+        return response_object(row)

@@ -1,0 +1,81 @@
+"""From a request's credentials to a principal (spec/platform §2.1): a key first, then the session cookie.
+
+A credential that does not hold does not keep the next one from being tried. Roles are read from the database
+each time, so that a change applies at once.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from dwctl.identity.principal import STANDARD, Principal
+from dwctl.identity.secrets import digest
+from dwctl.identity.sessions import Sessions
+from dwctl.identity.store import Account, IdentityStore
+
+ADMIN_PURPOSES = frozenset({"platform"})
+AI_PURPOSES = frozenset({"realtime", "batch", "playground"})
+
+
+class Authenticator:
+    """Finds out who is asking."""
+
+    def __init__(self, store: IdentityStore, sessions: Sessions, cookie_name: str) -> None:
+        self._store = store
+        self._sessions = sessions
+        self.cookie_name = cookie_name
+
+    async def principal(
+        self, path: str, headers: Mapping[str, str], cookies: Mapping[str, str]
+    ) -> Principal | None:
+        """Whoever the first credential that holds belongs to."""
+        secret = bearer(headers)
+        if secret is not None:
+            found = await self._by_key(secret, path)
+            if found is not None:
+                return found
+        token = cookies.get(self.cookie_name)
+        return None if token is None else await self.by_session(token)
+
+    async def by_session(self, token: str) -> Principal | None:
+        """Whoever signed in, unless their sessions have been ended since."""
+        session = self._sessions.read(token)
+        if session is None:
+            return None
+        account = await self._store.account(session.user_id)
+        if account is None or session.issued_at < account.sessions_valid_from:
+            return None
+        return _principal(account, None)
+
+    async def _by_key(self, secret: str, path: str) -> Principal | None:
+        key = await self._store.key(digest(secret))
+        if key is None or key.purpose not in purposes_for(path):
+            return None
+        account = await self._store.account(key.created_by)
+        return None if account is None else _principal(account, key.id)
+
+
+def purposes_for(path: str) -> frozenset[str]:
+    """Which keys a path takes (spec/platform §2.2)."""
+    if path.startswith("/admin/api/"):
+        return ADMIN_PURPOSES
+    if path.startswith("/ai/"):
+        return AI_PURPOSES
+    return ADMIN_PURPOSES | AI_PURPOSES
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The secret in `Authorization: Bearer`, else in `x-api-key`."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secret.strip():
+        return secret.strip()
+    return headers.get("x-api-key") or None
+
+
+def _principal(account: Account, key_id: UUID | None) -> Principal:
+    return Principal(
+        user_id=account.id,
+        email=account.email,
+        roles=frozenset(account.roles or ()) | {STANDARD},
+        is_admin=account.is_admin,
+        key_id=key_id,
+    )

@@ -1,0 +1,60 @@
+"""Accounts and keys as authentication needs them."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A live person."""
+
+    id: UUID
+    email: str
+    is_admin: bool
+    password_hash: str | None
+    sessions_valid_from: datetime
+    roles: list[str] | None
+
+
+class KeyAccount(msgspec.Struct, frozen=True):
+    """A live key and whose it is."""
+
+    id: UUID
+    purpose: str
+    user_id: UUID
+    created_by: UUID
+
+
+class IdentityStore:
+    """Reads accounts and keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = Queries.load(__package__)
+
+    async def account(self, user_id: UUID) -> Account | None:
+        """By id."""
+        row = await self._database.fetch_row(self._sql["get_account"], user_id)
+        return None if row is None else Account(*row.values())
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """By e-mail."""
+        row = await self._database.fetch_row(self._sql["find_account"], email)
+        return None if row is None else Account(*row.values())
+
+    async def key(self, digest: bytes) -> KeyAccount | None:
+        """By the digest of its secret."""
+        row = await self._database.fetch_row(self._sql["get_key_by_hash"], digest)
+        return None if row is None else KeyAccount(*row.values())
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        """Replace the password; older sessions end."""
+        await self._database.execute(self._sql["set_password"], user_id, password_hash)
+
+    async def note_login(self, user_id: UUID) -> None:
+        """Remember when somebody signed in last."""
+        await self._database.execute(self._sql["note_login"], user_id)

@@ -1,0 +1,209 @@
+"""The AI API's OpenAPI document, and pages that show a document without asking any other host for anything."""
+
+import base64
+import hashlib
+from html import escape
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+_ERROR = {"$ref": "#/components/schemas/Error"}
+
+
+class DocsPage(msgspec.Struct, frozen=True):
+    """A page and the policy that lets its own script and style run, and nothing else."""
+
+    html: str
+    policy: str
+
+
+def docs_page(title: str, heading: str, document: str) -> DocsPage:
+    """A page that reads `document` from its own origin and shows every operation."""
+    folder = resources.files("dwctl.web")
+    script = folder.joinpath("docs.js").read_text(encoding="utf-8")
+    style = folder.joinpath("docs.css").read_text(encoding="utf-8")
+    html = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f"<header><p>{escape(title)}</p><h1>{escape(heading)}</h1>"
+        f'<p><a href="{escape(document)}">{escape(document)}</a></p></header>\n'
+        f'<main id="operations" data-document="{escape(document)}"><p>Loading …</p></main>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+    policy = (
+        f"default-src 'none'; connect-src 'self'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+    return DocsPage(html, policy)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def ai_document(version: str) -> dict[str, Any]:
+    """OpenAPI 3.1 of what is under `/ai/v1`: OpenAI's routes as this product serves them."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Doubleword Control Layer: AI API",
+            "version": version,
+            "description": "OpenAI-compatible. Bodies are passed on to the model's server as they come; fields "
+            "that are not listed here are passed on too.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"apiKey": []}],
+        "paths": {
+            "/ai/v1/chat/completions": _inference("Create a chat completion", "ChatCompletion", ["messages"]),
+            "/ai/v1/completions": _inference("Create a completion", "Completion", []),
+            "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
+            "/ai/v1/responses": _inference("Create a response", "Response", []),
+            "/ai/v1/responses/{response_id}": {
+                "get": {
+                    "summary": "Get the stored response of a call",
+                    "description": "Of any call, by the id that its answer carried: `resp_<id>`. Calls of other "
+                    "accounts are not found.",
+                    "operationId": "getResponse",
+                    "tags": ["responses"],
+                    "parameters": [_path_parameter("response_id", "Such as resp_0199e1c2-…")],
+                    "responses": {"200": _ok("The response", "Response"), **_errors("401", "404")},
+                }
+            },
+            "/ai/v1/models": {
+                "get": {
+                    "summary": "List the models that the key may use",
+                    "operationId": "listModels",
+                    "tags": ["models"],
+                    "responses": {"200": _ok("The models", "ModelList"), **_errors("401", "403")},
+                }
+            },
+            "/ai/v1/models/{model}": {
+                "get": {
+                    "summary": "Get one model",
+                    "operationId": "getModel",
+                    "tags": ["models"],
+                    "parameters": [_path_parameter("model", "The alias; it may contain slashes")],
+                    "responses": {"200": _ok("The model", "Model"), **_errors("401", "403", "404")},
+                }
+            },
+        },
+        "components": {"securitySchemes": _schemes(), "schemas": _schemas()},
+    }
+
+
+def _inference(summary: str, schema: str, required: list[str], *, streams: bool = True) -> dict[str, Any]:
+    properties: dict[str, Any] = {"model": {"type": "string", "description": "An alias of /ai/v1/models."}}
+    if streams:
+        properties["stream"] = {"type": "boolean", "default": False}
+    for name in required:
+        properties[name] = {}
+    answer = _ok("The reply of the model's server", schema)
+    answer["headers"] = {
+        "x-onwards-response-id": {
+            "description": "Id of the call, for GET /ai/v1/responses/{response_id}.",
+            "schema": {"type": "string"},
+        }
+    }
+    if streams:
+        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    return {
+        "post": {
+            "summary": summary,
+            "operationId": f"create{schema}",
+            "tags": ["inference"],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["model", *required],
+                            "properties": properties,
+                            "additionalProperties": True,
+                        }
+                    }
+                },
+            },
+            "responses": {
+                "200": answer,
+                **_errors("400", "401", "403", "404", "413", "502", "503", "504"),
+            },
+        }
+    }
+
+
+def _ok(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+_MEANINGS = {
+    "400": "The body cannot be understood",
+    "401": "No valid API key",
+    "403": "The key may not do this",
+    "404": "Not there, or not for this key",
+    "413": "The body is too large",
+    "502": "The model's server failed",
+    "503": "No new calls are taken for now",
+    "504": "The model's server was too slow",
+}
+
+
+def _errors(*statuses: str) -> dict[str, Any]:
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": {"application/json": {"schema": _ERROR}},
+        }
+        for status in statuses
+    }
+
+
+def _path_parameter(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string"},
+    }
+
+
+def _schemes() -> dict[str, Any]:
+    return {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `sk-…`."}}
+
+
+def _schemas() -> dict[str, Any]:
+    nullable = {"type": ["string", "null"]}
+    inner = {"message": {"type": "string"}, "type": {"type": "string"}, "param": nullable, "code": nullable}
+    model = {
+        "id": {"type": "string"},
+        "object": {"const": "model"},
+        "created": {"type": "integer"},
+        "owned_by": {"type": "string"},
+    }
+    anything = {"type": "object", "additionalProperties": True}
+    return {
+        "Error": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {"error": {"type": "object", "required": list(inner), "properties": inner}},
+        },
+        "Model": {"type": "object", "required": list(model), "properties": model},
+        "ModelList": {
+            "type": "object",
+            "required": ["object", "data"],
+            "properties": {
+                "object": {"const": "list"},
+                "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
+            },
+        },
+        "ChatCompletion": anything,
+        "Completion": anything,
+        "Embeddings": anything,
+        "Response": anything,
+    }

@@ -1,0 +1,112 @@
+"""Errors of the admin API, rendered once (spec/platform §0.5): plain text with a status, JSON for conflicts.
+
+Under `/ai` the same errors wear OpenAI's envelope.
+"""
+
+import logging
+import math
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
+from dwctl.wire.errors import Problem
+
+logger = logging.getLogger(__name__)
+
+API_PREFIXES = ("/admin/api/", "/ai/", "/authentication/")
+_TYPES = {401: "invalid_request_error", 429: "rate_limit_error"}
+
+
+def exception_handlers() -> ExceptionHandlersMap:
+    """For the application."""
+    return {Error: render_error, HTTPException: render_http, Exception: render_unknown}
+
+
+def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """An error of ours."""
+    if not isinstance(error, Error):
+        return render_unknown(request, error)
+    headers = {}
+    if isinstance(error, TooManyRequests | Unavailable):
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, Conflict) and not request.url.path.startswith("/ai/"):
+        body = {"message": error.message, **error.body}
+        return Response(body, status_code=409, media_type="application/json")
+    if error.status >= 500:
+        logger.error("%s %s: %s", request.method, request.url.path, error.message)
+    return _answer(request, error.status, error.message, headers)
+
+
+def render_http(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """An error of the framework: what it could not parse, find or allow."""
+    if isinstance(error, ValidationException):
+        return _answer(request, 400, _validation_text(error), {})
+    if isinstance(error, NotFoundException):
+        return _not_found(request)
+    if isinstance(error, MethodNotAllowedException):
+        allowed = (error.headers or {}).get("Allow", "")
+        return _answer(request, 405, f"{request.method} is not allowed here.", {"allow": allowed})
+    if isinstance(error, ClientException):
+        return _answer(request, error.status_code, error.detail, {})
+    return render_unknown(request, error)
+
+
+def render_unknown(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A fault: the caller learns nothing, the log everything."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(request, 500, "Internal server error", {})
+
+
+def is_api(path: str) -> bool:
+    """Whether programs read what is answered here."""
+    return path.startswith(API_PREFIXES)
+
+
+def _not_found(request: Request[Any, Any, Any]) -> Response[Any]:
+    path = request.url.path
+    if not is_api(path):
+        return _text(404, "There is no page here.", {})
+    problem = Problem(status=404, message=f"Unknown endpoint: {request.method} {path}", code="unknown_url")
+    return _json(problem, {})
+
+
+def _answer(
+    request: Request[Any, Any, Any], status: int, message: str, headers: dict[str, str]
+) -> Response[Any]:
+    if request.url.path.startswith("/ai/"):
+        kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+        code = "invalid_api_key" if status == 401 else None
+        return _json(Problem(status=status, message=message, type=kind, code=code), headers)
+    return _text(status, message, headers)
+
+
+def _json(problem: Problem, headers: dict[str, str]) -> Response[Any]:
+    return Response(
+        problem.body(), status_code=problem.status, media_type="application/json", headers=headers
+    )
+
+
+def _text(status: int, message: str, headers: dict[str, str]) -> Response[Any]:
+    return Response(message, status_code=status, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _validation_text(error: ValidationException) -> str:
+    """`name: expected str, got int; …` for every field that is wrong."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    parts = []
+    for entry in extra:
+        message = str(entry.get("message", "")).replace("`", "")
+        key = entry.get("key")
+        parts.append(f"{key}: {message}" if key else message)
+    return "; ".join(parts) or error.detail
