@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar, MediaType, Request, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
@@ -108,7 +108,7 @@ def _openapi(version: str) -> OpenAPIConfig:
         title=f"{TITLE}: admin API",
         version=version,
         path="/admin",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type="application/json")],
+        render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
     )
 
 
@@ -146,9 +146,7 @@ def _documents(version: str) -> list[ControllerRouterHandler]:
     async def docs(request: Request[Any, Any, Any]) -> Response[str]:
         """A page that shows the document."""
         page = pages[request.url.path.rstrip("/")]
-        return Response(
-            page.html, media_type="text/html; charset=utf-8", headers={"content-security-policy": page.policy}
-        )
+        return Response(page.html, media_type="text/html", headers={"content-security-policy": page.policy})
 
     return [ai_openapi, docs]
 
@@ -157,6 +155,6 @@ def _metrics(render: Callable[[], bytes]) -> ControllerRouterHandler:
     @get("/internal/metrics", include_in_schema=False)
     async def metrics() -> Response[bytes]:
         """The Prometheus text format."""
-        return Response(render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(render(), media_type="text/plain; version=0.0.4")
 
     return metrics

@@ -91,6 +91,10 @@ class Bootstrap:
         self._passwords.check_length(password)
         await self._identity.set_password(account.id, await self._passwords.hash(password))
 
+    async def knows(self, url: str) -> bool:
+        """Whether a server was imported before."""
+        return await self._endpoint_store.by_url(normal_url(url)) is not None
+
     async def import_server(self, admin: UUID, url: str, key: str | None) -> Import:
         """Take over a server's models and open them to everyone; the endpoint is made once for an address."""
         address = normal_url(url)

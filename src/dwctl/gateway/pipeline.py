@@ -24,6 +24,7 @@ from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.requests.record import Recording, Started
 from dwctl.routing.access import may_use
 from dwctl.routing.snapshot import Model, Routing, Snapshot, Target
+from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
 
@@ -202,10 +203,11 @@ class Gateway:
     def _send_json(self, exchange: Exchange, content: object) -> None:
         body = msgspec.json.encode(content)
         exchange.finish(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b"
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n%b"
             % (
                 status_line(200),
                 len(body),
+                date_line(),
                 new_id().encode(),
                 b"" if exchange.keep_alive else b"connection: close\r\n",
                 body,

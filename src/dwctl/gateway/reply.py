@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from dwctl.gateway.upstream.response import Head
+from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
 
 DROPPED = frozenset(
@@ -26,7 +27,7 @@ def head_lines(head: Head, ours: bytes) -> bytes:
         if name in DROPPED or name.startswith(DROPPED_PREFIXES):
             continue
         lines += (name, b": ", value, b"\r\n")
-    lines.append(ours)
+    lines += (date_line(), ours)
     return b"".join(lines)
 
 

@@ -6,15 +6,14 @@ application is behind, so an upload of any size takes constant memory. Its answe
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
 from dwctl.server.connection import Connection
 from dwctl.server.head import RequestHead
+from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
 
 logger = logging.getLogger(__name__)
@@ -207,25 +206,10 @@ class AsgiCall:
                 lines.append(b"transfer-encoding: chunked\r\n")
             else:
                 self._keep_alive = False
-        lines.append(b"date: %b\r\n" % _date())
+        lines.append(date_line())
         if not self._keep_alive:
             lines.append(b"connection: close\r\n")
         elif self._head.minor == 0:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
-
-
-class _DateCache:
-    """The `Date` header changes once a second."""
-
-    second = 0
-    text = b""
-
-
-def _date() -> bytes:
-    now = int(time.time())
-    if now != _DateCache.second:
-        _DateCache.second = now
-        _DateCache.text = formatdate(now, usegmt=True).encode("ascii")
-    return _DateCache.text

@@ -10,14 +10,42 @@
 start that finds it absent makes a new one. It is written before anything is sealed or signed with it.
 """
 
+import fcntl
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from dwctl.core.errors import SetupError
 from dwctl.core.ids import new_id
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """The process that uses a data directory."""
+
+    pid: int
+    address: str
+
+
+class Hold:
+    """This process's claim on a data directory; the kernel gives it back when the process ends, however it ends."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def tell(self, address: str) -> None:
+        """Note for others who holds the directory."""
+        content = msgspec.json.encode(Holder(pid=os.getpid(), address=address))
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, content, 0)
+
+    def release(self) -> None:
+        """Give it back."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +57,18 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """Names this data directory among the processes of a database."""
 
 
-def default_data_dir(environ_home: str | None, xdg_data_home: str | None) -> Path:
-    """`$XDG_DATA_HOME/dwctl`, else `~/.local/share/dwctl` (XDG Base Directory Specification)."""
-    if xdg_data_home and Path(xdg_data_home).is_absolute():
-        return Path(xdg_data_home) / "dwctl"
-    home = Path(environ_home) if environ_home else Path.home()
-    return home / ".local" / "share" / "dwctl"
+def default_data_dir(environ: Mapping[str, str], *, root: bool) -> Path:
+    """`$XDG_DATA_HOME/dwctl`, else `~/.local/share/dwctl` (XDG Base Directory Specification).
+
+    For root `/var/lib/dwctl`: PostgreSQL runs as another user, who may not enter root's home.
+    """
+    if root:
+        return Path("/var/lib/dwctl")
+    known = environ.get("XDG_DATA_HOME", "")
+    if Path(known).is_absolute():
+        return Path(known) / "dwctl"
+    home = environ.get("HOME")
+    return (Path(home) if home else Path.home()) / ".local" / "share" / "dwctl"
 
 
 def prepare(data_dir: Path) -> None:
@@ -49,6 +83,33 @@ def prepare(data_dir: Path) -> None:
             f"the data directory {data_dir} cannot be written: {error.strerror or error}. "
             "Choose another with --data-dir, or give this user the right to write there."
         ) from error
+
+
+def hold(data_dir: Path) -> Hold:
+    """Claim the directory, or say which process has it."""
+    path = data_dir / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = read_holder(data_dir)
+        os.close(descriptor)
+        who = f"process {holder.pid} ({holder.address})" if holder else "another process"
+        raise SetupError(
+            f"the data directory {data_dir} is in use by {who}. Stop it, choose another directory with "
+            "--data-dir, or add --join (and another --port) to work beside it on the same database."
+        ) from error
+    held = Hold(path, descriptor)
+    held.tell("starting")
+    return held
+
+
+def read_holder(data_dir: Path) -> Holder | None:
+    """Who holds the directory, as far as it said."""
+    try:
+        return msgspec.json.decode((data_dir / "lock").read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def load_secrets(data_dir: Path) -> Secrets:

@@ -85,7 +85,7 @@ def _event_around(text: bytes, place: int) -> bytes:
 def _of_event(event: bytes) -> Metered:
     try:
         reply = _decode(data_of(event))
-        if reply.usage is None and reply.response != b"null":
+        if reply.usage is None and bytes(reply.response) != b"null":
             reply = _decode(reply.response)
     except msgspec.MsgspecError:
         return NOTHING
@@ -168,4 +168,4 @@ def has_only_usage(event: bytes) -> bool:
         reply = _decode(data_of(event))
     except msgspec.MsgspecError:
         return False
-    return isinstance(reply.usage, dict) and reply.choices == b"[]"
+    return isinstance(reply.usage, dict) and bytes(reply.choices) == b"[]"

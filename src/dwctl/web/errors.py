@@ -18,6 +18,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
+from dwctl.web.security import ALWAYS
 from dwctl.wire.errors import Problem
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, Conflict) and not request.url.path.startswith("/ai/"):
         body = {"message": error.message, **error.body}
-        return Response(body, status_code=409, media_type="application/json")
+        return Response(body, status_code=409, media_type="application/json", headers=ALWAYS)
     if error.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error.message)
     return _answer(request, error.status, error.message, headers)
@@ -92,13 +93,14 @@ def _answer(
 
 
 def _json(problem: Problem, headers: dict[str, str]) -> Response[Any]:
+    headers = ALWAYS | headers
     return Response(
         problem.body(), status_code=problem.status, media_type="application/json", headers=headers
     )
 
 
 def _text(status: int, message: str, headers: dict[str, str]) -> Response[Any]:
-    return Response(message, status_code=status, media_type="text/plain; charset=utf-8", headers=headers)
+    return Response(message, status_code=status, media_type="text/plain", headers=ALWAYS | headers)
 
 
 def _validation_text(error: ValidationException) -> str:

@@ -4,6 +4,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from dwctl.wire.dates import date_line
+
 Header = tuple[bytes, bytes]
 
 
@@ -47,9 +49,10 @@ def render(problem: Problem, headers: bytes = b"", *, keep_alive: bool = True) -
     body = problem.body()
     lines = b"".join(b"%b: %b\r\n" % pair for pair in problem.headers)
     close = b"" if keep_alive else b"connection: close\r\n"
-    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
+    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b%b\r\n%b" % (
         status_line(problem.status),
         len(body),
+        date_line(),
         lines,
         headers,
         close,

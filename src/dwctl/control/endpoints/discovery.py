@@ -1,4 +1,4 @@
-"""Asking a server for its models (spec/platform §4.1): `GET {url}/models`, as OpenAI, OpenRouter or Anthropic answer."""
+"""Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
 from urllib.parse import urlsplit
 

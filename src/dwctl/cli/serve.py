@@ -1,0 +1,45 @@
+"""`dwctl serve`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from dwctl.cli.context import load
+from dwctl.core import logs
+from dwctl.server.serve import Wish
+from dwctl.server.serve import run as run_server
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The command's flags."""
+
+    config: Path | None
+    data_dir: Path | None
+    host: str | None
+    port: int | None
+    upstream: str | None
+    upstream_key: str | None
+    join: bool
+    validate: bool
+
+
+def run(options: Options, say: Callable[[str], None]) -> None:
+    """Check the configuration, or start."""
+    flags = {"host": options.host, "port": options.port, "data_dir": options.data_dir}
+    context = load(options.config, flags)
+    if options.validate:
+        say("The configuration is valid.")
+        if context.ignored:
+            say(f"Accepted and not used by this version: {', '.join(context.ignored)}")
+        return
+    settings = context.settings
+    logs.configure(level=settings.log.level, json=settings.log.json)
+    wish = Wish(
+        data_dir=context.data_dir,
+        join=options.join,
+        upstream=options.upstream,
+        upstream_key=options.upstream_key,
+        ignored=context.ignored,
+    )
+    run_server(settings, wish, say)

@@ -1,0 +1,154 @@
+"""The composition root: every object is made here, once, and given to those who need it."""
+
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from dwctl import __version__
+from dwctl.control.app import Check, build_app
+from dwctl.control.plane import Plane, build_plane
+from dwctl.core.clock import SystemClock
+from dwctl.core.errors import Error
+from dwctl.core.ids import new_uuid
+from dwctl.core.metrics import LoopLag, Metrics
+from dwctl.core.seal import Seal
+from dwctl.core.services import Service
+from dwctl.db.listen import Listener as NoticeListener
+from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.engine.responses.actions import ResponseActions
+from dwctl.engine.responses.api import router as responses_router
+from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.requests.daemons import Daemon
+from dwctl.requests.recorder import Recorder
+from dwctl.requests.replay import Replay
+from dwctl.requests.spool import Spool
+from dwctl.requests.store import RequestStore
+from dwctl.requests.writer import Committer, Writer
+from dwctl.routing.snapshot import Routing
+from dwctl.routing.store import RoutingStore
+from dwctl.routing.sync import CHANNEL, RoutingSync
+from dwctl.server.data_directory import Secrets
+from dwctl.server.listener import Listener
+from dwctl.server.settings import Settings, fallback_seconds
+from dwctl.server.storage import Storage
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start runs."""
+
+    services: tuple[Service, ...]
+    """In the order in which they start."""
+    listener: Listener
+    plane: Plane
+
+
+def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage) -> Application:
+    """Build the process's objects on an open database."""
+    clock = SystemClock()
+    metrics = Metrics()
+    daemon_id = new_uuid()
+    installation_id = UUID(secrets.installation_id)
+    database = storage.database
+    recording = settings.recording
+    secret_key = settings.secret_key or secrets.secret_key
+    seal = Seal(secret_key)
+
+    spools = data_dir / "spool"
+    spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
+    spool.open()
+    recorder = Recorder(spool, recording, metrics, keep_bodies=settings.enable_request_logging)
+    committer = Committer(database, data_dir / "rejected.jsonl", metrics)
+    writer = Writer(
+        recorder=recorder, spool=spool, committer=committer, daemon_id=daemon_id, settings=recording
+    )
+
+    routing = Routing()
+    notices = NoticeListener(database.dsn)
+    sync = RoutingSync(
+        routing=routing,
+        store=RoutingStore(database, seal),
+        clock=clock,
+        fallback_seconds=fallback_seconds(settings),
+    )
+    notices.subscribe(CHANNEL, sync)
+
+    client = UpstreamClient(settings.gateway.upstream)
+    gateway = Gateway(
+        routing=routing,
+        recording=recorder,
+        client=client,
+        settings=settings.gateway,
+        clock=clock,
+        metrics=metrics,
+        daemon_id=str(daemon_id),
+        max_record_bytes=recording.max_body_bytes,
+    )
+    plane = build_plane(
+        database=database,
+        settings=settings.auth,
+        secret_key=secret_key,
+        seal=seal,
+        clock=clock,
+        propagation=sync,
+    )
+    responses = ResponseActions(RequestStore(database), plane.identity, writer)
+    app = build_app(
+        plane=plane,
+        cors=settings.auth.security.cors,
+        version=__version__,
+        checks={"database": _database_check(database), "recording": _recording_check(recorder)},
+        metrics=metrics.render if settings.enable_metrics else None,
+        ai_routes=[responses_router(responses)],
+    )
+    listener = Listener(
+        host=settings.host,
+        port=settings.port,
+        settings=msgspec.structs.replace(
+            settings.listener, max_body_bytes=settings.limits.requests.max_body_size
+        ),
+        handler=gateway,
+        application=app,
+        metrics=metrics,
+    )
+    daemon = Daemon(
+        database=database,
+        daemon_id=daemon_id,
+        installation_id=installation_id,
+        version=__version__,
+        settings=recording,
+    )
+    replay = Replay(
+        database=database,
+        committer=committer,
+        spools=spools,
+        daemon_id=daemon_id,
+        installation_id=installation_id,
+        settings=recording,
+    )
+    # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
+    owned: tuple[Service, ...] = () if storage.embedded is None else (storage.embedded,)
+    services = (
+        *owned, daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
+    )  # fmt: skip
+    return Application(services=services, listener=listener, plane=plane)
+
+
+def _database_check(database: Database) -> Check:
+    async def check() -> str | None:
+        try:
+            await database.fetch_value("select 1")
+        except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, Error) as error:
+            return f"the database does not answer: {type(error).__name__}"
+        return None
+
+    return check
+
+
+def _recording_check(recorder: Recorder) -> Check:
+    async def check() -> str | None:
+        return recorder.refusal
+
+    return check
