@@ -4,14 +4,15 @@ from hashlib import sha256
 
 import msgspec
 
-from dwctl.gateway.peek import Peek, peek
+from dwctl.gateway.peek import Peek, Peeker
 from dwctl.routing.access import may_infer, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.exchange import Exchange
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
-MAX_MODEL_NAME = 512
+MAX_MODEL_NAME = 256
+"""Characters of an unknown model's name that are repeated to the client."""
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
@@ -23,7 +24,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
 
 
 def credential(exchange: Exchange) -> bytes | None:
-    """The secret in `Authorization: Bearer` (RFC 6750; the scheme in any case) or `x-api-key`."""
+    """The secret in `Authorization: Bearer` (RFC 6750; the scheme in any case), else in `x-api-key`."""
     value = exchange.header(b"authorization")
     if value is not None:
         scheme, _, secret = value.partition(b" ")
@@ -36,63 +37,59 @@ def authenticate(snapshot: Snapshot, exchange: Exchange, now: float) -> Key:
     """The live key that the request carries; `now` in unix seconds."""
     secret = credential(exchange)
     if not secret:
-        raise Refused(
-            Problem(
-                status=401,
-                message="No API key was sent; send it as 'Authorization: Bearer sk-...'.",
-                code="invalid_api_key",
-                headers=_CHALLENGE,
-            )
-        )
+        raise Refused(_unknown_key("No API key was sent; send it as 'Authorization: Bearer sk-...'."))
     key = snapshot.keys.get(sha256(secret).digest())
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
-        text = "The API key is not valid." if key is None else "The API key has expired."
-        raise Refused(Problem(status=401, message=text, code="invalid_api_key", headers=_CHALLENGE))
+    if key is None:
+        raise Refused(_unknown_key("The API key is not valid."))
     if not may_infer(key, now):
-        raise Refused(
-            Problem(
-                status=403,
-                message=f"An API key with the purpose '{key.purpose}' cannot call models; create one with the "
-                "purpose 'realtime'.",
-                code="forbidden",
-            )
-        )
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Refused(_unknown_key("The API key has expired."))
+        raise Refused(_wrong_purpose(key.purpose))
     return key
 
 
-def admit(snapshot: Snapshot, exchange: Exchange, now: float) -> Admission:
-    """Key, then model, then access."""
+def admit(snapshot: Snapshot, peeker: Peeker, exchange: Exchange, now: float) -> Admission:
+    """Key, then model, then access. The header `model-override` goes before the body's `model`."""
     key = authenticate(snapshot, exchange, now)
-    peeked = peek(exchange.body)
+    peeked = peeker.peek(exchange.body)
     override = exchange.header(b"model-override")
     name = peeked.model if override is None else override.decode("utf-8", "replace")
     if not name:
-        raise Refused(
-            Problem(
-                status=400,
-                message="Missing required parameter: 'model'.",
-                param="model",
-                code="missing_required_parameter",
-            )
-        )
+        raise Refused(_missing_model())
     model = snapshot.models.get(name)
     if model is None:
-        shown = name if len(name) <= MAX_MODEL_NAME else f"{name[:MAX_MODEL_NAME]}..."
-        raise Refused(
-            Problem(
-                status=404,
-                message=f"The model '{shown}' does not exist.",
-                param="model",
-                code="model_not_found",
-            )
-        )
+        raise Refused(unknown_model(name))
     if not may_use(key, model):
-        raise Refused(
-            Problem(
-                status=403,
-                message=f"You do not have access to '{name}'. Please contact your administrator to request access.",
-                param="model",
-                code="forbidden",
-            )
-        )
+        raise Refused(_no_access(name))
     return Admission(key, model, peeked)
+
+
+def unknown_model(name: str) -> Problem:
+    """404; a name that cannot be one is 400."""
+    if "\0" in name:
+        text = "Invalid 'model': a name cannot contain the character U+0000."
+        return Problem(status=400, message=text, param="model", code="invalid_value")
+    shown = name if len(name) <= MAX_MODEL_NAME else f"{name[:MAX_MODEL_NAME]}..."
+    text = f"The model '{shown}' does not exist."
+    return Problem(status=404, message=text, param="model", code="model_not_found")
+
+
+def _unknown_key(text: str) -> Problem:
+    return Problem(status=401, message=text, code="invalid_api_key", headers=_CHALLENGE)
+
+
+def _wrong_purpose(purpose: str) -> Problem:
+    text = (
+        f"An API key with the purpose '{purpose}' cannot call models; create one with the purpose 'realtime'."
+    )
+    return Problem(status=403, message=text, code="forbidden")
+
+
+def _missing_model() -> Problem:
+    text = "Missing required parameter: 'model'. Send it in the body, or in the header 'model-override'."
+    return Problem(status=400, message=text, param="model", code="missing_required_parameter")
+
+
+def _no_access(name: str) -> Problem:
+    text = f"You do not have access to '{name}'. Please contact your administrator to request access."
+    return Problem(status=403, message=text, param="model", code="forbidden")

@@ -1,95 +1,126 @@
-"""The few fields of a request's body that the gateway decides on, without parsing the rest. Pure."""
+"""The few fields of a request's body that the gateway decides on, without parsing the rest. Pure.
 
-import json
-from typing import Any
+Whether a key stands twice decides which model a lenient upstream would serve, so it has to be known exactly. A
+decoder that keeps the last one does not tell; but it calls its hook for each value of a type of ours, however the key
+is written, and so the values are counted while they are read, in the same single pass.
+"""
 
 import msgspec
 
 from dwctl.wire.errors import Problem, Refused
 
-DECIDED = ("model", "stream", "stream_options", "background", "service_tier")
+
+class Peek(msgspec.Struct, frozen=True, gc=False):
+    """What the body says."""
+
+    model: str | None
+    stream: bool
+    includes_usage: bool
+    """Whether the client itself asks for usage in the stream."""
+    has_stream_options: bool
+    """Whether the key is there at all, be it null."""
 
 
-class StreamOptions(msgspec.Struct):
-    """`stream_options`."""
-
-    include_usage: bool | None = None
+class _Model:
+    """Stands for the value of `model`."""
 
 
-class Peek(msgspec.Struct):
-    """What is read; wrong types are errors, unknown fields are skipped."""
-
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    background: bool | None = None
-    service_tier: str | None = None
+class _Stream:
+    """Stands for the value of `stream`."""
 
 
-_decode = msgspec.json.Decoder(Peek).decode
-_NEEDLES = tuple(f'"{name}"'.encode() for name in DECIDED[:3])
+class _StreamOptions:
+    """Stands for the value of `stream_options`."""
 
 
-def peek(body: bytes) -> Peek:
-    """Read the fields; raises `Refused` with 400 for what cannot be understood."""
-    try:
-        found = _decode(body)
-    except msgspec.ValidationError as error:
-        raise Refused(_wrong_type(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(_not_json(body)) from error
-    for needle in _NEEDLES:
-        if body.count(needle) > 1:
-            _refuse_repeated(body)
-            break
-    else:
-        # A key may also be written with escapes, such as "mod\u0065l".
-        if b"\\u00" in body:
-            _refuse_repeated(body)
-    return found
+class _Fields(msgspec.Struct, gc=False):
+    """Every other key is skipped unparsed."""
+
+    model: _Model | msgspec.UnsetType = msgspec.UNSET
+    stream: _Stream | msgspec.UnsetType = msgspec.UNSET
+    stream_options: _StreamOptions | msgspec.UnsetType = msgspec.UNSET
 
 
-def _refuse_repeated(body: bytes) -> None:
-    """The exact check: top-level keys that we decide on must stand there once."""
-    outermost: list[tuple[str, Any]] = []
-
-    def remember(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal outermost
-        outermost = pairs
-
-    json.loads(body, object_pairs_hook=remember)
-    seen: set[str] = set()
-    for name, _ in outermost:
-        if name in DECIDED and name in seen:
-            raise Refused(
-                Problem(
-                    status=400,
-                    message=f"The field '{name}' stands in the body twice; send it once.",
-                    param=name,
-                    code="invalid_value",
-                )
-            )
-        seen.add(name)
+_NAMES: dict[type, str] = {_Model: "model", _Stream: "stream", _StreamOptions: "stream_options"}
+_PLACEHOLDERS = {kind: kind() for kind in _NAMES}
 
 
-def _wrong_type(text: str) -> Problem:
-    """msgspec says "Expected `str`, got `int` - at `$.model`"."""
-    what, _, at = text.partition(" - at `$")
-    field = at.strip("`.") or None
-    if field is None:
-        return Problem(status=400, message="The body must be a JSON object.", code="invalid_type")
-    expected = what[:1].lower() + what[1:].replace("`", "'").replace("'str | null'", "a string")
-    return Problem(
-        status=400,
-        message=f"Invalid type for '{field}': {expected}.",
-        param=field,
-        code="invalid_type",
-    )
+class Peeker:
+    """One reader. Not for use by several threads."""
+
+    __slots__ = ("_decode", "_values")
+
+    def __init__(self) -> None:
+        self._values: dict[type, object] = {}
+        self._decode = msgspec.json.Decoder(_Fields, dec_hook=self._found).decode
+
+    def peek(self, body: bytes) -> Peek:
+        """Read the fields; raises `Refused` with 400 for what cannot be understood."""
+        values: dict[type, object] = {}
+        self._values = values
+        try:
+            self._decode(body)
+        except msgspec.ValidationError as error:
+            raise Refused(_not_an_object()) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Refused(_not_json(body)) from error
+        except RecursionError as error:
+            raise Refused(_problem("The body is nested too deeply.")) from error
+        model = values.get(_Model)
+        stream = values.get(_Stream)
+        if model is not None and type(model) is not str:
+            raise Refused(_wrong_type("model", "a string", model))
+        if stream is not None and type(stream) is not bool:
+            raise Refused(_wrong_type("stream", "a boolean", stream))
+        if _StreamOptions not in values:
+            return Peek(model, bool(stream), includes_usage=False, has_stream_options=False)
+        asked = _includes_usage(values[_StreamOptions])
+        return Peek(model, bool(stream), includes_usage=asked, has_stream_options=True)
+
+    def _found(self, kind: type, value: object) -> object:
+        if kind in self._values:
+            name = _NAMES[kind]
+            text = f"The field '{name}' stands in the body twice; send it once."
+            raise Refused(_problem(text, param=name, code="invalid_value"))
+        self._values[kind] = value
+        return _PLACEHOLDERS[kind]
+
+
+def _includes_usage(options: object) -> bool:
+    if options is None:
+        return False
+    if not isinstance(options, dict):
+        raise Refused(_wrong_type("stream_options", "an object", options))
+    asked = options.get("include_usage")
+    if asked is not None and not isinstance(asked, bool):
+        raise Refused(_wrong_type("stream_options.include_usage", "a boolean", asked))
+    return bool(asked)
+
+
+def _problem(text: str, param: str | None = None, code: str | None = None) -> Problem:
+    return Problem(status=400, message=text, param=param, code=code)
+
+
+def _wrong_type(field: str, expected: str, value: object) -> Problem:
+    text = f"Invalid type for '{field}': expected {expected}, but got {_kind_of(value)}."
+    return _problem(text, param=field, code="invalid_type")
+
+
+def _kind_of(value: object) -> str:
+    """JSON's name of a value's type."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def _not_an_object() -> Problem:
+    return _problem("The body must be a JSON object with the field 'model'.", code="invalid_type")
 
 
 def _not_json(body: bytes) -> Problem:
-    if not body.strip():
-        text = "The body is empty; send a JSON object with the field 'model'."
-    else:
-        text = "The body is not valid JSON; send a JSON object with the field 'model'."
-    return Problem(status=400, message=text)
+    what = "not valid JSON" if body.strip() else "empty"
+    return _problem(f"The body is {what}; send a JSON object with the field 'model'.")

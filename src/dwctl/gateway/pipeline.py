@@ -6,24 +6,26 @@ locks. There is no database here: keys and models come from the snapshot, record
 
 import logging
 import time
-from urllib.parse import unquote
-
-import msgspec
 
 from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
+from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.choose import targets
+from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.models import ModelPages
+from dwctl.gateway.peek import Peeker
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
-from dwctl.gateway.routes import MODELS, ROUTES, Route
+from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.routes import ROUTES, Route
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
-from dwctl.requests.record import Recording, Started
-from dwctl.routing.access import may_use
-from dwctl.routing.snapshot import Model, Routing, Snapshot, Target
+from dwctl.requests.record import Finished, Recording, Started
+from dwctl.routing.snapshot import Model, Routing, Target
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
@@ -31,6 +33,9 @@ from dwctl.wire.exchange import Exchange
 logger = logging.getLogger(__name__)
 
 MAX_USER_AGENT = 256
+MAX_UPSTREAMS = 10_000
+COMPLAIN_EVERY = 1.0
+"""Seconds between two warnings about the same endpoint and failure; the metrics count every one."""
 _INTERNAL = Problem(
     status=500, message="The gateway failed on this request.", type="server_error", code="internal_error"
 )
@@ -59,28 +64,25 @@ class Gateway:
         self.now = clock.now
         self._routing = routing
         self._client = client
-        self._settings = settings
+        self._total_timeout = settings.upstream.total_timeout
         self._daemon_id = daemon_id
+        self._peeker = Peeker()
+        self._pages = ModelPages()
         self._upstreams: dict[tuple[str, str], Upstream] = {}
-        self._flights: set[Flight] = set()
-        refused = metrics.counter(
-            "dwctl_gateway_refused_total", "Requests answered without an upstream.", ("status",)
-        )
-        self._refused = {status: refused.labels(str(status)) for status in (400, 401, 403, 404, 500, 503)}
-        self._calls = metrics.counter("dwctl_gateway_calls_total", "Calls that were admitted.")
-        self._in_flight = metrics.gauge("dwctl_gateway_calls_in_flight", "Calls that are not recorded yet.")
-        self._in_flight.set_function(lambda: float(len(self._flights)))
+        self._complained: dict[tuple[str, Failure], float] = {}
+        self._counts = Counts()
+        metrics.registry.register(self._counts)
 
     @property
     def in_flight(self) -> int:
         """Calls that have not been recorded yet."""
-        return len(self._flights)
+        return self._counts.in_flight
 
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
         if method == b"POST":
             return path in ROUTES
-        return method == b"GET" and (path == MODELS or path.startswith(MODELS + b"/"))
+        return method == b"GET" and models.claims(path)
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
@@ -99,19 +101,32 @@ class Gateway:
         """Send a request upstream."""
         return self._client.submit(address, request, flight)
 
-    def ended(self, flight: Flight) -> None:
+    def ended(self, record: Finished) -> None:
         """A call has been recorded."""
-        self._flights.discard(flight)
+        self._counts.ended(record)
+
+    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
+        """An attempt at a target failed."""
+        self._counts.failed(target.endpoint_name, failure)
+        place = (target.endpoint_name, failure)
+        now = self.perf()
+        if now - self._complained.get(place, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
+            self._complained[place] = now
+            logger.warning(
+                "%s: the endpoint %s %s%s",
+                model,
+                target.endpoint_name,
+                failure.value,
+                f": {detail}" if detail else "",
+            )
 
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
-        admission = admit(self._routing.snapshot, exchange, now)
+        admission = admit(self._routing.snapshot, self._peeker, exchange, now)
         self._may_record()
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(
-            exchange.body, admission.peeked, route, target.model_name, admission.peeked.model
-        )
+        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
         request = request_head(upstream, exchange, len(body)) + body
         started = self._started(exchange, route, admission, now)
         flight = Flight(
@@ -122,10 +137,9 @@ class Gateway:
             started,
             request,
             hide_usage=hide_usage,
-            deadline=self._client.now() + self._settings.upstream.total_timeout,
+            deadline=self._client.now() + self._total_timeout,
         )
-        self._flights.add(flight)
-        self._calls.inc()
+        self._counts.in_flight += 1
         exchange.on_abort = flight.abort
         self.recording.start(started, exchange.body)
         self.recording.after(flight.launch)
@@ -155,7 +169,7 @@ class Gateway:
             creator_id=key.creator_id,
             key_id=key.id,
             daemon_id=self._daemon_id,
-            stream=bool(admission.peeked.stream),
+            stream=admission.peeked.stream,
             purpose=key.purpose,
             user_agent=None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
             request_size=len(exchange.body),
@@ -166,42 +180,24 @@ class Gateway:
         place = (model.alias, route.path)
         known = self._upstreams.get(place)
         if known is None or known.target is not target:
-            if len(self._upstreams) > 10_000:
+            if len(self._upstreams) > MAX_UPSTREAMS:
                 self._upstreams.clear()
-            known = self._upstreams[place] = upstream_of(target, route)
+            try:
+                known = self._upstreams[place] = upstream_of(target, route)
+            except ValueError as error:
+                logger.error("%s cannot be sent anywhere: %s", model.alias, error)
+                raise Refused(_unusable(model.alias)) from error
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
-        counter = self._refused.get(problem.status)
-        if counter is not None:
-            counter.inc()
-        ident = new_id().encode()
-        lines = b"x-onwards-response-id: resp_%b\r\nx-request-id: %b\r\n" % (ident, ident)
-        exchange.finish(render(problem, lines, keep_alive=exchange.keep_alive))
+        self._counts.refused(problem.status)
+        lines = our_lines(new_id().encode(), None) + connection_line(exchange, keep_alive=exchange.keep_alive)
+        exchange.finish(render(problem, lines))
 
     def _models(self, exchange: Exchange) -> None:
-        """`GET /ai/v1/models`, or one model whose id may contain slashes."""
         snapshot = self._routing.snapshot
         key = authenticate(snapshot, exchange, self.now())
-        name = unquote(exchange.path[len(MODELS) + 1 :].decode("utf-8", "replace"))
-        if name:
-            model = snapshot.models.get(name)
-            if model is None or not may_use(key, model):
-                raise Refused(
-                    Problem(
-                        status=404,
-                        message=f"The model '{name[:512]}' does not exist.",
-                        param="model",
-                        code="model_not_found",
-                    )
-                )
-            self._send_json(exchange, _shown(model))
-            return
-        usable = [_shown(model) for model in _sorted(snapshot) if may_use(key, model)]
-        self._send_json(exchange, {"object": "list", "data": usable})
-
-    def _send_json(self, exchange: Exchange, content: object) -> None:
-        body = msgspec.json.encode(content)
+        body = self._pages.page(snapshot, key, exchange.path)
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n%b"
             % (
@@ -209,16 +205,16 @@ class Gateway:
                 len(body),
                 date_line(),
                 new_id().encode(),
-                b"" if exchange.keep_alive else b"connection: close\r\n",
+                connection_line(exchange, keep_alive=exchange.keep_alive),
                 body,
             )
         )
 
 
-def _sorted(snapshot: Snapshot) -> list[Model]:
-    return sorted(snapshot.models.values(), key=lambda model: model.alias)
-
-
-def _shown(model: Model) -> dict[str, object]:
-    owner = model.targets[0].endpoint_name if model.targets else "dwctl"
-    return {"id": model.alias, "object": "model", "created": model.created, "owned_by": owner}
+def _unusable(alias: str) -> Problem:
+    return Problem(
+        status=502,
+        message=f"The endpoint of '{alias}' is not set up correctly. Please contact your administrator.",
+        type="server_error",
+        code="upstream_error",
+    )

@@ -1,7 +1,7 @@
-"""What is sent upstream: the client's bytes with the few changes that are ours. Pure."""
+"""What is sent upstream: the client's bytes with the few changes that are ours (spec/gateway A1.9, A1.13). Pure."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -9,29 +9,42 @@ from dwctl.gateway.peek import Peek
 from dwctl.gateway.routes import Route
 from dwctl.gateway.upstream.origin import Address, split_url
 from dwctl.routing.snapshot import Target
-from dwctl.wire.exchange import Exchange
+from dwctl.wire.exchange import Exchange, Headers
+from dwctl.wire.splice import Member
 
 DROPPED = frozenset(
     {
         # hop by hop (RFC 9110 §7.6.1), and what we set ourselves
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization",
-        b"te", b"trailer", b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect",
-        b"accept-encoding",
-        # credentials and what only we understand
-        b"authorization", b"x-api-key", b"api-key", b"model-override", b"x-request-id",
+        b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+        b"host", b"content-length", b"content-type", b"content-encoding", b"expect", b"accept-encoding",
+        # credentials, and what only we understand
+        b"authorization", b"proxy-authenticate", b"proxy-authorization", b"x-api-key", b"api-key",
+        b"model-override",
         # what a browser says of its user
         b"origin", b"referer", b"cookie",
-        # conditions that would make an answer depend on a cache
-        b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
         # who stood between
-        b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+        b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
+        b"x-forwarded-prefix", b"x-real-ip", b"true-client-ip",
     }
 )  # fmt: skip
-DROPPED_PREFIXES = (b"sec-", b"x-fusillade-", b"x-onwards-", b"x-dwctl-", b"cf-")
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.encode
-_TRUE = msgspec.Raw(b"true")
+DROPPED_PREFIXES = (b"x-fusillade-", b"x-onwards-", b"x-dwctl-", b"sec-", b"if-", b"cf-")
+"""Ours, a browser's, conditions (an answer must not depend on a cache), a CDN's."""
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NOT_IN_VALUES = re.compile(r"[\r\n\0]")
+_UNRESERVED = "/%:@!$&'()*+,;=~-._"
+
+_model = Member("model")
+_stream_options = Member("stream_options")
+_include_usage = Member("include_usage")
+_USAGE_ONLY = b'{"include_usage":true}'
+
+
+class _StreamOptions(msgspec.Struct):
+    stream_options: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_options_of = msgspec.json.Decoder(_StreamOptions).decode
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -42,25 +55,33 @@ class Upstream(msgspec.Struct, frozen=True):
     path: bytes
     """The request target without the query."""
     headers: bytes
-    """Host, credential and coding, each line ended."""
+    """Host, credential, type and coding of the body, each line ended."""
 
 
 def upstream_of(target: Target, route: Route) -> Upstream:
     """Render what a target and a route fix."""
     address, parts = split_url(target.url)
-    lines = [f"host: {parts.netloc.rpartition('@')[2]}", "accept-encoding: identity"]
+    lines = [
+        f"host: {parts.netloc.rpartition('@')[2]}",
+        "content-type: application/json",
+        "accept-encoding: identity",
+        "x-forwarded-proto: https",
+    ]
     if target.auth_header is not None:
         name, value = target.auth_header
-        if _HEADER_NAME.fullmatch(name) and "\r" not in value and "\n" not in value:
-            lines.append(f"{name}: {value}")
+        if _HEADER_NAME.fullmatch(name) is None or _NOT_IN_VALUES.search(value):
+            raise ValueError(f"the credential of endpoint '{target.endpoint_name}' cannot stand in a header")
+        lines.append(f"{name}: {value}")
     headers = "".join(f"{line}\r\n" for line in lines).encode("utf-8")
-    return Upstream(target, address, join_path(target.url, route.path).encode("utf-8"), headers)
+    path = quote(join_path(target.url, route.path), safe=_UNRESERVED)
+    return Upstream(target, address, path.encode("ascii"), headers)
 
 
 def join_path(base: str, path: str) -> str:
-    """Base path and request path; a version that both name stands there once.
+    """Base path and request path; segments that end the one and begin the other stand there once.
 
-    `http://h/v1/` and `/v1/embeddings` give `/v1/embeddings`; only whole segments count as the same.
+    `http://h/v1/` and `/v1/embeddings` give `/v1/embeddings`; `http://h/api/v1` gives `/api/v1/embeddings`;
+    `http://h/v10` gives `/v10/v1/embeddings`, for only whole segments are compared.
     """
     base_path = urlsplit(base).path.rstrip("/")
     if base_path:
@@ -72,42 +93,42 @@ def join_path(base: str, path: str) -> str:
     return base_path + path
 
 
-def request_head(upstream: Upstream, exchange: Exchange, length: int) -> bytes:
-    """The whole head of the upstream request."""
-    query = b"?" + exchange.query if exchange.query else b""
-    lines = [b"POST ", upstream.path, query, b" HTTP/1.1\r\n", upstream.headers]
-    has_type = False
-    for name, value in exchange.headers:
-        if name in DROPPED or name.startswith(DROPPED_PREFIXES):
-            continue
-        if name == b"content-type":
-            has_type = True
-        lines += (name, b": ", value, b"\r\n")
-    if not has_type:
-        lines.append(b"content-type: application/json\r\n")
+def request_head(
+    upstream: Upstream, exchange: Exchange, length: int, dropped: frozenset[bytes] = DROPPED
+) -> bytes:
+    """The whole head of the upstream request for a body of so many bytes."""
+    lines = [b"POST ", upstream.path]
+    if exchange.query:
+        lines += (b"?", exchange.query)
+    lines += (b" HTTP/1.1\r\n", upstream.headers)
+    for pair in exchange.headers:
+        name = pair[0]
+        if name in dropped:
+            if name == b"connection" and dropped is DROPPED and pair[1].lower() not in _PLAIN_CONNECTION:
+                return request_head(upstream, exchange, length, DROPPED | nominated(exchange.headers))
+        elif not name.startswith(DROPPED_PREFIXES):
+            lines.append(b"%b: %b\r\n" % pair)
     lines.append(b"content-length: %d\r\n\r\n" % length)
     return b"".join(lines)
 
 
-def request_body(
-    body: bytes, peeked: Peek, route: Route, model_name: str, asked_name: str | None
-) -> tuple[bytes, bool]:
+def nominated(headers: Headers) -> frozenset[bytes]:
+    """The fields that `Connection` declares to be for the next hop alone (RFC 9110 §7.6.1), and itself."""
+    values = [value for name, value in headers if name == b"connection"]
+    return frozenset(name.strip() for name in b",".join((b"connection", *values)).lower().split(b","))
+
+
+def request_body(body: bytes, peeked: Peek, route: Route, model_name: str) -> tuple[bytes, bool]:
     """The body for a target, and whether usage was asked for in the client's place.
 
-    Bytes are passed on as they came unless a field of ours changes; then every other value keeps its bytes.
+    The bytes are passed on as they came but for the members that change (wire/splice.py).
     """
-    rename = model_name != asked_name
-    options = peeked.stream_options
-    wants_usage = bool(options is not None and options.include_usage)
-    add_usage = bool(route.forces_usage and peeked.stream and not wants_usage)
-    if not rename and not add_usage:
+    if model_name != peeked.model:
+        body = _model.set(body, msgspec.json.encode(model_name))
+    if not (peeked.stream and route.forces_usage) or peeked.includes_usage:
         return body, False
-    fields = _OBJECT.decode(body)
-    if rename:
-        fields["model"] = msgspec.Raw(_encode(model_name))
-    if add_usage:
-        given = fields.get("stream_options")
-        inner = {} if given is None or options is None else _OBJECT.decode(given)
-        inner["include_usage"] = _TRUE
-        fields["stream_options"] = msgspec.Raw(_encode(inner))
-    return _encode(fields), add_usage
+    if not peeked.has_stream_options:
+        return _stream_options.append(body, _USAGE_ONLY), True
+    given = bytes(_options_of(body).stream_options)
+    wanted = _USAGE_ONLY if given == b"null" else _include_usage.set(given, b"true")
+    return _stream_options.set(body, wanted), True

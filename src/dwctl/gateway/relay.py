@@ -1,7 +1,9 @@
 """A stream of events on its way to the client: whole events only, with our id, without usage nobody asked for.
 
-The upstream's id is learned from the first event and then replaced by a plain search in each read: inside a
-JSON string the quotes around it would be escaped, so the search cannot hit content. Pure: bytes in, bytes out.
+The first event tells how the upstream writes its id: `data: {"id":"chatcmpl-1"`, say. Inside a JSON string the quotes
+would be escaped, so these bytes cannot be content; where each event of a read begins with them, one search and replace
+does them all. Any other event is changed by itself, so that the client gets the same bytes however the stream was
+split on its way. Pure: bytes in, bytes out.
 """
 
 import re
@@ -11,110 +13,124 @@ import msgspec
 from dwctl.gateway.reply import with_id
 from dwctl.gateway.routes import IdStyle
 from dwctl.usage.meter import has_only_usage
-from dwctl.wire.sse import data_of, events, whole_events
+from dwctl.wire.splice import Member
+from dwctl.wire.sse import Cutter, data_of, events, with_data
 
-MAX_EVENT = 16 * 1024 * 1024
 DONE = b"[DONE]"
-_TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|failed|incomplete)"')
+_OPENING = re.compile(rb'(data: ?\{[ \t]*"id"[ \t]*:[ \t]*)"[^"\\]*"')
+_NO_CHOICES = re.compile(rb'"choices"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*\]')
+_LAST_TYPES = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
+_response = Member("response")
 
 
-class EventTooLarge(Exception):
-    """An event does not end within `MAX_EVENT` bytes."""
+class _Event(msgspec.Struct, gc=False):
+    """The keys that matter here; of any type."""
+
+    type: object = None
+    error: object = None
+    response: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Ids(msgspec.Struct):
-    id: str | None = None
-    response: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Inner(msgspec.Struct):
-    id: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Ids).decode
-_decode_inner = msgspec.json.Decoder(_Inner).decode
+_read = msgspec.json.Decoder(_Event).decode
+_NOTHING = _Event()
 
 
 class EventRelay:
     """Cuts, rewrites and watches one stream."""
 
-    __slots__ = ("_hide_usage", "_new", "_old", "_quoted", "_rest", "_style")
+    __slots__ = (
+        "_boundary",
+        "_cutter",
+        "_hide_usage",
+        "_new",
+        "_old",
+        "_quoted",
+        "_style",
+        "ended",
+        "hidden",
+    )
 
     def __init__(self, style: IdStyle, response_id: bytes, *, hide_usage: bool) -> None:
         self._style = style
         self._quoted = b'"%b"' % response_id
         self._hide_usage = hide_usage
+        self._cutter = Cutter()
         self._old: bytes | None = None
         self._new = b""
-        self._rest = b""
-
-    @property
-    def rest(self) -> bytes:
-        """What came after the last whole event."""
-        return self._rest
+        self._boundary = b"\n\n"
+        self.hidden = b""
+        """The event with usage that the client did not ask for and does not see."""
+        self.ended = False
+        """Whether the event after which a client may stop reading has been seen."""
 
     def feed(self, data: bytes) -> bytes:
-        """Whole events for the client; empty while none is complete."""
-        if self._rest:
-            data = self._rest + data
-        end = whole_events(data)
-        self._rest = data[end:]
-        if not end:
-            if len(data) > MAX_EVENT:
-                raise EventTooLarge
-            return b""
-        whole = data[:end]
-        if self._style is IdStyle.TOP:
-            whole = self._with_top_id(whole)
-        elif self._style is IdStyle.RESPONSE:
-            whole = self._with_response_id(whole)
-        if self._hide_usage and b'"usage"' in whole:
-            whole = b"".join(event for event in events(whole) if not has_only_usage(event))
-        return whole
+        """Whole events for the client; empty while none is complete. Raises `EventTooLarge`."""
+        whole = self._cutter.feed(data)
+        return self._changed(whole) if whole else b""
 
-    def is_last(self, whole: bytes) -> bool:
-        """Whether these events hold the one after which a client may stop reading."""
-        if self._style is IdStyle.RESPONSE:
-            return _TERMINAL.search(whole) is not None
-        return DONE in whole
+    def rest(self) -> bytes:
+        """For the client, at the upstream's end: an event that was begun and has no empty line after it."""
+        rest = self._cutter.rest()
+        return self._changed(rest) if rest else b""
 
-    def _with_top_id(self, whole: bytes) -> bytes:
-        if self._old is None:
-            self._learn(whole)
+    def _changed(self, whole: bytes) -> bytes:
+        if self._hide_usage and _NO_CHOICES.search(whole) is not None:
+            whole = self._without_usage(whole)
+        if self._style is not IdStyle.TOP:
+            return self._watched(whole)
         old = self._old
-        if old is not None and whole.count(old) == whole.count(b"data: {"):
-            return whole.replace(old, self._new)
-        return b"".join(map(self._with_own_id, events(whole)))
-
-    def _with_own_id(self, event: bytes) -> bytes:
-        """One event by itself: for upstreams whose id changes, stands elsewhere or is missing."""
-        data = data_of(event)
-        if not data.startswith(b"{"):
-            return event
-        changed = with_id(data, self._quoted)
-        if changed == data or b"\n" in data:
-            return event
-        return event.replace(data, changed, 1)
-
-    def _with_response_id(self, whole: bytes) -> bytes:
-        if self._old is None or (self._old not in whole and b'"response"' in whole):
-            self._learn(whole)
-        return whole if self._old is None else whole.replace(self._old, self._new)
-
-    def _learn(self, whole: bytes) -> None:
-        """Find how the upstream writes its id in the first event that has one."""
-        for event in events(whole):
-            data = data_of(event)
-            try:
-                found = _decode(data)
-                name = found.id if self._style is IdStyle.TOP else _decode_inner(found.response).id
-            except msgspec.MsgspecError:
-                continue
-            if not name:
-                continue
-            pattern = rb'"id"(\s*:\s*)' + re.escape(msgspec.json.encode(name))
-            match = re.search(pattern, data)
+        if old is None:
+            match = _OPENING.match(whole)
             if match is not None:
                 self._old = match[0]
-                self._new = b'"id"' + match[1] + self._quoted
-                return
+                self._new = match[1] + self._quoted
+                self._boundary = b"\n\r\n" if whole.endswith(b"\r\n") else b"\n\n"
+        elif whole.count(old) == whole.count(self._boundary):
+            return whole.replace(old, self._new)
+        return b"".join(map(self._with_id, events(whole)))
+
+    def _without_usage(self, whole: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in events(whole):
+            if has_only_usage(data_of(event)):
+                self.hidden = event
+            else:
+                kept.append(event)
+        return b"".join(kept)
+
+    def _with_id(self, event: bytes) -> bytes:
+        """A chunk with our id, whatever the upstream's is and wherever it stands."""
+        data = data_of(event)
+        if data == DONE:
+            self.ended = True
+            return event
+        if b'"error"' in data and _known(data).error:
+            self.ended = True
+            return event
+        changed = with_id(data, self._quoted)
+        return event if changed == data else with_data(event, changed)
+
+    def _watched(self, whole: bytes) -> bytes:
+        """Events whose `id` is not ours to set; but a Response inside an event is."""
+        if b'"response' not in whole and b'"error"' not in whole and DONE not in whole:
+            return whole
+        return b"".join(map(self._with_response_id, events(whole)))
+
+    def _with_response_id(self, event: bytes) -> bytes:
+        data = data_of(event)
+        if data == DONE:
+            self.ended = True
+            return event
+        known = _known(data)
+        if known.error or (isinstance(known.type, str) and known.type in _LAST_TYPES):
+            self.ended = True
+        if self._style is not IdStyle.RESPONSE or not bytes(known.response).startswith(b"{"):
+            return event
+        return with_data(event, _response.set(data, with_id(bytes(known.response), self._quoted)))
+
+
+def _known(data: bytes) -> _Event:
+    try:
+        return _read(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _NOTHING

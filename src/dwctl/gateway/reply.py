@@ -1,61 +1,68 @@
 """What the client gets: the upstream's answer with our id, without what is not for the client. Pure."""
 
-import re
-
-import msgspec
-
 from dwctl.gateway.upstream.response import Head
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
+from dwctl.wire.exchange import Exchange
+from dwctl.wire.splice import Member
 
-DROPPED = frozenset(
-    {
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer",
-        b"transfer-encoding", b"upgrade", b"content-length", b"server", b"set-cookie", b"date", b"via",
-        b"x-request-id", b"alt-svc", b"strict-transport-security", b"www-authenticate",
-    }
-)  # fmt: skip
-DROPPED_PREFIXES = (b"x-ratelimit-", b"cf-", b"x-onwards-", b"x-fusillade-", b"access-control-", b"x-dwctl-")
-_LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"((?:[^"\\]|\\.)*)"')
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_id = Member("id")
+_BODILESS = frozenset({204, 304})
 
 
-def head_lines(head: Head, ours: bytes) -> bytes:
-    """Status line and headers without framing; `ours` are whole lines."""
-    lines = [status_line(head.status)]
-    for name, value in head.headers:
-        if name in DROPPED or name.startswith(DROPPED_PREFIXES):
-            continue
-        lines += (name, b": ", value, b"\r\n")
-    lines += (date_line(), ours)
-    return b"".join(lines)
+def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
+    """The headers that every answer of a call has; `ident` is the id of its row."""
+    lines = b"x-onwards-response-id: resp_%b\r\nx-request-id: %b\r\n" % (ident, ident)
+    if overhead_ms is not None:
+        lines += b"x-dwctl-overhead-ms: %.2f\r\n" % overhead_ms
+    return lines
+
+
+def whole(head: Head, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
+    """A complete answer."""
+    length = b"" if head.status in _BODILESS else b"content-length: %d\r\n" % len(body)
+    return b"%b%b%b%b%b%b\r\n%b" % (
+        status_line(head.status),
+        date_line(),
+        head.lines,
+        ours,
+        length,
+        connection_line(exchange, keep_alive=exchange.keep_alive),
+        body,
+    )
+
+
+def opening(head: Head, ours: bytes, exchange: Exchange) -> bytes:
+    """The head of an answer of unknown length: chunked, or until the connection closes for HTTP/1.0."""
+    framing = b"transfer-encoding: chunked\r\n" if exchange.chunked_ok else b""
+    keep_alive = exchange.keep_alive and exchange.chunked_ok
+    return b"%b%b%b%b%b%b\r\n" % (
+        status_line(head.status),
+        date_line(),
+        head.lines,
+        ours,
+        framing,
+        connection_line(exchange, keep_alive=keep_alive),
+    )
+
+
+def connection_line(exchange: Exchange, *, keep_alive: bool) -> bytes:
+    """`Connection`, where it differs from what the version of HTTP implies (RFC 9112 §9.3)."""
+    if not keep_alive:
+        return b"connection: close\r\n"
+    return b"" if exchange.chunked_ok else b"connection: keep-alive\r\n"
 
 
 def is_json(head: Head) -> bool:
-    """Whether the body is announced as JSON and not compressed."""
-    kind = head.first(b"content-type")
-    return kind is not None and b"json" in kind and is_plain(head)
+    """Whether the body is announced as JSON and can be read."""
+    return b"json" in head.content_type and not head.coded
 
 
 def is_event_stream(head: Head) -> bool:
     """Whether the body is a stream of events."""
-    kind = head.first(b"content-type")
-    return kind is not None and kind.lower().startswith(b"text/event-stream")
-
-
-def is_plain(head: Head) -> bool:
-    """Whether the body has no content coding."""
-    return head.first(b"content-encoding") in (None, b"", b"identity")
+    return head.content_type.startswith(b"text/event-stream")
 
 
 def with_id(body: bytes, quoted_id: bytes) -> bytes:
     """A JSON object with our id in place of its own; anything else as it is. `quoted_id` has its quotes."""
-    match = _LEADING_ID.match(body)
-    if match is not None:
-        return body[: match.start(1) - 1] + quoted_id + body[match.end(1) + 1 :]
-    try:
-        fields = _OBJECT.decode(body)
-    except msgspec.MsgspecError:
-        return body
-    fields["id"] = msgspec.Raw(quoted_id)
-    return msgspec.json.encode(fields)
+    return _id.set(body, quoted_id)

@@ -5,7 +5,6 @@ from enum import Enum
 import msgspec
 
 PREFIX = b"/ai"
-MODELS = b"/ai/v1/models"
 
 
 class IdStyle(Enum):

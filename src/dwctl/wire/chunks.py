@@ -7,7 +7,7 @@ fields are read over.
 import re
 from enum import Enum
 
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNK_LINE = 4096
 MAX_TRAILER_LINES = 64
 
@@ -27,28 +27,44 @@ class _At(Enum):
 class Chunks:
     """Decodes the chunked transfer coding."""
 
-    __slots__ = ("_at", "_buffer", "_left", "_trailers")
+    __slots__ = ("_at", "_buffer", "_left", "_trailers", "ended")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._left = 0
         self._at = _At.SIZE
         self._trailers = 0
-
-    @property
-    def ended(self) -> bool:
+        self.ended = False
         """Whether the last chunk and its trailer have been read."""
-        return self._at is _At.END
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """(body bytes, bytes after the end of the body)."""
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
+        if self._at is _At.SIZE:
+            # One whole chunk in one read, as a model server writes each event.
+            match = _SIZE_LINE.match(data)
+            if match is not None:
+                start = match.end()
+                end = start + int(match[1], 16)
+                if start < end == len(data) - 2 and data.endswith(b"\r\n"):
+                    return data[start:end], b""
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> tuple[bytes, bytes]:
         body: list[bytes] = []
         place = 0
         while self._at is not _At.END:
-            if self._at is _At.DATA:
+            if self._at is _At.SIZE:
+                match = _SIZE_LINE.match(data, place)
+                if match is None:
+                    self._keep(data[place:])
+                    break
+                place = match.end()
+                self._left = int(match[1], 16)
+                self._at = _At.DATA if self._left else _At.TRAILER
+            elif self._at is _At.DATA:
                 piece = data[place : place + self._left]
                 if not piece:
                     break
@@ -58,36 +74,45 @@ class Chunks:
                 if self._left:
                     break
                 self._at = _At.DATA_END
-            end = data.find(b"\r\n", place)
-            if end < 0:
-                self._keep(data[place:])
-                break
-            line = data[place:end]
-            place = end + 2
-            self._line(line)
+            elif self._at is _At.DATA_END:
+                if not data.startswith(b"\r\n", place):
+                    self._keep_end(data[place:])
+                    break
+                place += 2
+                self._at = _At.SIZE
+            else:
+                end = data.find(b"\r\n", place)
+                if end < 0:
+                    self._keep(data[place:])
+                    break
+                self._trailer_line(empty=end == place)
+                place = end + 2
         else:
-            return (body[0] if len(body) == 1 else b"".join(body)), data[place:]
-        return (body[0] if len(body) == 1 else b"".join(body)), b""
+            return _joined(body), data[place:]
+        return _joined(body), b""
 
     def _keep(self, rest: bytes) -> None:
+        """An unfinished line, to be read on when more has come."""
+        if self._at is _At.SIZE and (b"\n" in rest or rest[:1] not in b"0123456789abcdefABCDEF"):
+            raise ChunkError("a chunk's size is not a number")
         if len(rest) > MAX_CHUNK_LINE:
             raise ChunkError("a chunk's first line does not end")
         self._buffer = rest
 
-    def _line(self, line: bytes) -> None:
-        if self._at is _At.SIZE:
-            match = _CHUNK_SIZE.fullmatch(line)
-            if match is None:
-                raise ChunkError("a chunk's size is not a number")
-            self._left = int(match[1], 16)
-            self._at = _At.DATA if self._left else _At.TRAILER
-        elif self._at is _At.DATA_END:
-            if line:
-                raise ChunkError("a chunk is longer than its size")
-            self._at = _At.SIZE
-        elif not line:
+    def _keep_end(self, rest: bytes) -> None:
+        if not b"\r\n".startswith(rest):
+            raise ChunkError("a chunk is longer than its size")
+        self._buffer = rest
+
+    def _trailer_line(self, *, empty: bool) -> None:
+        if empty:
             self._at = _At.END
-        else:
-            self._trailers += 1
-            if self._trailers > MAX_TRAILER_LINES:
-                raise ChunkError("the trailer has too many lines")
+            self.ended = True
+            return
+        self._trailers += 1
+        if self._trailers > MAX_TRAILER_LINES:
+            raise ChunkError("the trailer has too many lines")
+
+
+def _joined(body: list[bytes]) -> bytes:
+    return body[0] if len(body) == 1 else b"".join(body)

@@ -36,12 +36,12 @@ class Refused(Exception):
         self.problem = problem
 
 
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 
 
 def status_line(status: int) -> bytes:
-    """`HTTP/1.1 404 Not Found\\r\\n`."""
-    return b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))
+    """`HTTP/1.1 404 Not Found\\r\\n`; without a reason for a status that has no name (RFC 9112 §4)."""
+    return _LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def render(problem: Problem, headers: bytes = b"", *, keep_alive: bool = True) -> bytes:

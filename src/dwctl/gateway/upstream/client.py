@@ -1,6 +1,7 @@
 """All origins of the process. A `Service`: its loop is the sweep that enforces limits of time.
 
-Wakes on: half a second. Writes: nothing. May be lost: answers under way.
+Wakes on: half a second. Writes: nothing. If it dies, the process ends. On `stop` each call that still waits for its
+upstream is told so, and recorded as failed.
 """
 
 import asyncio
@@ -19,11 +20,18 @@ class UpstreamClient:
 
     name = "upstream"
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        *,
+        sweep_every: float = SWEEP_EVERY,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._settings = settings
+        self._sweep_every = sweep_every
         self._origins: dict[Address, Origin] = {}
         self._tasks = TaskSet()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -34,16 +42,16 @@ class UpstreamClient:
         """Sweep until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP_EVERY)
+            await asyncio.sleep(self._sweep_every)
             now = loop.time()
-            for origin in self._origins.values():
+            for origin in list(self._origins.values()):
                 origin.sweep(now)
 
     async def stop(self) -> None:
         """Close every connection."""
-        await self._tasks.cancel()
         for origin in self._origins.values():
             origin.close()
+        await self._tasks.cancel()
 
     def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
         """Send one request to an origin."""
@@ -55,6 +63,10 @@ class UpstreamClient:
     def now(self) -> float:
         """Time of the loop, as `Receiver.deadline` counts it."""
         return self._running().time()
+
+    def origin(self, address: Address) -> Origin | None:
+        """What is known of an origin."""
+        return self._origins.get(address)
 
     def _make(self, address: Address) -> Origin:
         scheme, host, port = address

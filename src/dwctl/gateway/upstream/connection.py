@@ -1,7 +1,7 @@
 """One connection to a model server: sends a request, reads its answer, tells the one who waits.
 
-Callbacks only. A connection is used again when its answer was read to the end and both sides allow it; surplus
-bytes, errors and time-outs close it.
+Callbacks only. A connection is used again when its request was sent and its answer read to the end, and both sides
+allow it; surplus bytes, errors and time-outs close it.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
-from dwctl.gateway.upstream.response import Head, ResponseError, parse_head
+from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
 from dwctl.wire.chunks import ChunkError, Chunks
 
 
@@ -25,23 +25,14 @@ class Failure(Enum):
     IDLE_TIMEOUT = "stopped in the middle of its answer"
     TOTAL_TIMEOUT = "did not finish in time"
     BUSY = "has no free connection"
-
-
-TIMEOUTS = frozenset(
-    {
-        Failure.CONNECT_TIMEOUT,
-        Failure.FIRST_BYTE_TIMEOUT,
-        Failure.IDLE_TIMEOUT,
-        Failure.TOTAL_TIMEOUT,
-    }
-)
+    STOPPED = "was left because this process stops"
 
 
 class Receiver(Protocol):
     """Who waits for the answer. Each call is made on the event loop; `on_end` or `on_failure` is the last."""
 
     deadline: float
-    """Monotonic moment at which the whole call is too late."""
+    """Loop time at which the whole call is too late."""
 
     def on_head(self, head: Head) -> None:
         """The final response's head."""
@@ -62,6 +53,9 @@ class Receiver(Protocol):
 
 class Owner(Protocol):
     """The pool that a connection belongs to."""
+
+    reader: HeadReader
+    max_head_bytes: int
 
     def released(self, connection: "UpstreamConnection", *, reusable: bool) -> None:
         """The connection's answer has ended."""
@@ -85,26 +79,24 @@ class UpstreamConnection(asyncio.Protocol):
         "_chunks",
         "_head",
         "_left",
-        "_max_head",
         "_now",
         "_owner",
         "_receiver",
-        "_used",
+        "_reused",
         "changed",
         "paused",
         "transport",
     )
 
-    def __init__(self, owner: Owner, max_head: int, now: Callable[[], float]) -> None:
+    def __init__(self, owner: Owner, now: Callable[[], float]) -> None:
         self._owner = owner
-        self._max_head = max_head
         self._now = now
         self._receiver: Receiver | None = None
         self._buffer = b""
         self._head: Head | None = None
         self._chunks: Chunks | None = None
         self._left = 0
-        self._used = 0
+        self._reused = False
         self._answered = False
         self.transport: asyncio.Transport | None = None
         self.paused = False
@@ -126,13 +118,18 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether the answer has not begun."""
         return self._head is None
 
-    def send(self, request: bytes, receiver: Receiver) -> None:
-        """Send a whole request."""
+    @property
+    def usable(self) -> bool:
+        """Whether a request can be sent on it."""
+        return self.transport is not None and not self.transport.is_closing()
+
+    def send(self, request: bytes, receiver: Receiver, *, reused: bool) -> None:
+        """Send a whole request. `reused`: the connection has been idle, so that the server may have closed it."""
         self._receiver = receiver
         self._head = None
         self._chunks = None
         self._answered = False
-        self._used += 1
+        self._reused = reused
         self.changed = self._now()
         if self.transport is not None:
             self.transport.write(request)
@@ -172,9 +169,12 @@ class UpstreamConnection(asyncio.Protocol):
                 self.transport.abort()
             return
         self.changed = self._now()
-        self._answered = True
         try:
-            self._read(data, receiver)
+            if self._head is None:
+                self._answered = True
+                self._read_head(data, receiver)
+            else:
+                self._read_body(data, receiver)
         except (ResponseError, ChunkError) as error:
             self.fail(Failure.GARBAGE, str(error))
 
@@ -184,7 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
         head = self._head
-        if receiver is not None and head is None and self._used > 1 and not self._answered:
+        if receiver is not None and head is None and self._reused and not self._answered:
             self._owner.retry(self)
             return
         self._owner.lost(self)
@@ -197,69 +197,73 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             receiver.on_failure(Failure.CUT, str(error or ""))
 
-    def _read(self, data: bytes, receiver: Receiver) -> None:
-        if self._head is None:
-            rest = self._read_head(data, receiver)
-            if rest is None:
-                return
-            data = rest
-        if self._receiver is not receiver:
-            return
-        if self._chunks is not None:
-            body, surplus = self._chunks.feed(data)
+    def _read_body(self, data: bytes, receiver: Receiver) -> None:
+        chunks = self._chunks
+        if chunks is not None:
+            body, surplus = chunks.feed(data)
             if body:
                 receiver.on_body(body)
-            if self._chunks.ended and self._receiver is receiver:
+            if chunks.ended and self._receiver is receiver:
                 self._end(receiver, clean=not surplus)
-        elif self._head is not None and self._head.length is None:
-            if data:
-                receiver.on_body(data)
+        elif self._left < 0:
+            receiver.on_body(data)
         else:
             left = self._left
-            if data:
-                receiver.on_body(data if len(data) <= left else data[:left])
-                self._left = left - len(data)
-            if self._left <= 0 and self._receiver is receiver:
-                self._end(receiver, clean=self._left == 0)
+            body = data if len(data) <= left else data[:left]
+            self._left = left - len(body)
+            if body:
+                receiver.on_body(body)
+            if not self._left and self._receiver is receiver:
+                self._end(receiver, clean=len(data) <= left)
 
-    def _read_head(self, data: bytes, receiver: Receiver) -> bytes | None:
-        """The bytes after the final head, or None while it is not complete."""
+    def _read_head(self, data: bytes, receiver: Receiver) -> None:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
         while True:
             end = data.find(b"\r\n\r\n")
+            if end > self._owner.max_head_bytes or (end < 0 and len(data) > self._owner.max_head_bytes):
+                raise ResponseError("the head is too large")
             if end < 0:
-                if len(data) > self._max_head:
-                    raise ResponseError("the head is too large")
-                if not b"HTTP/1.".startswith(data[:7]):
+                if data[:7] != b"HTTP/1."[: len(data)]:
                     raise ResponseError("the status line is not HTTP/1.1")
                 self._buffer = data
-                return None
-            if end > self._max_head:
-                raise ResponseError("the head is too large")
-            head = parse_head(data[:end])
+                return
+            head = self._owner.reader.read(data[:end])
             data = data[end + 4 :]
             if head.status >= 200:
                 break
             if head.status == 101:
                 raise ResponseError("it switched protocols unasked")
+            if not data:
+                return
+        self._begin(head, data, receiver)
+
+    def _begin(self, head: Head, rest: bytes, receiver: Receiver) -> None:
+        """The final head: how long the body is (RFC 9112 §6.3), and what of it came along."""
         self._head = head
         if head.status in (204, 304):
             self._left = 0
-            self._head = Head(head.status, head.headers, 0, False, head.keep_alive)
         elif head.chunked:
             self._chunks = Chunks()
         else:
-            self._left = head.length or 0
-        receiver.on_head(self._head)
-        return data
+            # -1: until the connection closes.
+            self._left = -1 if head.length is None else head.length
+        receiver.on_head(head)
+        if self._receiver is not receiver:
+            return
+        if rest:
+            self._read_body(rest, receiver)
+        elif self._chunks is None and not self._left:
+            self._end(receiver, clean=True)
 
     def _end(self, receiver: Receiver, *, clean: bool) -> None:
         if self.paused:
             self.resume()
-        keep = clean and self._head is not None and self._head.keep_alive
+        transport = self.transport
+        sent = transport is not None and not transport.get_write_buffer_size()
+        reusable = clean and sent and self._head is not None and self._head.keep_alive
         self._receiver = None
         self.changed = self._now()
         receiver.on_end()
-        self._owner.released(self, reusable=keep)
+        self._owner.released(self, reusable=reusable)

@@ -4,23 +4,23 @@ the path of a call. A sweep of half a second enforces the limits of time: they a
 
 import asyncio
 import ssl
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, UpstreamConnection
-
-_TLS_FAILURES = (ssl.SSLError, ssl.CertificateError)
+from dwctl.gateway.upstream.response import HeadReader
 
 
 class Ticket:
     """One call's claim on a connection: its request, and the connection once there is one."""
 
-    __slots__ = ("cancelled", "connection", "receiver", "request")
+    __slots__ = ("_origin", "cancelled", "connection", "receiver", "request")
 
-    def __init__(self, request: bytes, receiver: Receiver) -> None:
+    def __init__(self, origin: "Origin", request: bytes, receiver: Receiver) -> None:
+        self._origin = origin
         self.request = request
         self.receiver = receiver
         self.connection: UpstreamConnection | None = None
@@ -30,8 +30,16 @@ class Ticket:
         """The client has left: give the place up, close the connection that works for nobody."""
         self.cancelled = True
         connection, self.connection = self.connection, None
-        if connection is not None and connection.receiver is self.receiver:
+        if connection is None:
+            self._origin.forget(self)
+        elif connection.receiver is self.receiver:
             connection.abandon()
+
+    def fail(self, failure: Failure, detail: str = "") -> None:
+        """Tell the call, unless nobody waits any more, that it will get no connection."""
+        if not self.cancelled:
+            self.cancelled = True
+            self.receiver.on_failure(failure, detail)
 
 
 class Origin:
@@ -48,53 +56,67 @@ class Origin:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.name = f"{host}:{port}"
+        self.reader = HeadReader()
+        self.max_head_bytes = settings.max_head_bytes
         self._host = host
         self._port = port
         self._tls = tls if scheme == "https" else None
         self._settings = settings
         self._tasks = tasks
         self._loop = loop
-        self._idle: list[UpstreamConnection] = []
+        # The last one used is the first one used again; the first one is the longest idle.
+        self._idle: dict[UpstreamConnection, None] = {}
         self._busy: dict[UpstreamConnection, Ticket] = {}
-        self._opening = 0
-        self._waiting: deque[Ticket] = deque()
+        self._opening: set[Ticket] = set()
+        self._waiting: OrderedDict[Ticket, None] = OrderedDict()
 
     @property
     def open_connections(self) -> int:
         """Connections that exist or are being made."""
-        return len(self._idle) + len(self._busy) + self._opening
+        return len(self._idle) + len(self._busy) + len(self._opening)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a connection."""
+        return len(self._waiting)
 
     def submit(self, request: bytes, receiver: Receiver) -> Ticket:
         """Send a request on a free connection, else a new one, else when one becomes free."""
-        ticket = Ticket(request, receiver)
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            if connection.transport is not None and not connection.transport.is_closing():
-                self._give(connection, ticket)
+        ticket = Ticket(self, request, receiver)
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.usable:
+                self._give(connection, ticket, reused=True)
                 return ticket
-        self._open_or_wait(ticket)
+        if self.open_connections < self._settings.max_connections:
+            self._open(ticket)
+        elif len(self._waiting) < self._settings.max_waiting:
+            self._waiting[ticket] = None
+        else:
+            ticket.fail(Failure.BUSY, f"{len(self._waiting)} calls wait already")
         return ticket
+
+    def forget(self, ticket: Ticket) -> None:
+        """A call that has no connection yet gives up its place."""
+        self._waiting.pop(ticket, None)
 
     def released(self, connection: UpstreamConnection, *, reusable: bool) -> None:
         """Its answer is whole: to the next one who waits, or to the free list."""
         self._busy.pop(connection, None)
-        transport = connection.transport
-        if not reusable or transport is None or transport.is_closing():
-            if transport is not None:
-                transport.close()
+        if not reusable or not connection.usable:
+            if connection.transport is not None:
+                connection.transport.close()
             self._open_next()
-            return
-        ticket = self._next_waiting()
-        if ticket is not None:
-            self._give(connection, ticket)
+        elif self._waiting:
+            ticket, _ = self._waiting.popitem(last=False)
+            self._give(connection, ticket, reused=True)
         else:
-            self._idle.append(connection)
+            self._idle[connection] = None
 
     def lost(self, connection: UpstreamConnection) -> None:
         """It is closed."""
-        if self._busy.pop(connection, None) is None and connection in self._idle:
-            self._idle.remove(connection)
+        if self._busy.pop(connection, None) is None:
+            self._idle.pop(connection, None)
         self._open_next()
 
     def retry(self, connection: UpstreamConnection) -> None:
@@ -108,91 +130,91 @@ class Origin:
         """Close what has been idle too long, end what takes too long."""
         settings = self._settings
         fresh_since = now - settings.keep_alive
-        while self._idle and self._idle[0].changed < fresh_since:
-            stale = self._idle.pop(0)
-            if stale.transport is not None:
-                stale.transport.close()
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if oldest.changed >= fresh_since:
+                break
+            del self._idle[oldest]
+            if oldest.transport is not None:
+                oldest.transport.close()
         for connection in list(self._busy):
-            receiver = connection.receiver
-            if receiver is None:
-                continue
-            if now > receiver.deadline:
-                connection.fail(Failure.TOTAL_TIMEOUT)
-            elif connection.waiting_for_head:
-                if now - connection.changed > settings.first_byte_timeout:
-                    connection.fail(Failure.FIRST_BYTE_TIMEOUT)
-            elif not connection.paused and now - connection.changed > settings.idle_timeout:
-                connection.fail(Failure.IDLE_TIMEOUT)
-        for ticket in list(self._waiting):
-            if now > ticket.receiver.deadline and not ticket.cancelled:
-                ticket.cancelled = True
-                ticket.receiver.on_failure(Failure.TOTAL_TIMEOUT, "")
+            late = _lateness(connection, settings, now)
+            if late is not None:
+                connection.fail(late)
+        for ticket in [ticket for ticket in self._waiting if now > ticket.receiver.deadline]:
+            self.forget(ticket)
+            ticket.fail(Failure.TOTAL_TIMEOUT, "no connection became free")
 
     def close(self) -> None:
-        """End everything."""
+        """End everything; each call that has no answer yet is told so."""
+        for ticket in [*self._waiting, *self._opening]:
+            ticket.fail(Failure.STOPPED)
+        self._waiting.clear()
         for connection in [*self._idle, *self._busy]:
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection.fail(Failure.STOPPED)
         self._idle.clear()
 
-    def _give(self, connection: UpstreamConnection, ticket: Ticket) -> None:
+    def _give(self, connection: UpstreamConnection, ticket: Ticket, *, reused: bool) -> None:
         self._busy[connection] = ticket
         ticket.connection = connection
-        connection.send(ticket.request, ticket.receiver)
-
-    def _open_or_wait(self, ticket: Ticket) -> None:
-        if self.open_connections < self._settings.max_connections:
-            self._open(ticket)
-        elif len(self._waiting) < self._settings.max_waiting:
-            self._waiting.append(ticket)
-        else:
-            ticket.receiver.on_failure(Failure.BUSY, f"{len(self._waiting)} calls wait already")
+        connection.send(ticket.request, ticket.receiver, reused=reused)
 
     def _open(self, ticket: Ticket) -> None:
-        self._opening += 1
+        self._opening.add(ticket)
         self._tasks.spawn(self._connect(ticket), name=f"connect {self.name}")
 
     async def _connect(self, ticket: Ticket) -> None:
+        """Make a connection for a call; if the call is gone by then, the next one gets it."""
         failure, detail = Failure.UNREACHABLE, ""
         connection: UpstreamConnection | None = None
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self, self._settings.max_head_bytes, self._loop.time),
+                    lambda: UpstreamConnection(self, self._loop.time),
                     self._host,
                     self._port,
                     ssl=self._tls() if self._tls else None,
                 )
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT
-        except _TLS_FAILURES as error:
+        except ssl.SSLError as error:
             detail = f"TLS: {error}"
-        except OSError as error:
-            detail = error.strerror or str(error)
+        except (OSError, ValueError) as error:
+            # ValueError: a host name that cannot be one.
+            detail = getattr(error, "strerror", None) or str(error)
         finally:
-            self._opening -= 1
+            self._opening.discard(ticket)
         if connection is None:
-            if not ticket.cancelled:
-                ticket.receiver.on_failure(failure, detail)
+            ticket.fail(failure, detail)
             self._open_next()
         elif ticket.cancelled:
             connection.changed = self._loop.time()
             self.released(connection, reusable=True)
+        elif not connection.usable:
+            ticket.fail(Failure.CLOSED_EARLY)
+            self._open_next()
         else:
-            self._give(connection, ticket)
-
-    def _next_waiting(self) -> Ticket | None:
-        while self._waiting:
-            ticket = self._waiting.popleft()
-            if not ticket.cancelled:
-                return ticket
-        return None
+            self._give(connection, ticket, reused=False)
 
     def _open_next(self) -> None:
         if self._waiting and self.open_connections < self._settings.max_connections:
-            ticket = self._next_waiting()
-            if ticket is not None:
-                self._open(ticket)
+            ticket, _ = self._waiting.popitem(last=False)
+            self._open(ticket)
+
+
+def _lateness(connection: UpstreamConnection, settings: UpstreamSettings, now: float) -> Failure | None:
+    """Which limit of time a busy connection has passed. Silence while a slow client is waited for is none."""
+    receiver = connection.receiver
+    if receiver is None:
+        return None
+    if now > receiver.deadline:
+        return Failure.TOTAL_TIMEOUT
+    quiet = now - connection.changed
+    if connection.waiting_for_head:
+        return Failure.FIRST_BYTE_TIMEOUT if quiet > settings.first_byte_timeout else None
+    if connection.paused or quiet <= settings.idle_timeout:
+        return None
+    return Failure.IDLE_TIMEOUT
 
 
 class Address(tuple[str, str, int]):
@@ -202,7 +224,7 @@ class Address(tuple[str, str, int]):
 
 
 def split_url(url: str) -> tuple[Address, SplitResult]:
-    """The origin of a base URL, and its parts."""
+    """The origin of a base URL, and its parts. Raises ValueError for a port that is none."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return Address((parts.scheme, parts.hostname or "", port)), parts

@@ -1,18 +1,19 @@
-"""Reading an HTTP/1.1 response from bytes as they come (RFC 9112). No I/O.
+"""Reading an HTTP/1.1 response's head (RFC 9112). No I/O.
 
-Strict where a guess could mix up two answers: a bad status line, a header line without a name, two different
-lengths, a bad chunk size end the connection.
+Strict where a guess could mix up two answers: a bad status line, a line without a name, a lone CR or LF, two
+different lengths, a coding that is not chunked end the connection. What may go on to a client keeps its bytes, so that
+a reply's head is read in one pass and sent as it came.
 """
 
 import re
 
 import msgspec
 
-Headers = list[tuple[bytes, bytes]]
-
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b""})
+MAX_KNOWN_NAMES = 2048
 
 
 class ResponseError(Exception):
@@ -20,53 +21,129 @@ class ResponseError(Exception):
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """A response's head; names are lower-cased."""
+    """A response's head."""
 
     status: int
-    headers: Headers
     length: int | None
     """Bytes of the body by content-length."""
     chunked: bool
     keep_alive: bool
+    content_type: bytes
+    """Lower-cased; empty when there is none."""
+    coded: bool
+    """Whether the body has a content coding, such as gzip."""
+    lines: bytes
+    """The fields that may go on to a client, each line ended."""
 
-    def first(self, name: bytes) -> bytes | None:
-        """The first value of a field."""
-        for known, value in self.headers:
-            if known == name:
-                return value
-        return None
+
+_PASS = b"+"
+_DROP = b"-"
+_SPECIAL = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection", b"content-type", b"content-encoding"}
+)
+_PASSED_TOO = frozenset({b"content-type", b"content-encoding"})
+_DROPPED = frozenset(
+    {
+        # hop by hop
+        b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade",
+        # about the upstream's server, place and sessions; no business of a client of ours
+        b"server", b"via", b"set-cookie", b"alt-svc", b"strict-transport-security", b"www-authenticate",
+        # ours stands instead
+        b"x-request-id", b"date",
+    }
+)  # fmt: skip
+_DROPPED_PREFIXES = (b"x-ratelimit-", b"cf-", b"access-control-", b"x-onwards-", b"x-fusillade-", b"x-dwctl-")
 
 
-def parse_head(data: bytes) -> Head:
-    """Parse a head up to and without its empty line."""
-    first, *lines = data.split(b"\r\n")
-    match = _STATUS_LINE.fullmatch(first)
-    if match is None:
-        raise ResponseError("the status line is not HTTP/1.1")
-    headers: Headers = []
-    length: int | None = None
-    chunked = False
-    connection = b""
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or _NAME.fullmatch(name) is None:
+class HeadReader:
+    """Reads heads. Remembers what to do with a field, by its name as it is spelled: pass, drop, or read as what."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self) -> None:
+        self._kinds: dict[bytes, bytes] = {}
+
+    def read(self, data: bytes) -> Head:
+        """Parse a head up to and without its empty line."""
+        first, *rest = data.split(b"\r\n")
+        match = _STATUS_LINE.fullmatch(first)
+        if match is None:
+            raise ResponseError("the status line is not HTTP/1.1")
+        breaks = len(rest)
+        if data.count(b"\r") != breaks or data.count(b"\n") != breaks or b"\0" in data:
+            raise ResponseError("a header value has a line break or a zero byte in it")
+        lines: list[bytes] = []
+        special: dict[bytes, bytes] = {}
+        for line in rest:
+            name, colon, value = line.partition(b":")
+            kind = self._kinds.get(name) or self._learn(name)
+            if not colon:
+                raise ResponseError("a header line has no colon")
+            if kind is _PASS:
+                lines.append(line)
+            elif kind is not _DROP:
+                value = value.strip(b" \t").lower()
+                # A field in several lines is one list (RFC 9110 §5.3).
+                special[kind] = b"%b,%b" % (special[kind], value) if kind in special else value
+                if kind in _PASSED_TOO:
+                    lines.append(line)
+        return _head(match[1] == b"1", int(match[2]), special, lines)
+
+    def _learn(self, name: bytes) -> bytes:
+        if _NAME.fullmatch(name) is None:
             raise ResponseError("a header line has no name")
-        name = name.lower()
-        value = value.strip(b" \t")
-        if b"\n" in value or b"\r" in value or b"\0" in value:
-            raise ResponseError("a header value has a line break in it")
-        headers.append((name, value))
-        if name == b"content-length":
-            if _LENGTH.fullmatch(value) is None or length not in (None, int(value)):
-                raise ResponseError("content-length is not one number")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise ResponseError("transfer-encoding is not chunked")
-            chunked = True
-        elif name == b"connection":
-            connection = value.lower()
-    keep_alive = b"close" not in connection if match[1] == b"1" else b"keep-alive" in connection
-    if chunked:
+        lower = name.lower()
+        if lower in _SPECIAL:
+            kind = lower
+        else:
+            kind = _DROP if lower in _DROPPED or lower.startswith(_DROPPED_PREFIXES) else _PASS
+        if len(self._kinds) < MAX_KNOWN_NAMES:
+            self._kinds[name] = kind
+        return kind
+
+
+def _head(http11: bool, status: int, special: dict[bytes, bytes], lines: list[bytes]) -> Head:
+    length = _length(special.get(b"content-length"))
+    chunked = b"transfer-encoding" in special
+    if chunked and special[b"transfer-encoding"] != b"chunked":
+        raise ResponseError("transfer-encoding is not chunked")
+    keep_alive = http11
+    if b"connection" in special:
+        keep_alive, lines = _connected(special[b"connection"], lines, keep_alive=keep_alive)
+    if chunked and length is not None:
+        # Two readers may differ on where this answer ends (RFC 9112 §6.3): nothing may follow it.
+        keep_alive = False
         length = None
-    return Head(int(match[2]), headers, length, chunked, keep_alive)
+    lines.append(b"")
+    return Head(
+        status,
+        length,
+        chunked,
+        keep_alive,
+        special.get(b"content-type", b""),
+        special.get(b"content-encoding", b"identity") not in (b"identity", b""),
+        b"\r\n".join(lines),
+    )
+
+
+def _length(value: bytes | None) -> int | None:
+    if value is None:
+        return None
+    if _LENGTH.fullmatch(value) is None:
+        same = {part.strip(b" \t") for part in value.split(b",")}
+        if len(same) > 1 or _LENGTH.fullmatch(same.pop()) is None:
+            raise ResponseError("content-length is not one number")
+        value = value.partition(b",")[0]
+    return int(value)
+
+
+def _connected(connection: bytes, lines: list[bytes], *, keep_alive: bool) -> tuple[bool, list[bytes]]:
+    """What `Connection` says: whether the connection lives on, and which fields end here (RFC 9110 §7.6.1)."""
+    options = {option.strip(b" \t") for option in connection.lower().split(b",")}
+    if b"close" in options:
+        keep_alive = False
+    elif b"keep-alive" in options:
+        keep_alive = True
+    if options - _PLAIN_CONNECTION:
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in options]
+    return keep_alive, lines

@@ -1,0 +1,71 @@
+"""Setting one top-level member of a JSON object in its bytes; no other value changes a byte. Pure.
+
+An exact parse of a large body costs more than everything else the gateway does with it, so the place is found by
+pattern and then proven: the result is read back by key, and only if the member there has the new value was the place
+right. If not (the key stands nested first, or is written with escapes), the object's top level is rebuilt from the
+raw bytes of its values; then white space between members may change, and of repeated keys the last one stays.
+"""
+
+import re
+
+import msgspec
+
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_GAP = rb"[ \t\r\n]*"
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Member:
+    """One top-level key, prepared once."""
+
+    __slots__ = ("_anywhere", "_first", "_key", "_name", "_read")
+
+    def __init__(self, name: str) -> None:
+        key = re.escape(msgspec.json.encode(name))
+        found = key + _GAP + rb":" + _GAP + rb"(" + _STRING + rb")"
+        self._name = name
+        self._key = msgspec.json.encode(name) + b":"
+        self._first = re.compile(_GAP + rb"\{" + _GAP + found)
+        self._anywhere = re.compile(found)
+        read = msgspec.defstruct("Read", [(name, msgspec.Raw, msgspec.Raw(b""))])
+        self._read = msgspec.json.Decoder(read).decode
+
+    def set(self, body: bytes, value: bytes) -> bytes:
+        """The object with this member set to a JSON value, or the body as it is when it is no JSON object.
+
+        A string that stands first in the object is replaced without reading the rest of the body.
+        """
+        match = self._first.match(body)
+        if match is not None:
+            return b"%b%b%b" % (body[: match.start(1)], value, body[match.end(1) :])
+        old = self._value(body)
+        if old is None or old == value:
+            return body
+        if not old:
+            return self._prepend(body, value)
+        match = self._anywhere.search(body)
+        if match is not None:
+            changed = b"%b%b%b" % (body[: match.start(1)], value, body[match.end(1) :])
+            if self._value(changed) == value:
+                return changed
+        members = _OBJECT.decode(body)
+        members[self._name] = msgspec.Raw(value)
+        return msgspec.json.encode(members)
+
+    def append(self, body: bytes, value: bytes) -> bytes:
+        """A JSON object that is known to have other members and not this one, with this one as its last."""
+        end = body.rfind(b"}")
+        return b"%b,%b%b%b" % (body[:end], self._key, value, body[end:])
+
+    def _prepend(self, body: bytes, value: bytes) -> bytes:
+        start = body.index(b"{") + 1
+        rest = body[start:]
+        comma = b"" if rest.lstrip().startswith(b"}") else b","
+        return b"%b%b%b%b%b" % (body[:start], self._key, value, comma, rest)
+
+    def _value(self, body: bytes) -> bytes | None:
+        """The member's bytes; empty when it is not there, None when the body is no JSON object."""
+        try:
+            return bytes(getattr(self._read(body), self._name))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
