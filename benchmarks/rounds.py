@@ -18,7 +18,7 @@ from benchmarks.scenarios.scenario import Figures, Scenario
 from benchmarks.stage import Stage
 from benchmarks.upstream import Upstream
 
-NOISY = 0.05
+NOISY = 0.1
 """Share of a core in other processes' hands from which a measurement counts as disturbed."""
 
 

@@ -12,8 +12,8 @@ from benchmarks.running import Running
 from benchmarks.upstream import Upstream
 
 SETTLE_WITHIN = 2.0
-_QUIET = 0.011
-"""CPU seconds in a tenth of a second that still count as quiet: one tick of the kernel's clock."""
+_QUIET = 0.003
+"""CPU seconds in a tenth of a second that still count as quiet: periodic work of an idle program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,19 @@ class Stage:
             cpu=self._cpu().since(before.contestant),
             memory=self._memory(),
             upstream_requests=self._upstream.counts().inference - requests,
-            foreign=max(0.0, *after.foreign_since(before, report.cpu_seconds, took)),
+            foreign=self._foreign(before, after, report.cpu_seconds) / took,
             load_core=(after.load_busy - before.load_busy) / took,
         )
+
+    def _foreign(self, before: "_Moment", after: "_Moment", loadgen: float) -> float:
+        """Seconds that nobody here accounts for, on the core where there are more of them."""
+        spent = after.contestant.since(before.contestant)
+        ours = loadgen + spent.postgres + after.upstream - before.upstream
+        on_load = after.load_busy - before.load_busy - ours
+        on_contestant = after.contestant_busy - before.contestant_busy - spent.own
+        if self._running.pid is None:  # its core is nobody's concern
+            return max(0.0, on_load)
+        return max(0.0, on_load, on_contestant)
 
     def _settle(self) -> None:
         """Wait until work that was put off is done."""
@@ -106,11 +116,3 @@ class _Moment:
     upstream: float
     load_busy: float
     contestant_busy: float
-
-    def foreign_since(self, before: "_Moment", loadgen: float, took: float) -> tuple[float, float]:
-        """Shares of the time that others used of the load's core and of the contestant's."""
-        spent = self.contestant.since(before.contestant)
-        on_load = self.load_busy - before.load_busy
-        on_load -= loadgen + spent.postgres + self.upstream - before.upstream
-        on_contestant = self.contestant_busy - before.contestant_busy - spent.own
-        return on_load / took, on_contestant / took
