@@ -1,0 +1,48 @@
+"""Which core runs what, and how busy a core was.
+
+The load generator, the fake upstream and PostgreSQL share one core; the contestant has the other one alone.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.failures import Unavailable
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_BUSY = (0, 1, 2, 5, 6, 7)
+"""Columns of /proc/stat: user, nice, system, irq, softirq, steal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cores:
+    """Numbers of the two cores."""
+
+    load: int
+    contestant: int
+
+
+def choose() -> Cores:
+    """The first two cores that this process may use; `Unavailable` when there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        raise Unavailable("two cores are needed: one for the contestant, one for everything else")
+    if shutil.which("taskset") is None:
+        raise Unavailable("taskset is needed to pin processes; on Debian: apt-get install util-linux")
+    return Cores(load=usable[0], contestant=usable[1])
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """The command, bound to one core together with everything that it starts."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+def busy_seconds(core: int) -> float:
+    """Seconds since the machine's start in which the core ran anything."""
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            return sum(int(fields[column]) for column in _BUSY) / _TICKS
+    raise Unavailable(f"/proc/stat knows no core {core}")

@@ -1,0 +1,111 @@
+"""Does dwctl keep a row for every answered call? Load for a minute, then compare with its database."""
+
+import asyncio
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks.contestants.contestant import Place, free_port
+from benchmarks.contestants.dwctl import Dwctl, data_dir
+from benchmarks.failures import Broken
+from benchmarks.load import Load, LoadReport, run_load
+from benchmarks.rounds import Settings
+from benchmarks.running import Running
+from benchmarks.upstream import Upstream, UpstreamOptions
+from dwctl.db.embedded import EmbeddedPostgres
+from dwctl.requests.record import State
+
+COMMITTED_WITHIN = 5.0
+"""Seconds after the last answer in which its row must be committed."""
+ROWS = "select count(*) from requests"
+COMPLETED = "select count(*) from requests where state = $1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCheck:
+    """What the three parties counted."""
+
+    report: LoadReport
+    answered: int
+    """Calls with a complete and correct answer, the first one that showed it to be ready included."""
+    upstream: int
+    rows: int
+    completed: int
+    """Rows in the state `completed`."""
+    waited: float
+    """Seconds from the last answer until the counts agreed, or until patience ended."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every answered call is a completed row, and nothing else is."""
+        failed = sum(self.report.errors.values())
+        return failed == 0 and self.answered == self.upstream == self.rows == self.completed
+
+    def text(self) -> str:
+        """The counts, a line each."""
+        verdict = "every answered call is a row" if self.agrees else "the counts DIFFER"
+        return "\n".join(
+            (
+                f"rows: {verdict}",
+                f"  answered calls      {self.answered:>10,}  ({self.report.per_second:,.0f} a second)",
+                f"  failed calls        {sum(self.report.errors.values()):>10,}",
+                f"  seen by the upstream{self.upstream:>10,}",
+                f"  rows                {self.rows:>10,}",
+                f"  rows, completed     {self.completed:>10,}",
+                f"  agreed after        {self.waited:>10.2f} s (at most {COMMITTED_WITHIN:g})",
+            )
+        )
+
+
+def check_rows(settings: Settings, seconds: float) -> RowCheck:
+    """Plain calls over 64 connections for `seconds`; raises `Broken` when dwctl does not serve."""
+    with (
+        tempfile.TemporaryDirectory(prefix="dwctl-bench-") as scratch,
+        Upstream(settings.programs.upstream, UpstreamOptions(), core=settings.cores.load) as upstream,
+    ):
+        Path(scratch).chmod(0o755)
+        place = Place(
+            port=free_port(), upstream_port=upstream.port, scratch=Path(scratch), cache=settings.cache
+        )
+        with Running(Dwctl(), place, settings.cores) as running:
+            settings.say(f"dwctl: {seconds:g} s of load, then its rows are counted")
+            report = run_load(
+                settings.programs.loadgen,
+                Load(seconds=seconds),
+                running.door,
+                upstream.options,
+                core=settings.cores.load,
+            )
+            running.check()
+            answered = report.right + running.probes_answered
+            rows, completed, waited = asyncio.run(_count(data_dir(place), answered))
+            return RowCheck(
+                report=report,
+                answered=answered,
+                upstream=upstream.counts().inference,
+                rows=rows,
+                completed=completed,
+                waited=waited,
+            )
+
+
+async def _count(data: Path, answered: int) -> tuple[int, int, float]:
+    """(rows, completed rows, seconds waited), as soon as enough are completed, or after the last moment."""
+    dsn = EmbeddedPostgres(data).running_dsn()
+    if dsn is None:
+        raise Broken(f"no PostgreSQL runs in {data}")
+    began = time.monotonic()
+    connection = await asyncpg.connect(dsn)
+    try:
+        while True:
+            rows = int(await connection.fetchval(ROWS))
+            completed = int(await connection.fetchval(COMPLETED, int(State.COMPLETED)))
+            waited = time.monotonic() - began
+            if completed >= answered or waited > COMMITTED_WITHIN:
+                return rows, completed, waited
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()

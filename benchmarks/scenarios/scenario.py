@@ -1,0 +1,54 @@
+"""The shape of a scenario: what the upstream does, what is measured, what the table shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from benchmarks.stage import Stage
+from benchmarks.upstream import UpstreamOptions
+
+Figures = Mapping[str, float | None]
+"""What one round measured, by name; None where it has no meaning, such as the CPU time of no program.
+
+Three names are known to the report beside those of the columns: `errors` and `unexplained` must be 0 for the
+round to count as correct, and `foreign` tells whether other processes disturbed it.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One figure in the table."""
+
+    figure: str
+    heading: str
+    digits: int = 0
+    compare: Literal["ratio", "difference"] | None = None
+    """ratio: also shown relative to nginx and the Rust routers. difference: also shown less that of `direct`."""
+
+
+class Scenario(Protocol):
+    """Something to measure of each contestant."""
+
+    @property
+    def name(self) -> str:
+        """As the command line knows it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What happens, in a line."""
+        ...
+
+    @property
+    def upstream(self) -> UpstreamOptions:
+        """How the model server behaves. A contestant is started once for scenarios with equal options."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the table shows; the first is the figure that counts."""
+        ...
+
+    def measure(self, stage: Stage) -> Figures:
+        """Warm up, measure for about `stage.seconds`, and tell the figures."""
+        ...

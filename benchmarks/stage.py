@@ -1,0 +1,118 @@
+"""One contestant's turn: it runs, loads are sent through it, and what they cost is observed."""
+
+import time
+from dataclasses import dataclass
+
+from benchmarks import processes
+from benchmarks.cores import Cores, busy_seconds
+from benchmarks.load import Load, LoadReport, run_load
+from benchmarks.processes import Cost
+from benchmarks.programs import Programs
+from benchmarks.running import Running
+from benchmarks.upstream import Upstream
+
+SETTLE_WITHIN = 2.0
+_QUIET = 0.003
+"""CPU seconds in a tenth of a second that still count as quiet: periodic work of an idle program."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One measured load."""
+
+    report: LoadReport
+    cpu: Cost
+    """CPU seconds from the first request until the contestant was quiet again: put-off work counts."""
+    memory: Cost
+    """Bytes (PSS) right after."""
+    upstream_requests: int
+    """Requests for an answer that the upstream received meanwhile."""
+    foreign: float
+    """The most that processes outside of the benchmark took of either core, as a share of the time."""
+    load_core: float
+    """How much of its core load generator, upstream and PostgreSQL took, as a share of the time."""
+
+
+class Stage:
+    """A running contestant and everything that belongs to its turn."""
+
+    def __init__(
+        self, running: Running, upstream: Upstream, programs: Programs, cores: Cores, *, seconds: float
+    ) -> None:
+        self.seconds = seconds
+        """How long a scenario measures."""
+        self._running = running
+        self._upstream = upstream
+        self._programs = programs
+        self._cores = cores
+
+    def send(self, load: Load) -> LoadReport:
+        """A load that nobody measures: the warm-up."""
+        return run_load(
+            self._programs.loadgen, load, self._running.door, self._upstream.options, core=self._cores.load
+        )
+
+    def observe(self, load: Load) -> Observation:
+        """A load with all its costs. Raises `Broken` when the contestant has died of it."""
+        self._running.pin_postgres()
+        requests = self._upstream.counts().inference
+        before, began = self._moment(), time.monotonic()
+        report = self.send(load)
+        after, took = self._moment(), time.monotonic() - began
+        self._settle()
+        self._running.check()
+        return Observation(
+            report=report,
+            cpu=self._cpu().since(before.contestant),
+            memory=self._memory(),
+            upstream_requests=self._upstream.counts().inference - requests,
+            foreign=self._foreign(before, after, report.cpu_seconds) / took,
+            load_core=(after.load_busy - before.load_busy) / took,
+        )
+
+    def _foreign(self, before: "_Moment", after: "_Moment", loadgen: float) -> float:
+        """Seconds that nobody here accounts for, on the core where there are more of them."""
+        spent = after.contestant.since(before.contestant)
+        ours = loadgen + spent.postgres + after.upstream - before.upstream
+        on_load = after.load_busy - before.load_busy - ours
+        on_contestant = after.contestant_busy - before.contestant_busy - spent.own
+        if self._running.pid is None:  # its core is nobody's concern
+            return max(0.0, on_load)
+        return max(0.0, on_load, on_contestant)
+
+    def _settle(self) -> None:
+        """Wait until work that was put off is done."""
+        deadline = time.monotonic() + SETTLE_WITHIN
+        last = self._cpu()
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            now = self._cpu()
+            if now.own - last.own <= _QUIET and now.postgres - last.postgres <= _QUIET:
+                return
+            last = now
+
+    def _cpu(self) -> Cost:
+        pid = self._running.pid
+        return Cost(own=0, postgres=0) if pid is None else processes.cpu_seconds(pid)
+
+    def _memory(self) -> Cost:
+        pid = self._running.pid
+        return Cost(own=0, postgres=0) if pid is None else processes.memory_bytes(pid)
+
+    def _moment(self) -> "_Moment":
+        return _Moment(
+            contestant=self._cpu(),
+            upstream=processes.cpu_seconds(self._upstream.pid).own,
+            load_busy=busy_seconds(self._cores.load),
+            contestant_busy=busy_seconds(self._cores.contestant),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    """The clocks of everybody, read together."""
+
+    contestant: Cost
+    upstream: float
+    load_busy: float
+    contestant_busy: float
