@@ -17,6 +17,7 @@ from dwctl.db.settings import PoolSettings
 from tests.databases import Server
 
 TEMPLATE = "dwctl_template"
+pytest_plugins = ["tests.models.fixtures"]
 
 
 @pytest.fixture(scope="session")

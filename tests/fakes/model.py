@@ -140,7 +140,8 @@ class ModelServer(msgspec.Struct, frozen=True, kw_only=True):
             events = response_events(body["model"], pieces, prompt=prompt)
             return self._stream(frames(events, named=True))
         whole = response(body["model"], "".join(pieces), prompt=prompt, completion=len(pieces))
-        return json_reply(whole, headers=self.headers)
+        echoed = {name: value for name, value in body.items() if name in whole and name != "service_tier"}
+        return json_reply(whole | echoed, headers=self.headers)
 
     def _stream(self, events: list[bytes]) -> Answer:
         return stream_reply(events, framing=Framing.CHUNKED, headers=self.headers, gap=self.chunk_gap)

@@ -1,0 +1,147 @@
+"""The product as a user runs it: `python -m dwctl serve` in a process of its own, known by what it prints."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.processes import ROOT, Program
+
+START_DEADLINE = 90.0
+STOP_DEADLINE = 30.0
+_ADDRESS = r"is ready: (http://127\.0\.0\.1:\d+)\n"
+_SIGN_IN = r"sign in\s+(\S+)\s+password (\S+)"
+_KEY = r"API key\s+(sk-[\w-]+)"
+
+
+class Welcome(NamedTuple):
+    """What a start tells; secrets are shown once, so a later start tells less."""
+
+    address: str
+    admin: tuple[str, str] | None
+    key: str | None
+
+
+def read_welcome(program: Program, *, first: bool, upstream: bool) -> Welcome:
+    """Wait for the address, and on a first start for what is shown once."""
+    address = program.wait_for(_ADDRESS, START_DEADLINE)[1]
+    if not first:
+        return Welcome(address, None, None)
+    found = program.wait_for(_SIGN_IN, START_DEADLINE)
+    key = program.wait_for(_KEY, START_DEADLINE)[1] if upstream else None
+    return Welcome(address, (found[1], found[2]), key)
+
+
+class Product:
+    """A data directory and the process that works on it now."""
+
+    def __init__(self, data_dir: Path, *, upstream: str | None = None, config: Path | None = None) -> None:
+        self.data_dir = data_dir
+        self._upstream = upstream
+        self._config = config
+        self._program: Program | None = None
+        self._welcome: Welcome | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        command = [sys.executable, "-m", "dwctl", "serve", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--data-dir", str(self.data_dir)]
+        if self._upstream is not None:
+            command += ["--upstream", self._upstream]
+        if self._config is not None:
+            command += ["--config", str(self._config)]
+        # An environment without the settings of whoever runs the tests.
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT / "src"),
+            "HOME": str(self.data_dir),
+            "LC_ALL": "C.UTF-8",
+        }
+        # In the data directory, so that no configuration file of the working directory is read.
+        self._program = Program(command, environment=environment, directory=self.data_dir)
+        try:
+            shown = read_welcome(
+                self._program, first=self._welcome is None, upstream=self._upstream is not None
+            )
+        except AssertionError:
+            self._program.kill()
+            raise
+        before = self._welcome
+        if before is not None:
+            shown = Welcome(shown.address, shown.admin or before.admin, shown.key or before.key)
+        self._welcome = shown
+
+    @property
+    def address(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:40123`."""
+        return self._shown.address
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client is given."""
+        return f"{self._shown.address}/ai/v1"
+
+    @property
+    def key(self) -> str:
+        """The API key of the first start with an upstream."""
+        if self._shown.key is None:
+            raise AssertionError("no API key was shown: it was started without an upstream")
+        return self._shown.key
+
+    @property
+    def admin_email(self) -> str:
+        """The first administrator."""
+        return self._admin[0]
+
+    @property
+    def admin_password(self) -> str:
+        """The password that was made at the first start."""
+        return self._admin[1]
+
+    @property
+    def output(self) -> str:
+        """What the running process has printed."""
+        return self._running.text
+
+    def stop(self) -> None:
+        """SIGTERM; it must end by itself, with status 0 and without a traceback."""
+        program = self._running
+        self._program = None
+        status = program.stop(STOP_DEADLINE)
+        if status != 0 or "Traceback" in program.text:
+            raise AssertionError(f"dwctl ended with status {status}:\n{program.text}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it gets to finish its work."""
+        program = self._running
+        self._program = None
+        program.kill()
+
+    def restart(self) -> None:
+        """Stop it in order if it runs, then start it on the same data; the port changes."""
+        if self._program is not None:
+            self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop it if it runs."""
+        if self._program is not None:
+            self.stop()
+
+    @property
+    def _running(self) -> Program:
+        if self._program is None:
+            raise AssertionError("it does not run")
+        return self._program
+
+    @property
+    def _shown(self) -> Welcome:
+        if self._welcome is None:
+            raise AssertionError("it has not been started")
+        return self._welcome
+
+    @property
+    def _admin(self) -> tuple[str, str]:
+        if self._shown.admin is None:
+            raise AssertionError("no password was shown")
+        return self._shown.admin
