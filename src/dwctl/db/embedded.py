@@ -233,7 +233,8 @@ class EmbeddedPostgres:
                 lines = pid_file.read_text(encoding="utf-8").splitlines()
             except FileNotFoundError:
                 lines = []
-            if len(lines) > 7 and lines[7].strip() == "ready":
+            # The file may still be that of a server that was killed; only our child's own word counts.
+            if len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
                 return
             await asyncio.sleep(0.01)
         await self.stop()

@@ -44,6 +44,7 @@ class AsgiCall:
         self._complete = False
         self._told_complete = False
         self._gone = False
+        self._half_closed = False
         self._some = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -72,6 +73,11 @@ class AsgiCall:
         self._gone = True
         self._some.set()
         self._writable.set()
+
+    def client_ended(self) -> None:
+        """The client sends no more: whoever waits for more is told, and an answer is still sent."""
+        self._half_closed = True
+        self._some.set()
 
     def writable(self, ready: bool) -> None:
         """The client reads too slowly, or has caught up."""
@@ -144,6 +150,8 @@ class AsgiCall:
             if self._complete and not self._told_complete:
                 self._told_complete = True
                 return {"type": "http.request", "body": b"", "more_body": False}
+            if self._half_closed:
+                return {"type": "http.disconnect"}
             self._connection.continue_body()
             self._some.clear()
             await self._some.wait()

@@ -37,6 +37,10 @@ class BodySink(Protocol):
         """The client has left, or the body is broken."""
         ...
 
+    def client_ended(self) -> None:
+        """The client sends no more; it may still read."""
+        ...
+
     def writable(self, ready: bool) -> None:
         """The client reads too slowly, or has caught up."""
         ...
@@ -213,6 +217,8 @@ class Connection(asyncio.Protocol):
             self._leave()
             self.abort()
             return False
+        if self._sink is not None:
+            self._sink.client_ended()
         return True
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from dwctl.wire.exchange import Headers
 
-_REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~\x80-\xff]+) HTTP/1\.([01])")
+_REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~]+) HTTP/1\.([01])")
 _LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?)[ \t]*"
 )

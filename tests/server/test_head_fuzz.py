@@ -1,0 +1,102 @@
+"""Our grammar against llhttp: what we accept, it accepts, and both read the same."""
+
+from typing import Any
+
+import httptools
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dwctl.server.head import HeadError, RequestHead, parse
+
+
+class Reading:
+    """What llhttp finds."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def llhttp(data: bytes) -> tuple[Reading, Any] | None:
+    reading = Reading()
+    parser = httptools.HttpRequestParser(reading)
+    try:
+        parser.feed_data(data + b"\r\n\r\n")
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError:
+        return None
+    return (reading, parser) if reading.complete else None
+
+
+def ours(data: bytes) -> RequestHead | None:
+    try:
+        return parse(data, 100, 1000)
+    except HeadError:
+        return None
+
+
+METHODS = st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"HEAD", b"PATCH"])
+TARGETS = st.sampled_from([b"/", b"/ai/v1/models", b"/a?b=c", b"/%41?x", b"http://h/p?q", b"/a%20b", b"*"])
+NAMES = st.sampled_from(
+    [b"Host", b"content-length", b"Transfer-Encoding", b"Connection", b"x-a", b"Expect", b"X_b", b"accept"]
+)
+VALUES = st.one_of(
+    st.sampled_from(
+        [b"h", b"0", b"5", b"05", b"+5", b"5, 5", b"chunked", b"Chunked", b"close", b"keep-alive", b""]
+    ),
+    st.binary(max_size=8),
+)
+LINES = st.lists(
+    st.tuples(NAMES, st.sampled_from([b": ", b":", b" :", b":\t", b":  "]), VALUES).map(b"".join), max_size=6
+)
+NOISE = st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=2)), max_size=2)
+
+
+def damaged(head: bytes, noise: list[tuple[int, bytes]]) -> bytes:
+    for place, inserted in noise:
+        at = place % (len(head) + 1)
+        head = head[:at] + inserted + head[at:]
+    return head
+
+
+HEADS = st.builds(
+    lambda method, target, lines, noise: damaged(
+        b"\r\n".join([method + b" " + target + b" HTTP/1.1", b"Host: h", *lines]), noise
+    ),
+    METHODS,
+    TARGETS,
+    LINES,
+    NOISE,
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(HEADS)
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5")
+@example(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\n folded")
+@example(b"GET / HTTP/1.1\nHost: h")
+def test_what_we_accept_llhttp_reads_the_same(head: bytes) -> None:
+    mine = ours(head)
+    if mine is None or b"\r\n\r\n" in head:
+        return
+    other = llhttp(head)
+    assert other is not None, "we accept what llhttp refuses"
+    reading, parser = other
+    assert reading.url == mine.target
+    assert reading.headers == mine.headers
+    assert parser.get_method() == mine.method
+    assert parser.get_http_version() == f"1.{mine.minor}"
+    if mine.length == 0 and b"upgrade" not in head.lower():
+        assert parser.should_keep_alive() == mine.keep_alive
