@@ -64,7 +64,7 @@ class Product:
                 self._program, first=self._welcome is None, upstream=self._upstream is not None
             )
         except AssertionError:
-            self._program.kill()
+            self.kill()
             raise
         before = self._welcome
         if before is not None:
