@@ -126,6 +126,22 @@ def test_responses_streamed(through: Through, transformers_server: ModelServer) 
     assert client.responses.retrieve(last.response.id).output_text == last.response.output_text
 
 
+def test_a_stream_that_nobody_asked_for(through: Through, transformers_server: ModelServer) -> None:
+    """Without `stream` this server answers `/responses` with events: passed on, counted and stored as such."""
+    client = through(transformers_server)
+    raw = client.responses.with_raw_response.create(
+        model=transformers_server.model, input="Hello", max_output_tokens=16
+    )
+    assert raw.headers["content-type"].startswith("text/event-stream")
+    name = raw.headers["x-onwards-response-id"]
+    assert f'"id":"{name}"' in raw.text
+    stored = client.responses.retrieve(name)
+    assert (stored.status, stored.id) == ("completed", name)
+    assert stored.output_text
+    assert stored.usage is not None
+    assert stored.usage.output_tokens > 0
+
+
 def test_completions(through: Through, transformers_server: ModelServer) -> None:
     answer = through(transformers_server).completions.create(
         model=transformers_server.model, prompt="A gateway", max_tokens=8
