@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,10 +36,10 @@ def read_welcome(program: Program, *, first: bool, upstream: bool) -> Welcome:
 class Product:
     """A data directory and the process that works on it now."""
 
-    def __init__(self, data_dir: Path, *, upstream: str | None = None, config: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, *, upstream: str | None = None, arguments: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
         self._upstream = upstream
-        self._config = config
+        self._arguments = tuple(arguments)
         self._program: Program | None = None
         self._welcome: Welcome | None = None
 
@@ -48,8 +49,7 @@ class Product:
         command += ["--data-dir", str(self.data_dir)]
         if self._upstream is not None:
             command += ["--upstream", self._upstream]
-        if self._config is not None:
-            command += ["--config", str(self._config)]
+        command += self._arguments
         # An environment without the settings of whoever runs the tests.
         environment = {
             "PATH": os.defpath,
@@ -64,7 +64,7 @@ class Product:
                 self._program, first=self._welcome is None, upstream=self._upstream is not None
             )
         except AssertionError:
-            self._program.kill()
+            self.kill()
             raise
         before = self._welcome
         if before is not None:

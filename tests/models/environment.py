@@ -62,7 +62,7 @@ def _install(home: Path, lock: Path) -> None:
 
 def _pip(home: Path, *words: str) -> None:
     """`pip install`, as it is configured on this machine."""
-    command = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command = [str(home / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     done = subprocess.run(
         [*command, *words],
         check=False,

@@ -9,11 +9,14 @@ from dwctl.wire.sse import data_of, events
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
-def whole_reply(body: bytes | None, *, stream: bool) -> dict[str, Any] | None:
-    """The reply as one JSON object, or None when there is none to be read."""
+def whole_reply(body: bytes | None) -> dict[str, Any] | None:
+    """The reply as one JSON object, or None when there is none to be read.
+
+    The body itself tells whether it is a stream: some servers stream although nobody asked.
+    """
     if not body:
         return None
-    if not stream or body.lstrip()[:1] == b"{":
+    if body.lstrip()[:1] == b"{":
         return _object(body)
     objects = [found for event in events(body) if (found := _object(data_of(event))) is not None]
     for found in reversed(objects):

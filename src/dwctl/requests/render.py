@@ -58,7 +58,7 @@ def parse_response_id(text: str) -> UUID:
 def response_object(row: StoredRequest) -> dict[str, Any]:
     """The object, with every required key."""
     asked = _object(row.request)
-    reply = whole_reply(row.response, stream=row.stream) if row.state == State.COMPLETED else None
+    reply = whole_reply(row.response) if row.state == State.COMPLETED else None
     shown: dict[str, Any] = {
         "id": f"resp_{row.id}",
         "object": "response",

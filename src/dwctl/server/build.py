@@ -33,7 +33,7 @@ from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
-from dwctl.server.storage import Storage
+from dwctl.server.storage import Connections, Storage
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.embedded is None else (storage.embedded,)
     services = (
-        *owned, daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
+        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
 

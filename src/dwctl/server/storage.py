@@ -1,5 +1,6 @@
 """The database of an installation: embedded or external, opened, migrated, closed again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,29 @@ class Storage(msgspec.Struct, frozen=True):
     def described(self) -> str:
         """For people: where an external database is; nothing for the embedded one."""
         return "" if self.embedded is not None else f"PostgreSQL at {describe(self.database.dsn)}"
+
+
+class Connections:
+    """Service: closes the pool once nothing needs it and before the embedded server goes, which a pool would report.
+
+    It does nothing while it runs, so nothing is lost when it dies.
+    """
+
+    name = "connections"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(self) -> None:
+        """The pool is open already: migrations have used it."""
+
+    async def run(self) -> None:
+        """Wait for the end."""
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        """Give the connections back."""
+        await self._database.close()
 
 
 def external_url(settings: Settings) -> str | None:

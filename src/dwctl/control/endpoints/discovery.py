@@ -1,5 +1,6 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
+from math import isfinite
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,7 +19,7 @@ class DiscoveryError(Exception):
 
 class _Listed(msgspec.Struct):
     id: str
-    created: int | None = None
+    created: float | None = None
     owned_by: str | None = None
     name: str | None = None
     description: str | None = None
@@ -88,7 +89,7 @@ async def fetch_models(
     found = {
         model.id: UpstreamModel(
             id=model.id,
-            created=model.created,
+            created=_whole_seconds(model.created),
             owned_by=model.owned_by or "",
             name=model.name,
             description=model.description,
@@ -97,6 +98,11 @@ async def fetch_models(
         if model.id.strip() and "\0" not in model.id
     }
     return list(found.values())
+
+
+def _whole_seconds(created: float | None) -> int | None:
+    """Unix time; `transformers serve` gives fractions of a second."""
+    return int(created) if created is not None and isfinite(created) else None
 
 
 def _why_unreachable(url: str, error: Exception, timeout: float) -> str:
