@@ -45,6 +45,9 @@ class Settings:
     cores: Cores
     cache: Path
     seconds: float
+    """How long a scenario measures."""
+    warm_up: float = 1.0
+    """How long the same load runs before."""
     say: Callable[[str], None]
     """Told about progress, a line at a time."""
 
@@ -98,7 +101,7 @@ class Rounds:
             Path(scratch).chmod(0o755)  # a database server that runs as another user must get in
             place = Place(port=free_port(), upstream_port=upstream.port, scratch=Path(scratch), cache=s.cache)
             with Running(contestant, place, s.cores) as running:
-                stage = Stage(running, upstream, s.programs, s.cores, seconds=s.seconds)
+                stage = Stage(running, upstream, s.programs, s.cores, seconds=s.seconds, warm_up=s.warm_up)
                 for scenario in scenarios:
                     s.say(f"round {number}: {contestant.name}: {scenario.name}")
                     self.measurements.append(

@@ -20,8 +20,7 @@ from dwctl.requests.record import State
 
 COMMITTED_WITHIN = 5.0
 """Seconds after the last answer in which its row must be committed."""
-ROWS = "select count(*) from requests"
-COMPLETED = "select count(*) from requests where state = $1"
+BY_STATE = "select state, count(*) from requests group by state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +100,11 @@ async def _count(data: Path, answered: int) -> tuple[int, int, float]:
     connection = await asyncpg.connect(dsn)
     try:
         while True:
-            rows = int(await connection.fetchval(ROWS))
-            completed = int(await connection.fetchval(COMPLETED, int(State.COMPLETED)))
+            by_state = {State(row["state"]): int(row["count"]) for row in await connection.fetch(BY_STATE)}
+            completed = by_state.get(State.COMPLETED, 0)
             waited = time.monotonic() - began
             if completed >= answered or waited > COMMITTED_WITHIN:
-                return rows, completed, waited
+                return sum(by_state.values()), completed, waited
             await asyncio.sleep(0.1)
     finally:
         await connection.close()

@@ -20,6 +20,7 @@ from benchmarks.contestants.contestant import Contestant
 from benchmarks.failures import Broken, Unavailable
 from benchmarks.rounds import Rounds, Settings
 from benchmarks.scenarios.scenario import Scenario
+from benchmarks.scenarios.sse import SSE_PACED
 from benchmarks.summary import summarize
 from benchmarks.table import table
 
@@ -93,7 +94,7 @@ def main(
         contestants = _named((*CONTESTANTS, *OTHERS), only) or (
             (*CONTESTANTS, *OTHERS) if full else CONTESTANTS
         )
-        scenarios = _named((*SCENARIOS, *EXTRAS), wanted) or SCENARIOS
+        scenarios = _named((*SCENARIOS, *EXTRAS), wanted) or ((*SCENARIOS, SSE_PACED) if full else SCENARIOS)
         sys.exit(_compare(settings, contestants, scenarios, rounds, repeats, out))
     except (Broken, Unavailable) as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -37,10 +37,19 @@ class Stage:
     """A running contestant and everything that belongs to its turn."""
 
     def __init__(
-        self, running: Running, upstream: Upstream, programs: Programs, cores: Cores, *, seconds: float
+        self,
+        running: Running,
+        upstream: Upstream,
+        programs: Programs,
+        cores: Cores,
+        *,
+        seconds: float,
+        warm_up: float,
     ) -> None:
         self.seconds = seconds
         """How long a scenario measures."""
+        self.warm_up = warm_up
+        """How long it warms up."""
         self._running = running
         self._upstream = upstream
         self._programs = programs

@@ -1,14 +1,19 @@
 """Results as text: one table for each scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from benchmarks.scenarios.scenario import Column, Scenario
 from benchmarks.summary import Result
 
+Cell = Callable[[Result], str]
+
 
 def table(scenario: Scenario, results: Sequence[Result]) -> str:
     """The title, the headings, a line for each contestant, and what is to be said about them."""
-    rows = [_headings(scenario, results), *(_cells(scenario, result, results) for result in results)]
+    columns = list(_columns(scenario, results))
+    rows = [["", *(heading for heading, _ in columns)]]
+    rows += [[result.contestant, *(fill(result) for _, fill in columns)] for result in results]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [f"{scenario.name}: {scenario.title}"]
     for row in rows:
@@ -29,44 +34,41 @@ def notes(result: Result) -> list[str]:
     return told
 
 
-def _compares(results: Sequence[Result]) -> tuple[bool, bool]:
-    return any(result.of_nginx for result in results), any(result.of_rust for result in results)
-
-
-def _headings(scenario: Scenario, results: Sequence[Result]) -> list[str]:
-    nginx, rust = _compares(results)
-    cells = [""]
+def _columns(scenario: Scenario, results: Sequence[Result]) -> Iterator[tuple[str, Cell]]:
+    """(heading, how a result fills the cell); columns that nobody can fill are left out."""
     for place, column in enumerate(scenario.columns):
-        cells.append(column.heading)
+        if place > 0 and not any(column.figure in result.medians for result in results):
+            continue
+        yield column.heading, partial(_median, column)
         if place == 0:
-            cells.append("lowest..highest")
-        if column.compare == "difference":
-            cells.append("over direct")
-        if column.compare == "ratio":
-            cells += ["of nginx"] * nginx + ["of best Rust"] * rust
-    return cells
+            yield "lowest..highest", partial(_range, column)
+        if any(column.figure in result.over_direct for result in results):
+            yield "over direct", partial(_over_direct, column)
+        if any(column.figure in result.of_nginx for result in results):
+            yield "of nginx", partial(_of_nginx, column)
+        if any(column.figure in result.of_rust for result in results):
+            yield "of best Rust", partial(_of_rust, column)
 
 
-def _cells(scenario: Scenario, result: Result, results: Sequence[Result]) -> list[str]:
-    nginx, rust = _compares(results)
-    cells = [result.contestant]
-    for place, column in enumerate(scenario.columns):
-        cells.append(_number(result.medians.get(column.figure), column.digits))
-        if place == 0:
-            cells.append(_range(result, column))
-        if column.compare == "difference":
-            cells.append(_number(result.over_direct.get(column.figure), column.digits, sign="+"))
-        if column.compare == "ratio":
-            cells += [_number(result.of_nginx.get(column.figure), 2)] * nginx
-            cells += [_number(result.of_rust.get(column.figure), 2)] * rust
-    return cells
+def _median(column: Column, result: Result) -> str:
+    return _number(result.medians.get(column.figure), column.digits)
 
 
-def _range(result: Result, column: Column) -> str:
+def _over_direct(column: Column, result: Result) -> str:
+    return _number(result.over_direct.get(column.figure), column.digits, sign="+")
+
+
+def _of_nginx(column: Column, result: Result) -> str:
+    return _number(result.of_nginx.get(column.figure), 2)
+
+
+def _of_rust(column: Column, result: Result) -> str:
+    return _number(result.of_rust.get(column.figure), 2)
+
+
+def _range(column: Column, result: Result) -> str:
     low, high = result.lowest.get(column.figure), result.highest.get(column.figure)
-    if low is None or high is None:
-        return "-"
-    return f"{_number(low, column.digits)}..{_number(high, column.digits)}"
+    return f"{_number(low, column.digits)}..{_number(high, column.digits)}" if low is not None else "-"
 
 
 def _number(value: float | None, digits: int, sign: str = "") -> str:

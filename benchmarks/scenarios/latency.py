@@ -7,6 +7,7 @@ from benchmarks.scenarios.scenario import Column
 COLUMNS = (
     Column(figure="latency_p50_ms", heading="p50 ms", digits=3, compare="difference"),
     Column(figure="latency_p99_ms", heading="p99 ms", digits=3, compare="difference"),
+    Column(figure="requests_per_second", heading="requests/s"),
     Column(figure="cpu_us", heading="CPU µs/request", digits=1),
 )
 

@@ -7,9 +7,6 @@ from benchmarks.scenarios.scenario import Column, Figures
 from benchmarks.stage import Observation, Stage
 from benchmarks.upstream import UpstreamOptions
 
-WARM_UP = 1.0
-"""Seconds of the same load before the measurement."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoadScenario:
@@ -23,7 +20,7 @@ class LoadScenario:
 
     def measure(self, stage: Stage) -> Figures:
         """See `figures`."""
-        stage.send(replace(self.load, seconds=WARM_UP))
+        stage.send(replace(self.load, seconds=stage.warm_up))
         return figures(stage.observe(replace(self.load, seconds=stage.seconds)))
 
 
