@@ -12,9 +12,7 @@ import msgspec
 from dwctl.wire.exchange import Headers
 
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~]+) HTTP/1\.([01])")
-_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?)[ \t]*"
-)
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t -~\x80-\xff]*)")
 _OTHER_VERSION = re.compile(rb"\S+ \S+ HTTP/(?!1\.)[0-9.]+")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -59,7 +57,7 @@ def parse(data: bytes, max_headers: int, max_target: int) -> RequestHead:
         if found is None:
             raise HeadError(400, "A header line is malformed.")
         name = found[1].lower()
-        value = found[2]
+        value = found[2].strip(b" \t")
         headers.append((name, value))
         if name in _FRAMING:
             framing.setdefault(name, []).append(value)
