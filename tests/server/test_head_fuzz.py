@@ -102,7 +102,8 @@ def test_what_we_accept_llhttp_reads_the_same(head: bytes) -> None:
     assert other is not None, "we accept what llhttp refuses"
     reading, parser = other
     assert reading.url == mine.target
-    assert reading.headers == mine.headers
+    # llhttp leaves white space behind some values, which RFC 9110 section 5.5 keeps out of them.
+    assert [(name, value.rstrip(b" \t")) for name, value in reading.headers] == mine.headers
     assert parser.get_method() == mine.method
     assert parser.get_http_version() == f"1.{mine.minor}"
     if mine.length == 0 and b"upgrade" not in head.lower():
