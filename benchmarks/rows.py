@@ -34,6 +34,8 @@ class RowCheck:
     rows: int
     completed: int
     """Rows in the state `completed`."""
+    within: float
+    """Seconds that the counts were given to agree."""
     waited: float
     """Seconds from the last answer until the counts agreed, or until patience ended."""
 
@@ -54,13 +56,16 @@ class RowCheck:
                 f"  seen by the upstream{self.upstream:>10,}",
                 f"  rows                {self.rows:>10,}",
                 f"  rows, completed     {self.completed:>10,}",
-                f"  agreed after        {self.waited:>10.2f} s (at most {COMMITTED_WITHIN:g})",
+                f"  agreed after        {self.waited:>10.2f} s (at most {self.within:g})",
             )
         )
 
 
-def check_rows(settings: Settings, seconds: float) -> RowCheck:
-    """Plain calls over 64 connections for `seconds`; raises `Broken` when dwctl does not serve."""
+def check_rows(settings: Settings, seconds: float, within: float = COMMITTED_WITHIN) -> RowCheck:
+    """Plain calls over 64 connections for `seconds`, then `within` seconds for the rows to be committed.
+
+    Raises `Broken` when dwctl does not serve.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="dwctl-bench-") as scratch,
         Upstream(settings.programs.upstream, UpstreamOptions(), core=settings.cores.load) as upstream,
@@ -80,18 +85,19 @@ def check_rows(settings: Settings, seconds: float) -> RowCheck:
             )
             running.check()
             answered = report.right + running.probes_answered
-            rows, completed, waited = asyncio.run(_count(data_dir(place), answered))
+            rows, completed, waited = asyncio.run(_count(data_dir(place), answered, within))
             return RowCheck(
                 report=report,
                 answered=answered,
                 upstream=upstream.counts().inference,
                 rows=rows,
                 completed=completed,
+                within=within,
                 waited=waited,
             )
 
 
-async def _count(data: Path, answered: int) -> tuple[int, int, float]:
+async def _count(data: Path, answered: int, within: float) -> tuple[int, int, float]:
     """(rows, completed rows, seconds waited), as soon as enough are completed, or after the last moment."""
     dsn = EmbeddedPostgres(data).running_dsn()
     if dsn is None:
@@ -103,7 +109,7 @@ async def _count(data: Path, answered: int) -> tuple[int, int, float]:
             by_state = {State(row["state"]): int(row["count"]) for row in await connection.fetch(BY_STATE)}
             completed = by_state.get(State.COMPLETED, 0)
             waited = time.monotonic() - began
-            if completed >= answered or waited > COMMITTED_WITHIN:
+            if completed >= answered or waited > within:
                 return sum(by_state.values()), completed, waited
             await asyncio.sleep(0.1)
     finally:

@@ -62,6 +62,10 @@ class Program:
         """Ask it to end by SIGTERM and return its exit status; too slow, it is killed and that is an error."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+        return self.wait_for_end(deadline)
+
+    def wait_for_end(self, deadline: float = 30.0) -> int:
+        """Its exit status once it has ended by itself; too slow, it is killed and that is an error."""
         try:
             return self._process.wait(deadline)
         except subprocess.TimeoutExpired:

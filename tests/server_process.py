@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,31 @@ class Product:
 
     def start(self) -> None:
         """Start and wait until it answers."""
+        self._start(first=self._welcome is None)
+
+    def start_again(self) -> None:
+        """Start on what starts that were killed have left: what is shown once may have been shown to nobody."""
+        self._start(first=False)
+
+    def kill_while_starting(self, after: float) -> None:
+        """Start, and SIGKILL it so many seconds later, wherever it is."""
+        program = self._launch()
+        threading.Event().wait(after)
+        program.kill()
+
+    def _start(self, *, first: bool) -> None:
+        self._program = self._launch()
+        try:
+            shown = read_welcome(self._program, first=first, upstream=self._upstream is not None)
+        except AssertionError:
+            self.kill()
+            raise
+        before = self._welcome
+        if before is not None:
+            shown = Welcome(shown.address, shown.admin or before.admin, shown.key or before.key)
+        self._welcome = shown
+
+    def _launch(self) -> Program:
         command = [sys.executable, "-m", "dwctl", "serve", "--host", "127.0.0.1", "--port", "0"]
         command += ["--data-dir", str(self.data_dir)]
         if self._upstream is not None:
@@ -58,18 +84,7 @@ class Product:
             "LC_ALL": "C.UTF-8",
         }
         # In the data directory, so that no configuration file of the working directory is read.
-        self._program = Program(command, environment=environment, directory=self.data_dir)
-        try:
-            shown = read_welcome(
-                self._program, first=self._welcome is None, upstream=self._upstream is not None
-            )
-        except AssertionError:
-            self.kill()
-            raise
-        before = self._welcome
-        if before is not None:
-            shown = Welcome(shown.address, shown.admin or before.admin, shown.key or before.key)
-        self._welcome = shown
+        return Program(command, environment=environment, directory=self.data_dir)
 
     @property
     def address(self) -> str:
@@ -116,6 +131,12 @@ class Product:
         program = self._running
         self._program = None
         program.kill()
+
+    def wait_for_end(self) -> int:
+        """Wait until it ends by itself; returns its exit status."""
+        program = self._running
+        self._program = None
+        return program.wait_for_end(STOP_DEADLINE)
 
     def restart(self) -> None:
         """Stop it in order if it runs, then start it on the same data; the port changes."""

@@ -1,4 +1,4 @@
-"""Every call that dwctl answers at full speed is a committed row within seconds."""
+"""Every call that dwctl answers at full speed becomes a committed row."""
 
 from pathlib import Path
 
@@ -15,5 +15,6 @@ def test_a_minute_of_load_leaves_a_row_for_every_answered_call(programs: Program
     settings = Settings(
         programs=programs, cores=cores.choose(), cache=tmp_path, seconds=1, warm_up=1, say=print
     )
-    checked = check_rows(settings, 60)
+    # How soon is the benchmark's to say; here only that none is lost and none is there twice.
+    checked = check_rows(settings, 60, within=120)
     assert checked.agrees, checked.text()

@@ -97,14 +97,13 @@ class EmbeddedPostgres:
         self._own(who)
         programs = await asyncio.to_thread(find, self._data_dir, who)
         await self._end_orphan()
-        fresh = not (self._cluster / "PG_VERSION").is_file()
-        if fresh:
+        if not (self._cluster / "PG_VERSION").is_file():
             await asyncio.to_thread(self._make_cluster, programs, who)
         self._check_major(programs)
         self._process = self._spawn(programs, who)
         await self._until_ready()
-        if fresh:
-            await self._create_database()
+        # At every start: one that was killed here has left a cluster without it.
+        await self._create_database()
 
     async def run(self) -> None:
         """Watch the server; raises when it ends."""

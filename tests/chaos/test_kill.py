@@ -1,0 +1,152 @@
+"""SIGKILL at any moment: it starts again, no answered call is without its row, and none has two."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+
+from dwctl.db.embedded import EmbeddedPostgres
+from dwctl.requests.record import State
+from tests.chaos.load import Calls, callers
+from tests.fakes.upstream import UpstreamThread, upstream_in_thread
+from tests.server_process import Product
+
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("chaos")]
+
+KILLS = 20
+ADMIN = "root@example.com"
+PASSWORD = "a long enough password"
+SETTLED_WITHIN = 30.0
+_NONCE = re.compile(rb'"content": ?"([0-9a-f]{32})"')
+_ROWS = """
+    select r.id, r.state, r.status_code, b.request
+    from requests r left join request_bodies b on b.id = r.id
+"""
+_LOCKS_WAITED_FOR = "select count(*) from pg_locks where not granted"
+
+
+@pytest.fixture
+def home(open_directory: Path) -> Iterator[Path]:
+    """A data directory for one test."""
+    made = Path(tempfile.mkdtemp(dir=open_directory))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+async def rows_of(home: Path) -> list[asyncpg.Record]:
+    """Every row, once no call of a dead process is open any more."""
+    dsn = EmbeddedPostgres(home).running_dsn()
+    if dsn is None:
+        raise AssertionError("the embedded server does not run")
+    connection = await asyncpg.connect(dsn)
+    end = time.monotonic() + SETTLED_WITHIN
+    try:
+        while True:
+            rows = await connection.fetch(_ROWS)
+            if all(row["state"] >= State.FAILED for row in rows):
+                break
+            if time.monotonic() > end:
+                states = Counter(row["state"] for row in rows)
+                raise AssertionError(f"calls are still open after {SETTLED_WITHIN} s: {states}")
+        assert await connection.fetchval(_LOCKS_WAITED_FOR) == 0
+        return rows
+    finally:
+        await connection.close()
+
+
+def compare(rows: list[asyncpg.Record], calls: Calls, upstream: UpstreamThread) -> None:
+    """The three accounts of the same calls: the callers', the upstream's and ours."""
+    by_id = {row["id"]: row for row in rows}
+    assert len(by_id) == len(rows), "a call has two rows"
+    nonces = Counter(found[1].decode() for row in rows if (found := _NONCE.search(row["request"] or b"")))
+    assert set(nonces.values()) == {1}, "a call was recorded under two ids"
+    assert set(nonces) <= calls.sent
+    for nonce, name in calls.answered.items():
+        row = by_id.get(UUID(name.removeprefix("resp_")))
+        assert row is not None, f"{name} was answered and has no row"
+        assert (row["state"], row["status_code"]) == (State.COMPLETED, 200), name
+        assert nonce.encode() in row["request"]
+    seen = Counter(found[1].decode() for post in upstream.posts if (found := _NONCE.search(post.body)))
+    assert set(seen.values()) == {1}, "the upstream was asked twice for one call"
+    lost = set(seen) - set(nonces)
+    assert not lost, f"{len(lost)} calls reached the upstream and have no row"
+
+
+async def test_killed_under_load_again_and_again(home: Path) -> None:
+    chance = random.Random(20)
+    calls = Calls()
+    with upstream_in_thread() as upstream:
+        product = Product(home, upstream=upstream.url)
+        for _ in range(KILLS):
+            product.start()
+            with callers(calls, product.base_url, product.key):
+                calls.wait_for(len(calls.answered) + chance.randrange(1, 1500))
+                product.kill()
+        product.start()
+        try:
+            compare(await rows_of(home), calls, upstream)
+        finally:
+            product.close()
+    assert len(calls.answered) > KILLS
+
+
+async def test_postgresql_is_killed_under_load(home: Path) -> None:
+    calls = Calls()
+    with upstream_in_thread() as upstream:
+        product = Product(home, upstream=upstream.url)
+        for _ in range(5):
+            product.start()
+            with callers(calls, product.base_url, product.key):
+                calls.wait_for(len(calls.answered) + 200)
+                os.kill(int((home / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+                assert product.wait_for_end() == 1
+        product.start()
+        try:
+            compare(await rows_of(home), calls, upstream)
+        finally:
+            product.close()
+
+
+async def test_killed_while_it_starts_for_the_first_time(home: Path) -> None:
+    chance = random.Random(7)
+    settings = home / "dwctl.yaml"
+    settings.write_text(f"admin_email: {ADMIN}\nadmin_password: {PASSWORD}\n")
+    with upstream_in_thread() as upstream:
+        product = Product(home, upstream=upstream.url, arguments=("-f", str(settings)))
+        for _ in range(KILLS):
+            product.kill_while_starting(after=chance.uniform(0.05, 1.5))
+        product.start_again()
+        calls = Calls()
+        key = make_key(product.address)
+        with callers(calls, product.base_url, key):
+            calls.wait_for(10)
+            product.kill()
+        product.start_again()
+        try:
+            compare(await rows_of(home), calls, upstream)
+        finally:
+            product.close()
+
+
+def make_key(address: str) -> str:
+    """A key of the administrator's, as the dashboard makes it."""
+    with httpx.Client(base_url=address, timeout=20) as client:
+        signed_in = client.post("/authentication/login", json={"email": ADMIN, "password": PASSWORD})
+        assert signed_in.status_code == 200, signed_in.text
+        made = client.post(
+            "/admin/api/v1/users/current/api-keys", json={"name": "chaos", "purpose": "realtime"}
+        )
+        assert made.status_code == 201, made.text
+        return str(made.json()["key"])
