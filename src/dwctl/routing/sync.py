@@ -15,6 +15,7 @@ import asyncpg
 
 from dwctl.core.clock import Clock
 from dwctl.routing.dirty import Dirty
+from dwctl.routing.key_index import KeyIndex
 from dwctl.routing.snapshot import Key, Model, Routing, Snapshot
 from dwctl.routing.store import BadRow, RoutingStore
 
@@ -42,8 +43,7 @@ class RoutingSync:
         self._dirty = Dirty()
         self._wake = asyncio.Event()
         self._running = False
-        self._digests_of_key: dict[str, bytes] = {}
-        self._keys_of_account: dict[str, set[str]] = {}
+        self._index = KeyIndex()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.excluded: dict[str, BadRow] = {}
         """Models that are left out because their row cannot be used, by id."""
@@ -150,16 +150,16 @@ class RoutingSync:
                     event.set()
 
     async def _reload(self) -> None:
-        """Read everything, in slices, into a new snapshot."""
+        """Read everything, in slices, into a new snapshot; what it replaces is used until the end."""
         keys: dict[bytes, Key] = {}
+        index = KeyIndex()
         async for chunk in self._store.keys():
             keys.update(chunk)
+            for digest, key in chunk:
+                index.add(digest, key)
             await asyncio.sleep(0)
         models, bad = await self._store.models()
-        self._digests_of_key = {key.id: digest for digest, key in keys.items()}
-        self._keys_of_account = {}
-        for key in keys.values():
-            self._index(key)
+        self._index = index
         self.excluded = {row.model_id: row for row in bad}
         self._report(bad)
         self._replace(keys, {model.alias: model for model in models})
@@ -176,23 +176,19 @@ class RoutingSync:
         self._replace(keys, models)
 
     async def _refresh_keys(self, dirty: Dirty, keys: dict[bytes, Key]) -> dict[bytes, Key]:
-        stale = set(dirty.keys)
-        for account in dirty.accounts:
-            stale |= self._keys_of_account.get(account, set())
+        stale = dirty.keys | self._index.of_accounts(dirty.accounts)
         fresh: list[tuple[bytes, Key]] = []
         if dirty.keys:
             fresh += [pair async for chunk in self._store.keys(ids=dirty.keys) for pair in chunk]
         if dirty.accounts:
             fresh += [pair async for chunk in self._store.keys(accounts=dirty.accounts) for pair in chunk]
         for ident in stale:
-            digest = self._digests_of_key.pop(ident, None)
-            gone = keys.pop(digest, None) if digest is not None else None
-            if gone is not None:
-                self._unindex(gone)
+            digest = self._index.digest(ident)
+            if digest is not None:
+                self._index.remove(keys.pop(digest))
         for digest, key in fresh:
             keys[digest] = key
-            self._digests_of_key[key.id] = digest
-            self._index(key)
+            self._index.add(digest, key)
         return keys
 
     async def _refresh_models(self, dirty: Dirty, old: Iterable[Model]) -> dict[str, Model]:
@@ -219,18 +215,6 @@ class RoutingSync:
     def _replace(self, keys: Mapping[bytes, Key], models: Mapping[str, Model]) -> None:
         version = self._routing.snapshot.version + 1
         self._routing.snapshot = Snapshot(version=version, keys=keys, models=models)
-
-    def _index(self, key: Key) -> None:
-        for account in {key.owner_id, key.creator_id}:
-            self._keys_of_account.setdefault(account, set()).add(key.id)
-
-    def _unindex(self, key: Key) -> None:
-        for account in {key.owner_id, key.creator_id}:
-            ids = self._keys_of_account.get(account)
-            if ids is not None:
-                ids.discard(key.id)
-                if not ids:
-                    del self._keys_of_account[account]
 
     @staticmethod
     def _report(bad: Iterable[BadRow]) -> None:
