@@ -45,6 +45,7 @@ class Database:
                 max_inactive_connection_lifetime=self._settings.idle_timeout_secs,
                 timeout=CONNECT_WITHIN,
                 init=set_codecs,
+                reset=_nothing_to_reset,
                 server_settings={"application_name": "dwctl", "timezone": "UTC"},
             )
             version = await self.fetch_value("show server_version_num")
@@ -110,6 +111,13 @@ class Database:
         """Run a statement for each tuple of arguments, in one round trip and one transaction."""
         async with self.acquire() as connection:
             await connection.executemany(sql, args)
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """In place of asyncpg's reset statement, a round trip for each use of a connection.
+
+    Statements change a session within their transaction only; one left open is rolled back by asyncpg all the same.
+    """
 
 
 async def set_codecs(connection: Any) -> None:

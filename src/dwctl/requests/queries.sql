@@ -68,7 +68,11 @@ bodies as (
         response = coalesce(excluded.response, kept.response)
     returning 1
 )
-select (select count(*) from changed) as changed, (select count(*) from bodies) as bodies;
+-- The commit that follows does not wait for the disk; local, so that nothing else on this connection is like that.
+select
+    (select count(*) from changed) as changed,
+    (select count(*) from bodies) as bodies,
+    set_config('synchronous_commit', 'off', true) as synchronous_commit;
 
 -- name: interrupt_requests_of
 -- Calls that their process left behind: they end as failed. Batch, flex and background work is for the engine.
