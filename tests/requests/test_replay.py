@@ -125,7 +125,7 @@ async def test_calls_of_a_process_that_fell_silent_are_interrupted(
         calls[silent_for] = new_id()
         record = msgspec.structs.replace(started(calls[silent_for]), daemon_id=str(daemon))
         meta = msgspec.json.encode(record)
-        await committer.commit([frames.Entry(Kind.STARTED, record.id, meta, b"")])
+        await committer.commit([frames.entry_of(Kind.STARTED, meta, b"")])
     await heir.replay.take_over()
     states = {
         silent: await database.fetch_value("select state from requests where id = $1", UUID(ident))
@@ -142,7 +142,7 @@ async def test_todays_ids_fall_into_a_daily_partition(database: Database, data_d
     fresh, foreign = new_id(), "ffffffff-ffff-4fff-8fff-ffffffffffff"
     for ident in (fresh, foreign):
         meta = msgspec.json.encode(started(ident))
-        await committer.commit([frames.Entry(Kind.STARTED, ident, meta, b"")])
+        await committer.commit([frames.entry_of(Kind.STARTED, meta, b"")])
     tables = {
         str(row["id"]): row["name"]
         for row in await database.fetch("select id, tableoid::regclass::text as name from requests")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -12,12 +13,12 @@ import pytest
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import Database
-from dwctl.requests.frames import Entry, Kind
+from dwctl.requests.frames import Entry, Kind, entry_of
 from dwctl.requests.record import Finished, Started, State
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import RecordingSettings, SpoolSettings
 from dwctl.requests.spool import Spool
-from dwctl.requests.states import Standing, supersedes
+from dwctl.requests.states import supersedes
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer, Writer
 
@@ -48,9 +49,16 @@ def finished(ident: str, state: State, attempt: int = 1, tokens: int = 7) -> Fin
     )
 
 
+class Standing(NamedTuple):
+    """Where a request stands."""
+
+    attempt: int
+    state: int
+
+
 def entry(record: Started, body: bytes) -> Entry:
     kind = Kind.FINISHED if isinstance(record, Finished) else Kind.STARTED
-    return Entry(kind, record.id, msgspec.json.encode(record), body)
+    return entry_of(kind, msgspec.json.encode(record), body)
 
 
 @pytest.fixture
@@ -111,8 +119,12 @@ async def test_a_refused_record_does_not_hold_up_the_others(
     database: Database, committer: Committer, data_dir: Path
 ) -> None:
     good = [finished(new_id(), State.COMPLETED) for _ in range(9)]
-    bad = Entry(Kind.FINISHED, new_id(), b'{"id":"not-a-uuid","created_at":0}', b"")
-    poison = Entry(Kind.FINISHED, new_id(), msgspec.json.encode(good[0]).replace(b'"m"', b'"\\u0000"'), b"")
+    bad = entry_of(Kind.FINISHED, b'{"id":"not-a-uuid","created_at":0}', b"")
+    poison = entry_of(
+        Kind.FINISHED,
+        msgspec.json.encode(finished(new_id(), State.COMPLETED)).replace(b'"m"', b'"\\u0000"'),
+        b"",
+    )
     entries = [entry(record, b"") for record in good]
     await committer.commit([*entries[:4], bad, *entries[4:7], poison, *entries[7:]])
     assert await database.fetch_value("select count(*) from requests") == 9

@@ -4,7 +4,7 @@ Order within a millisecond, and while the wall clock stands or steps back, comes
 the 74 random bits (RFC 9562 §6.2, method 2), so that ids of one process always sort as they were made.
 """
 
-import random
+import os
 import time
 from collections.abc import Callable
 from uuid import UUID
@@ -13,6 +13,36 @@ _LOW_BITS = 62
 _LOW_MASK = (1 << _LOW_BITS) - 1
 _RANDOM_BITS = 74
 _STEP_BITS = 32
+
+
+_POOL_BYTES = 4096
+
+
+class RandomBits:
+    """The kernel's random bits, fetched in blocks: a system call for each id would cost more than the id."""
+
+    __slots__ = ("_at", "_pool")
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def __call__(self, count: int) -> int:
+        """A number of so many bits."""
+        size = (count + 7) >> 3
+        at = self._at
+        end = at + size
+        if end > len(self._pool):
+            self._pool = os.urandom(_POOL_BYTES)
+            at, end = 0, size
+        self._at = end
+        return int.from_bytes(self._pool[at:end], "little") >> ((size << 3) - count)
+
+    def _forget(self) -> None:
+        """Two processes must not hand out the same bits."""
+        self._pool = b""
+        self._at = 0
 
 
 class IdSource:
@@ -26,7 +56,7 @@ class IdSource:
         getrandbits: Callable[[int], int] | None = None,
     ) -> None:
         self._clock_ns = clock_ns
-        self._getrandbits = getrandbits or random.SystemRandom().getrandbits
+        self._getrandbits = getrandbits or RandomBits()
         self._last_ms = -1
         self._random = 0
 

@@ -33,12 +33,11 @@ class Backlog:
         """Whether some entries are on disk only."""
         return self._spilled is not None
 
-    def put(self, entry: Entry, before: Position, after: Position, *, on_disk: bool) -> None:
-        """Add an entry whose frame lies between two places; `on_disk=False` keeps it in memory at any size."""
-        size = len(entry.meta) + len(entry.body) + frames.OVERHEAD
+    def put(self, entry: Entry, size: int, after: Position, *, on_disk: bool) -> None:
+        """Add an entry whose frame of `size` bytes ends there; `on_disk=False` keeps it in memory at any size."""
         if on_disk and (self._spilled is not None or self._bytes + size > self._memory_bytes):
             if self._spilled is None:
-                self._spilled = before
+                self._spilled = Position(after.segment, after.offset - size)
             return
         self._entries.append((entry, after))
         self._bytes += size
@@ -84,7 +83,7 @@ class Backlog:
         after = offset
         for kind, meta, body, read_to in frames.read(data):
             after = offset + read_to
-            entry = Entry(kind, frames.id_of(meta), meta, body)
+            entry = frames.entry_of(kind, meta, body)
             self._entries.append((entry, Position(segment, after)))
             self._bytes += len(meta) + len(body) + frames.OVERHEAD
         # A frame that cannot be read back ends its segment, as it would after a restart.

@@ -19,6 +19,8 @@ from enum import IntEnum
 
 import msgspec
 
+from dwctl.requests.record import State
+
 _OUTER = struct.Struct("<II")
 _INNER = struct.Struct("<BI")
 _HEAD = struct.Struct("<IIBI")
@@ -38,6 +40,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     kind: int
     id: str
+    attempt: int
+    state: int
     meta: bytes
     """The record as JSON."""
     body: bytes
@@ -77,13 +81,16 @@ def first_length(data: bytes) -> int:
     return _OUTER.size + length
 
 
-class _OnlyId(msgspec.Struct):
+class _Known(msgspec.Struct, gc=False):
     id: str
+    attempt: int = 1
+    state: int = State.PROCESSING
 
 
-_id_decoder = msgspec.json.Decoder(_OnlyId)
+_decode = msgspec.json.Decoder(_Known).decode
 
 
-def id_of(meta: bytes) -> str:
-    """The request's id in a record's JSON."""
-    return _id_decoder.decode(meta).id
+def entry_of(kind: int, meta: bytes, body: bytes) -> Entry:
+    """An entry from what a frame holds."""
+    known = _decode(meta)
+    return Entry(kind, known.id, known.attempt, known.state, meta, body)

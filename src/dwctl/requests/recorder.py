@@ -89,7 +89,8 @@ class Recorder:
         meta = self._encode(record)
         head = frames.head(kind, meta, body)
         self._pieces += (head, meta, body)
-        self._entries.append((Entry(kind, record.id, meta, body), len(head) + len(meta) + len(body)))
+        entry = Entry(kind, record.id, record.attempt, record.state, meta, body)
+        self._entries.append((entry, len(head) + len(meta) + len(body)))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -114,10 +115,9 @@ class Recorder:
         end = self._spool.position
         offset = end.offset - len(data) if on_disk else end.offset
         for entry, length in entries:
-            before = Position(end.segment, offset)
             if on_disk:
                 offset += length
-            self.backlog.put(entry, before, Position(end.segment, offset), on_disk=on_disk)
+            self.backlog.put(entry, length, Position(end.segment, offset), on_disk=on_disk)
         self.on_entries()
 
     def _full(self) -> str | None:

@@ -99,7 +99,7 @@ class Replay:
         count = 0
         batch: list[Entry] = []
         for kind, meta, body, _ in frames.read(data):
-            batch.append(Entry(kind, frames.id_of(meta), meta, body))
+            batch.append(frames.entry_of(kind, meta, body))
             if len(batch) >= self._settings.batch_rows:
                 await self._committer.commit(batch)
                 count += len(batch)

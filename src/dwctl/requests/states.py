@@ -4,7 +4,7 @@ Within an attempt the rank only rises: pending, claimed, processing, then one te
 stays. A larger attempt replaces a smaller one unless the request is completed or canceled: those are final.
 """
 
-import msgspec
+from typing import Protocol
 
 from dwctl.requests.frames import Entry
 from dwctl.requests.record import State
@@ -12,14 +12,18 @@ from dwctl.requests.record import State
 TERMINAL_RANK = 3
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
+class Standing(Protocol):
     """Where a request stands."""
 
-    attempt: int = 1
-    state: int = State.PROCESSING
+    @property
+    def attempt(self) -> int:
+        """Which try, from 1."""
+        ...
 
-
-_decode = msgspec.json.Decoder(Standing).decode
+    @property
+    def state(self) -> int:
+        """A `State`."""
+        ...
 
 
 def rank(state: int) -> int:
@@ -43,4 +47,4 @@ def supersedes(new: Standing, old: Standing) -> bool:
 
 def newest(before: Entry, entry: Entry) -> Entry:
     """Which of two records of one request stays."""
-    return entry if supersedes(_decode(entry.meta), _decode(before.meta)) else before
+    return entry if supersedes(entry, before) else before

@@ -76,7 +76,7 @@ class Committer:
         row: Any = await self._database.fetch_row(
             self._sql["upsert_requests"],
             (b"[" + b",".join(metas) + b"]").decode(),
-            [UUID(ident) for ident in ids],
+            ids,
             [bodies[ident][0] for ident in ids],
             [bodies[ident][1] for ident in ids],
         )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from dwctl.server.head import HeadError, RequestHead, parse
+from dwctl.server.head import HeadError, Lines, RequestHead, parse
 from dwctl.server.limits import ListenerSettings
 from dwctl.wire.chunks import ChunkError, Chunks
 from dwctl.wire.errors import Problem, render, status_line
@@ -52,6 +52,8 @@ class Host(Protocol):
     settings: ListenerSettings
     handler: Handler
     draining: bool
+    known_lines: Lines
+    """Shared by its connections."""
 
     def opened(self, connection: "Connection") -> bool:
         """A client has connected; false when there are too many."""
@@ -71,6 +73,7 @@ class HttpExchange:
 
     __slots__ = (
         "_connection",
+        "_first",
         "body",
         "chunked_ok",
         "client_host",
@@ -90,6 +93,7 @@ class HttpExchange:
         self.path = head.path
         self.query = head.query
         self.headers: Headers = head.headers
+        self._first: dict[bytes, bytes] | None = None
         self.body = b""
         self.keep_alive = keep_alive
         self.chunked_ok = head.minor == 1
@@ -100,10 +104,10 @@ class HttpExchange:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field."""
-        for known, value in self.headers:
-            if known == name:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.headers))
+        return first.get(name)
 
     def write(self, data: bytes) -> None:
         """Send raw bytes."""
@@ -327,7 +331,9 @@ class Connection(asyncio.Protocol):
         data = self._buffer
         start = 2 if data[:2] == b"\r\n" else 0
         try:
-            head = parse(data[start:end], settings.max_headers, settings.max_target_bytes)
+            head = parse(
+                data[start:end], settings.max_headers, settings.max_target_bytes, self._host.known_lines
+            )
         except HeadError as error:
             self._refuse(error.status, error.message)
             return

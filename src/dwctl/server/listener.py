@@ -17,7 +17,7 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.services import TaskSet
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection
-from dwctl.server.head import RequestHead
+from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.wire.exchange import Handler
 
@@ -45,6 +45,7 @@ class Listener:
         self.settings = settings
         self.handler = handler
         self.draining = False
+        self.known_lines: Lines = {}
         self._application = application
         self._host = host
         self._port = port
