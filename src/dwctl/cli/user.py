@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from dwctl.cli.context import Context, load
+from dwctl.core.clock import SystemClock
 from dwctl.core.errors import BadRequest, NotFound
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.store import IdentityStore
@@ -29,4 +30,4 @@ async def _set_password(context: Context, email: str, password: str) -> None:
         account = await store.account_by_email(email)
         if account is None:
             raise NotFound(f"there is no account with the e-mail {email}")
-        await store.set_password(account.id, await passwords.hash(password))
+        await store.set_password(account.id, await passwords.hash(password), SystemClock().now())

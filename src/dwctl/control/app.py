@@ -1,16 +1,18 @@
 """The ASGI application: every route that is not the gateway's."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Router, get
+from litestar import HttpMethod, Litestar, Request, Router, get, route
 from litestar.config.cors import CORSConfig
-from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.response import Response
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Method
+from litestar.types.internal_types import PathParameterDefinition
 
 from dwctl.control.endpoints import api as endpoints_api
 from dwctl.control.groups import api as groups_api
@@ -19,16 +21,16 @@ from dwctl.control.models import api as models_api
 from dwctl.control.plane import Plane
 from dwctl.control.session import api as session_api
 from dwctl.control.users import api as users_api
-from dwctl.core.errors import Forbidden, Unauthenticated
-from dwctl.identity.authenticate import Authenticator
-from dwctl.identity.principal import Principal
+from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE
 from dwctl.identity.settings import CorsSettings
+from dwctl.web.admin_document import AdminDocument
+from dwctl.web.authentication import guard, principal_dependency
 from dwctl.web.documents import ai_document, docs_page
 from dwctl.web.errors import exception_handlers
-from dwctl.web.origin import allowed_origin
 from dwctl.web.security import security_headers
 
 TITLE = "Doubleword Control Layer"
+CHECK_WITHIN = 2.0
 Check = Callable[[], Awaitable[str | None]]
 """Gives None when all is well, else what is wrong."""
 
@@ -43,20 +45,24 @@ def build_app(
     ai_routes: Sequence[ControllerRouterHandler],
 ) -> Litestar:
     """Put the routes together."""
-    admin = Router(
-        path="/admin/api/v1",
-        route_handlers=[
+    admin = _guarded(
+        plane,
+        cors,
+        ADMIN_PURPOSES,
+        "/admin/api/v1",
+        [
             groups_api.router(plane.groups),
             users_api.router(plane.users),
             keys_api.router(plane.keys),
             endpoints_api.router(plane.endpoints),
             models_api.router(plane.models),
         ],
-        security=[{"apiKey": []}, {"session": []}],
     )
+    own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])
     handlers: list[ControllerRouterHandler] = [
         admin,
-        session_api.router(plane.sessions),
+        own,
+        session_api.public_router(plane.sessions),
         *ai_routes,
         *_operations(checks),
         *_documents(version),
@@ -65,10 +71,9 @@ def build_app(
         handlers.append(_metrics(metrics))
     return Litestar(
         route_handlers=handlers,
-        dependencies={"principal": Provide(_principal_of(plane.authenticator, cors))},
         exception_handlers=exception_handlers(),
         cors_config=_cors(cors),
-        openapi_config=_openapi(version),
+        openapi_config=_openapi(version, plane.authenticator.cookie_name),
         after_request=security_headers,
         logging_config=None,
         debug=False,
@@ -76,18 +81,21 @@ def build_app(
     )
 
 
-def _principal_of(
-    authenticator: Authenticator, cors: CorsSettings
-) -> Callable[[Request[Any, Any, Any]], Awaitable[Principal]]:
-    async def principal(request: Request[Any, Any, Any]) -> Principal:
-        found = await authenticator.principal(request.url.path, request.headers, request.cookies)
-        if found is None:
-            raise Unauthenticated("Not authenticated")
-        if found.key_id is None and not allowed_origin(request.method, request.headers, cors.allowed_origins):
-            raise Forbidden("This origin may not act with a session")
-        return found
-
-    return principal
+def _guarded(
+    plane: Plane,
+    cors: CorsSettings,
+    purposes: frozenset[str],
+    path: str,
+    handlers: list[ControllerRouterHandler],
+) -> Router:
+    """Routes for known people only."""
+    return Router(
+        path=path,
+        route_handlers=handlers,
+        guards=[guard(plane.authenticator, purposes, cors.allowed_origins)],
+        dependencies=principal_dependency(),
+        security=[{"apiKey": []}, {"session": []}],
+    )
 
 
 def _cors(settings: CorsSettings) -> CORSConfig | None:
@@ -103,31 +111,64 @@ def _cors(settings: CorsSettings) -> CORSConfig | None:
     )
 
 
-def _openapi(version: str) -> OpenAPIConfig:
+def _openapi(version: str, cookie_name: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title=f"{TITLE}: admin API",
         version=version,
-        path="/admin",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+        path="/admin/openapi.json",
+        operation_id_creator=_operation_id,
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(
+                    type="http", scheme="bearer", description="An API key of purpose `platform`, `sk-…`."
+                ),
+                "session": SecurityScheme(
+                    type="apiKey",
+                    name=cookie_name,
+                    security_scheme_in="cookie",
+                    description="The cookie that POST /authentication/login sets.",
+                ),
+            }
+        ),
+        render_plugins=[AdminDocument()],
     )
 
 
+def _operation_id(
+    handler: HTTPRouteHandler, method: Method, path: list[str | PathParameterDefinition]
+) -> str:
+    """`list_groups` is `listGroups`: every handler has one method and one path."""
+    del method, path
+    first, *rest = handler.handler_name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def _operations(checks: dict[str, Check]) -> list[ControllerRouterHandler]:
-    @get(["/healthz", "/health"], media_type="text/plain", include_in_schema=False)
+    reading = [HttpMethod.GET, HttpMethod.HEAD]
+
+    @route(["/healthz", "/health"], http_method=reading, media_type="text/plain", include_in_schema=False)
     async def health() -> str:
         """The process answers."""
         return "OK"
 
-    @get("/readyz", include_in_schema=False)
+    @route("/readyz", http_method=reading, include_in_schema=False)
     async def ready() -> Response[dict[str, Any]]:
         """Everything that a request needs is there; else 503 and what is missing."""
-        found = {name: await check() for name, check in checks.items()}
+        found = {name: await _outcome(check) for name, check in checks.items()}
         ok = not any(found.values())
         told = {name: "ok" if text is None else text for name, text in found.items()}
         body = {"status": "ok" if ok else "unavailable", "checks": told}
         return Response(body, status_code=200 if ok else 503)
 
     return [health, ready]
+
+
+async def _outcome(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_WITHIN):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_WITHIN:g} s"
 
 
 def _documents(version: str) -> list[ControllerRouterHandler]:

@@ -18,9 +18,10 @@ from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.store import Filter, ModelStore
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
+from dwctl.core.clock import Clock
 from dwctl.core.errors import Conflict, NotFound
 from dwctl.core.ids import new_uuid
-from dwctl.identity.principal import NIL, Principal
+from dwctl.identity.principal import NIL, STANDARD, Principal
 from dwctl.identity.secrets import Passwords, new_key, new_password
 from dwctl.identity.store import IdentityStore
 from dwctl.web.paging import Window
@@ -58,6 +59,7 @@ class Bootstrap:
         models: ModelStore,
         keys: KeyStore,
         passwords: Passwords,
+        clock: Clock,
     ) -> None:
         self._identity = identity
         self._users = users
@@ -66,6 +68,7 @@ class Bootstrap:
         self._models = models
         self._keys = keys
         self._passwords = passwords
+        self._clock = clock
 
     async def administrator(self, email: str, password: str | None) -> Administrator:
         """The account of `email`, made if it is missing; `password` counts only when it has none."""
@@ -73,14 +76,15 @@ class Bootstrap:
         if account is None:
             wanted = UserCreate(username=email, email=email, roles=["PlatformManager"])
             user_id = await self._users.create(wanted, is_admin=True)
-        elif account.password_hash is not None:
-            return Administrator(account.id, None)
         else:
             user_id = account.id
+            await self._users.make_administrator(user_id, ["PlatformManager", STANDARD])
+            if account.password_hash is not None:
+                return Administrator(user_id, None)
         chosen = password or new_password()
         if password is not None:
             self._passwords.check_length(password, "admin_password")
-        await self._identity.set_password(user_id, await self._passwords.hash(chosen))
+        await self._identity.set_password(user_id, await self._passwords.hash(chosen), self._clock.now())
         return Administrator(user_id, None if password is not None else chosen)
 
     async def set_password(self, email: str, password: str) -> None:
@@ -89,14 +93,17 @@ class Bootstrap:
         if account is None:
             raise NotFound(f"there is no account with the e-mail {email}")
         self._passwords.check_length(password)
-        await self._identity.set_password(account.id, await self._passwords.hash(password))
+        await self._identity.set_password(account.id, await self._passwords.hash(password), self._clock.now())
 
     async def knows(self, url: str) -> bool:
         """Whether a server was imported before."""
         return await self._endpoint_store.by_url(normal_url(url)) is not None
 
     async def import_server(self, admin: UUID, url: str, key: str | None) -> Import:
-        """Take over a server's models and open them to everyone; the endpoint is made once for an address."""
+        """Take over a server's models; the endpoint is made once for an address.
+
+        New models are open to everyone from the first; a model that was closed since stays closed.
+        """
         address = normal_url(url)
         endpoint_id = await self._endpoint_store.by_url(address)
         if endpoint_id is None:
@@ -105,11 +112,10 @@ class Bootstrap:
             if key is not None:
                 who = Principal(user_id=admin, email="", roles=frozenset(), is_admin=True)
                 await self._endpoints.update(who, endpoint_id, EndpointUpdate(api_key=key))
-            await self._endpoints.sync(endpoint_id, admin)
+            await self._endpoints.sync(endpoint_id, admin, open_to=NIL)
         models, _ = await self._models.page(
-            Filter(endpoint=endpoint_id, status="active", sort="alias", descending=False), _EVERYTHING
+            Filter(endpoint=endpoint_id, status="active", sort="alias", order="asc"), _EVERYTHING
         )
-        await self._models.open_to([model.id for model in models], NIL, admin)
         chat = next((model.alias for model in models if model.model_type == "CHAT"), None)
         return Import(url=address, models=tuple(model.alias for model in models), chat_model=chat)
 
@@ -136,4 +142,5 @@ class Bootstrap:
         while name in taken:
             number += 1
             name = f"{base} {number}"
-        return await self._endpoints.add(admin, EndpointCreate(name=name, url=address, api_key=key))
+        wanted = EndpointCreate(name=name, url=address, api_key=key)
+        return await self._endpoints.add(admin, wanted, open_to=NIL)

@@ -58,21 +58,23 @@ def build_plane(
     key_store = KeyStore(database)
     endpoint_store = EndpointStore(database, seal)
     model_store = ModelStore(database)
-    users = UserActions(user_store, group_store, propagation)
+    groups = GroupActions(group_store, propagation)
+    users = UserActions(user_store, groups, propagation)
     endpoints = EndpointActions(endpoint_store, propagation, clock)
     return Plane(
         authenticator=Authenticator(identity, sessions, settings.native.session.cookie_name),
         identity=identity,
         sessions=SessionActions(
-            settings=settings.native,
+            settings=settings,
             store=identity,
             users=users,
             passwords=passwords,
             sessions=sessions,
             attempts=Attempts(clock),
+            clock=clock,
         ),
         users=users,
-        groups=GroupActions(group_store, propagation),
+        groups=groups,
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
         models=ModelActions(model_store, endpoint_store, propagation),
@@ -84,5 +86,6 @@ def build_plane(
             models=model_store,
             keys=key_store,
             passwords=passwords,
+            clock=clock,
         ),
     )

@@ -3,10 +3,12 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from dwctl.routing.change import Change
+
 
 class Propagation(Protocol):
     """Filled in by the composition root with the routing state's sync."""
 
-    def confirm(self, noun: str, ident: str) -> AbstractAsyncContextManager[None]:
+    def confirm(self, noun: str, ident: str) -> AbstractAsyncContextManager[Change]:
         """Around a transaction: leaves once the processes here apply the change, or after 250 ms."""
         ...

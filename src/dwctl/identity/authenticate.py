@@ -4,7 +4,7 @@ A credential that does not hold does not keep the next one from being tried. Rol
 each time, so that a change applies at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from dwctl.identity.principal import STANDARD, Principal
@@ -14,6 +14,7 @@ from dwctl.identity.store import Account, IdentityStore
 
 ADMIN_PURPOSES = frozenset({"platform"})
 AI_PURPOSES = frozenset({"realtime", "batch", "playground"})
+ANY_PURPOSE = ADMIN_PURPOSES | AI_PURPOSES
 
 
 class Authenticator:
@@ -25,12 +26,12 @@ class Authenticator:
         self.cookie_name = cookie_name
 
     async def principal(
-        self, path: str, headers: Mapping[str, str], cookies: Mapping[str, str]
+        self, headers: Mapping[str, str], cookies: Mapping[str, str], purposes: Collection[str]
     ) -> Principal | None:
-        """Whoever the first credential that holds belongs to."""
+        """Whoever the first credential that holds belongs to; `purposes` are the keys that count here."""
         secret = bearer(headers)
         if secret is not None:
-            found = await self._by_key(secret, path)
+            found = await self._by_key(secret, purposes)
             if found is not None:
                 return found
         token = cookies.get(self.cookie_name)
@@ -46,21 +47,12 @@ class Authenticator:
             return None
         return _principal(account, None)
 
-    async def _by_key(self, secret: str, path: str) -> Principal | None:
+    async def _by_key(self, secret: str, purposes: Collection[str]) -> Principal | None:
         key = await self._store.key(digest(secret))
-        if key is None or key.purpose not in purposes_for(path):
+        if key is None or key.purpose not in purposes:
             return None
         account = await self._store.account(key.created_by)
         return None if account is None else _principal(account, key.id)
-
-
-def purposes_for(path: str) -> frozenset[str]:
-    """Which keys a path takes (spec/platform §2.2)."""
-    if path.startswith("/admin/api/"):
-        return ADMIN_PURPOSES
-    if path.startswith("/ai/"):
-        return AI_PURPOSES
-    return ADMIN_PURPOSES | AI_PURPOSES
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

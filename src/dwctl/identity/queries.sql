@@ -26,8 +26,8 @@ join users c on c.id = k.created_by and c.deleted_at is null
 where k.secret_hash = $1 and k.deleted_at is null and (k.expires_at is null or k.expires_at > now());
 
 -- name: set_password
--- A new password ends every session signed before now.
-update users set password_hash = $2, sessions_valid_from = date_trunc('milliseconds', now()) where id = $1;
+-- A new password ends every session signed before $3, a moment of the clock that signs them.
+update users set password_hash = $2, sessions_valid_from = $3 where id = $1;
 
 -- name: note_login
 -- At most every five minutes, so that reading does not write.

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from dwctl.core.settings import Duration
+from dwctl.identity.principal import STANDARD, Role
 
 
 class PasswordSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,4 +58,6 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Who may sign in, and how."""
 
     native: NativeSettings = NativeSettings()
+    default_user_roles: tuple[Role, ...] = (STANDARD,)
+    """Roles of people who register themselves."""
     security: SecuritySettings = SecuritySettings()

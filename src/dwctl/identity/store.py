@@ -1,6 +1,6 @@
 """Accounts and keys as authentication needs them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -51,9 +51,10 @@ class IdentityStore:
         row = await self._database.fetch_row(self._sql["get_key_by_hash"], digest)
         return None if row is None else KeyAccount(*row.values())
 
-    async def set_password(self, user_id: UUID, password_hash: str) -> None:
-        """Replace the password; older sessions end."""
-        await self._database.execute(self._sql["set_password"], user_id, password_hash)
+    async def set_password(self, user_id: UUID, password_hash: str, now: float) -> None:
+        """Replace the password; sessions signed before `now` (unix seconds) end."""
+        moment = datetime.fromtimestamp(now, UTC)
+        await self._database.execute(self._sql["set_password"], user_id, password_hash, moment)
 
     async def note_login(self, user_id: UUID) -> None:
         """Remember when somebody signed in last."""

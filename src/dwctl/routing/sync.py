@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from dwctl.core.clock import Clock
+from dwctl.routing.change import Change
 from dwctl.routing.dirty import Dirty
 from dwctl.routing.key_index import KeyIndex
 from dwctl.routing.snapshot import Key, Model, Routing, Snapshot
@@ -87,19 +88,22 @@ class RoutingSync:
         self._running = False
 
     @asynccontextmanager
-    async def confirm(self, noun: str, ident: str) -> AsyncIterator[None]:
+    async def confirm(self, noun: str, ident: str) -> AsyncIterator[Change]:
         """Around a transaction that changes a row: leaves once the change is applied here, or after 250 ms.
 
         Before the service runs there is nothing to wait for: its start reads everything.
         """
+        change = Change()
         if not self._running:
-            yield
+            yield change
             return
         notice = f"{noun}:{ident}"
         seen = asyncio.Event()
         self._waiting.setdefault(notice, set()).add(seen)
         try:
-            yield
+            yield change
+            if not change.made:
+                return
             try:
                 async with asyncio.timeout(CONFIRM_WITHIN):
                     await seen.wait()

@@ -7,7 +7,6 @@ implemented leaves this list and becomes a field of a settings Struct.
 
 NOT_YET = (
     "analytics.*",
-    "auth.default_user_roles",
     "auth.native.password_reset_token_duration",
     "auth.proxy_header.*",
     "background_services.batch_daemon.*",

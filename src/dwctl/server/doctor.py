@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from dwctl.control.endpoints.actions import credential
 from dwctl.control.endpoints.discovery import DiscoveryError, fetch_models
+from dwctl.control.endpoints.rows import credential
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.core.errors import Error, SetupError
 from dwctl.core.seal import Seal, SealError

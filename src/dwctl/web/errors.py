@@ -7,6 +7,7 @@ import logging
 import math
 from typing import Any
 
+import asyncpg
 from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
@@ -18,6 +19,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
+from dwctl.web.expected import validation_text
 from dwctl.web.security import ALWAYS
 from dwctl.wire.errors import Problem
 
@@ -27,9 +29,28 @@ API_PREFIXES = ("/admin/api/", "/ai/", "/authentication/")
 _TYPES = {401: "invalid_request_error", 429: "rate_limit_error"}
 
 
+RETRY_AFTER = 30
+
+DATABASE_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
 def exception_handlers() -> ExceptionHandlersMap:
     """For the application."""
-    return {Error: render_error, HTTPException: render_http, Exception: render_unknown}
+    return {
+        Error: render_error,
+        HTTPException: render_http,
+        asyncpg.IntegrityConstraintViolationError: render_broken_rule,
+        **dict.fromkeys(DATABASE_AWAY, render_database_away),
+        UnicodeDecodeError: render_unreadable,
+        RecursionError: render_unreadable,
+        Exception: render_unknown,
+    }
 
 
 def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -52,15 +73,43 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 def render_http(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """An error of the framework: what it could not parse, find or allow."""
     if isinstance(error, ValidationException):
-        return _answer(request, 400, _validation_text(error), {})
+        return _answer(request, 400, validation_text(request.route_handler, error), {})
     if isinstance(error, NotFoundException):
         return _not_found(request)
     if isinstance(error, MethodNotAllowedException):
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = (error.headers or {}).get("allow", "")
         return _answer(request, 405, f"{request.method} is not allowed here.", {"allow": allowed})
     if isinstance(error, ClientException):
-        return _answer(request, error.status_code, error.detail, {})
+        text = f"body: {error.detail}" if error.status_code == 400 else error.detail
+        return _answer(request, error.status_code, text, {})
     return render_unknown(request, error)
+
+
+def render_unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A body that the JSON reader gives up on."""
+    deep = isinstance(error, RecursionError)
+    text = "body: nested too deeply" if deep else "body: expected JSON in UTF-8"
+    return _answer(request, 400, text, {})
+
+
+def render_broken_rule(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A rule of the schema that no check saw coming, as when two changes meet."""
+    rule = getattr(error, "constraint_name", None) or "a rule of the database"
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return render_error(request, Conflict("This exists already.", {"resource": rule}))
+    return _answer(request, 400, f"The request breaks {rule}: what it refers to may be gone.", {})
+
+
+def render_database_away(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The database cannot be reached, or has no connection left."""
+    logger.error("%s %s: the database does not answer: %r", request.method, request.url.path, error)
+    message = "The database does not answer; try again later."
+    headers = {"retry-after": str(RETRY_AFTER)}
+    if request.url.path.startswith("/ai/"):
+        return _answer(request, 503, message, headers)
+    body = {"error": "unavailable", "message": message, "retry_after_seconds": RETRY_AFTER}
+    return Response(body, status_code=503, media_type="application/json", headers=ALWAYS | headers)
 
 
 def render_unknown(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -101,14 +150,3 @@ def _json(problem: Problem, headers: dict[str, str]) -> Response[Any]:
 
 def _text(status: int, message: str, headers: dict[str, str]) -> Response[Any]:
     return Response(message, status_code=status, media_type="text/plain", headers=ALWAYS | headers)
-
-
-def _validation_text(error: ValidationException) -> str:
-    """`name: expected str, got int; …` for every field that is wrong."""
-    extra = error.extra if isinstance(error.extra, list) else []
-    parts = []
-    for entry in extra:
-        message = str(entry.get("message", "")).replace("`", "")
-        key = entry.get("key")
-        parts.append(f"{key}: {message}" if key else message)
-    return "; ".join(parts) or error.detail

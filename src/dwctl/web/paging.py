@@ -1,17 +1,15 @@
 """Pages by offset (spec/platform §0.6): `skip` and `limit`, clamped, in one envelope."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+
+from dwctl.core.errors import BadRequest
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 101
-
-Skip = Annotated[int, Parameter(query="skip", description="How many to leave out; less than 0 is 0.")]
-Limit = Annotated[int, Parameter(query="limit", description="How many to give, 1 to 101.")]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -33,6 +31,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 def window(skip: int = 0, limit: int = DEFAULT_LIMIT) -> Window:
     """Clamp what was asked for."""
     return Window(min(max(0, skip), 2**62), min(max(1, limit), MAX_LIMIT))
+
+
+def words(name: str, text: str | None) -> str | None:
+    """What a list is searched for; empty is nothing."""
+    if text is not None and "\0" in text:
+        raise BadRequest(f"{name}: expected text without NUL characters")
+    return text or None
 
 
 def csv(text: str | None) -> frozenset[str]:

@@ -1,6 +1,8 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
+import asyncio
 from math import isfinite
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +12,8 @@ from dwctl.control.endpoints.structs import UpstreamModel
 from dwctl.core.errors import BadRequest
 
 MAX_REPLY = 16 * 1024 * 1024
+MAX_URL = 2048
+MAX_NAME = 512
 ANTHROPIC_VERSION = "2023-06-01"
 
 
@@ -18,18 +22,21 @@ class DiscoveryError(Exception):
 
 
 class _Listed(msgspec.Struct):
+    """Only the id must be as expected: servers fill the rest as they like."""
+
     id: str
-    created: float | None = None
-    owned_by: str | None = None
-    name: str | None = None
-    description: str | None = None
+    created: Any = None
+    owned_by: Any = None
+    name: Any = None
+    display_name: Any = None
+    description: Any = None
 
 
 class _List(msgspec.Struct):
     data: list[_Listed]
 
 
-_decode = msgspec.json.Decoder(_List, strict=False).decode
+_decode = msgspec.json.Decoder(_List).decode
 
 
 def normal_url(url: str) -> str:
@@ -46,6 +53,8 @@ def normal_url(url: str) -> str:
         or port == 0
         or parts.query
         or parts.fragment
+        or not text.isascii()
+        or len(text) > MAX_URL
     ):
         raise BadRequest(f"url: expected an address such as http://127.0.0.1:8000/v1, got '{url}'")
     if parts.username or parts.password:
@@ -69,19 +78,10 @@ async def fetch_models(
             headers["x-api-key"] = credential[1].removeprefix("Bearer ")
             headers.pop("Authorization", None)
     try:
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
-            response = await client.get(url + "models", headers=headers)
-            content = await response.aread()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        async with asyncio.timeout(timeout):
+            content = await _get(url + "models", headers, timeout)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise DiscoveryError(_why_unreachable(url, error, timeout)) from error
-    if response.status_code in (401, 403):
-        raise DiscoveryError(f"{url}models refuses the API key (status {response.status_code})")
-    if response.status_code != 200:
-        raise DiscoveryError(
-            f"{url}models answered with status {response.status_code}; does the address end in /v1?"
-        )
-    if len(content) > MAX_REPLY:
-        raise DiscoveryError(f"{url}models answered with more than {MAX_REPLY} bytes")
     try:
         listed = _decode(content).data
     except msgspec.MsgspecError as error:
@@ -90,23 +90,48 @@ async def fetch_models(
         model.id: UpstreamModel(
             id=model.id,
             created=_whole_seconds(model.created),
-            owned_by=model.owned_by or "",
-            name=model.name,
-            description=model.description,
+            owned_by=_text(model.owned_by) or "",
+            name=_text(model.name) or _text(model.display_name),
+            description=_text(model.description),
         )
         for model in listed
-        if model.id.strip() and "\0" not in model.id
+        if model.id.strip() and len(model.id) <= MAX_NAME and "\0" not in model.id
     }
     return list(found.values())
 
 
-def _whole_seconds(created: float | None) -> int | None:
+def _whole_seconds(created: object) -> int | None:
     """Unix time; `transformers serve` gives fractions of a second."""
-    return int(created) if created is not None and isfinite(created) else None
+    return int(created) if isinstance(created, int | float) and isfinite(created) else None
+
+
+async def _get(url: str, headers: dict[str, str], timeout: float) -> bytes:
+    """The body of a 200; other statuses and endless bodies raise `DiscoveryError`."""
+    # The gateway asks no proxy of the environment either.
+    async with (
+        httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        status = response.status_code
+        if status in (401, 403):
+            raise DiscoveryError(f"{url} refuses the API key (status {status})")
+        if status != 200:
+            raise DiscoveryError(f"{url} answered with status {status}; does the address end in /v1?")
+        content = bytearray()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > MAX_REPLY:
+                raise DiscoveryError(f"{url} answered with more than {MAX_REPLY} bytes")
+        return bytes(content)
+
+
+def _text(value: object) -> str | None:
+    """What a server wrote into an optional field, if it can be kept."""
+    return value.replace("\0", "") if isinstance(value, str) else None
 
 
 def _why_unreachable(url: str, error: Exception, timeout: float) -> str:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return f"{url} did not answer within {timeout:g} s"
     if isinstance(error, httpx.ConnectError):
         return f"{url} cannot be reached: {error}. Does the server run, and are host and port right?"

@@ -40,9 +40,16 @@ select id, alias, model_name, status, deleted_at is not null as deleted from mod
 -- name: taken_aliases
 select alias from models where alias = any ($1) and deleted_at is null;
 
+-- name: lock_endpoint
+-- Synchronizations of one endpoint take turns. No row when it is not there any more.
+select id from endpoints where id = $1 for update;
+
 -- name: create_model
 insert into models (id, alias, model_name, display_name, description, type, endpoint_id, last_sync, created_by)
 values ($1, $2, $3, $4, $5, $6, $7, now(), $8);
+
+-- name: open_models
+insert into model_groups (model_id, group_id, granted_by) select unnest($1::uuid[]), $2, $3;
 
 -- name: set_model_status
 update models set status = $2, last_sync = now() where id = any ($1) and status <> $2;

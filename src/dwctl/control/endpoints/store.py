@@ -93,6 +93,10 @@ class EndpointStore:
         """With its models. Whether there was one."""
         return await self.database.fetch_value(self._sql["delete_endpoint"], endpoint_id) is not None
 
+    async def lock(self, connection: Connection, endpoint_id: UUID) -> bool:
+        """Until the transaction ends nobody else changes its models. Whether it is there."""
+        return await connection.fetchval(self._sql["lock_endpoint"], endpoint_id) is not None
+
     async def models(self, connection: Connection, endpoint_id: UUID) -> list[KnownModel]:
         """Its models, deleted ones too."""
         rows = await connection.fetch(self._sql["list_endpoint_models"], endpoint_id)
@@ -105,22 +109,32 @@ class EndpointStore:
     async def create_models(
         self, connection: Connection, endpoint_id: UUID, models: list[NewModel], creator: UUID
     ) -> None:
-        """New models of an endpoint."""
-        await connection.executemany(
-            self._sql["create_model"],
-            [
-                (m.id, m.alias, m.model_name, m.display_name, m.description, m.type, endpoint_id, creator)
-                for m in models
-            ],
-        )
+        """New models of an endpoint; 409 when an alias was taken in the meantime."""
+        rows = [
+            (m.id, m.alias, m.model_name, m.display_name, m.description, m.type, endpoint_id, creator)
+            for m in models
+        ]
+        try:
+            await connection.executemany(self._sql["create_model"], rows)
+        except asyncpg.UniqueViolationError as error:
+            raise _alias_taken() from error
+
+    async def open_models(
+        self, connection: Connection, models: list[UUID], group_id: UUID, granted_by: UUID
+    ) -> None:
+        """Give a group access to new models."""
+        await connection.execute(self._sql["open_models"], models, group_id, granted_by)
 
     async def set_status(self, connection: Connection, ids: list[UUID], status: str) -> None:
         """`active` or `inactive`."""
         await connection.execute(self._sql["set_model_status"], ids, status)
 
     async def rename(self, connection: Connection, model_id: UUID, alias: str) -> None:
-        """Another alias."""
-        await connection.execute(self._sql["rename_model"], model_id, alias)
+        """Another alias; 409 when it was taken in the meantime."""
+        try:
+            await connection.execute(self._sql["rename_model"], model_id, alias)
+        except asyncpg.UniqueViolationError as error:
+            raise _alias_taken() from error
 
     def _values(self, row: EndpointRow) -> tuple[object, ...]:
         return (
@@ -149,6 +163,10 @@ def _endpoint(row: Any) -> Endpoint:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def _alias_taken() -> Conflict:
+    return Conflict("An alias was taken in the meantime; try again.", {"resource": "model"})
 
 
 def _taken(name: str) -> Conflict:

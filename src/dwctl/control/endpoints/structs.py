@@ -7,8 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.web.body import Body
 
-class EndpointCreate(msgspec.Struct, kw_only=True):
+
+class EndpointCreate(Body, kw_only=True):
     """Body of POST."""
 
     name: str
@@ -25,7 +27,7 @@ class EndpointCreate(msgspec.Struct, kw_only=True):
     """Take `model_filter` as the list of models instead of asking the server."""
 
 
-class EndpointUpdate(msgspec.Struct, kw_only=True):
+class EndpointUpdate(Body, kw_only=True):
     """Body of PATCH: what is absent stays, null clears."""
 
     name: str | UnsetType = UNSET
@@ -36,6 +38,17 @@ class EndpointUpdate(msgspec.Struct, kw_only=True):
     alias_mapping: dict[str, str] | UnsetType = UNSET
     auth_header_name: str | UnsetType | None = UNSET
     auth_header_prefix: str | UnsetType | None = UNSET
+
+    @property
+    def concerns_models(self) -> bool:
+        """Whether the server may list other models after this."""
+        return not (
+            self.url is UNSET
+            and self.model_filter is UNSET
+            and self.api_key is UNSET
+            and self.auth_header_name is UNSET
+            and self.auth_header_prefix is UNSET
+        )
 
 
 class Endpoint(msgspec.Struct, kw_only=True):
@@ -54,7 +67,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     updated_at: datetime
 
 
-class Validate(msgspec.Struct, kw_only=True):
+class Validate(Body, kw_only=True):
     """Body of POST validate: a new endpoint by its address, or an existing one by its id."""
 
     type: Literal["new", "existing"]

@@ -10,7 +10,7 @@ from dwctl.control.propagation import Propagation
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import NIL, Principal
-from dwctl.web.paging import Page, Window
+from dwctl.web.paging import Page, Window, words
 
 MAX_NAME = 255
 
@@ -27,7 +27,7 @@ class GroupActions:
     ) -> Page[Group]:
         """A page of all groups, with members and models when asked for."""
         require(who, Resource.GROUPS, Operation.READ)
-        groups, total = await self._store.page(search or None, window)
+        groups, total = await self._store.page(words("search", search), window)
         ids = [group.id for group in groups]
         users = await self._store.members(ids) if "users" in include else None
         models = await self._store.models(ids) if "models" in include else None
@@ -82,11 +82,15 @@ class GroupActions:
             require(who, Resource.GROUPS, Operation.READ)
         if not await self._store.user_exists(user_id):
             raise NotFound(f"User with ID {user_id} not found")
-        groups = await self._store.of_user(user_id)
+        return (await self.of_users(who, [user_id]))[user_id]
+
+    async def of_users(self, who: Principal, users: list[UUID]) -> dict[UUID, list[Group]]:
+        """The groups of accounts that are there, as the caller may see them."""
+        found = await self._store.of_users(users)
         if not allows(who, Resource.GROUPS, Operation.READ, Scope.ALL):
-            for group in groups:
+            for group in (group for groups in found.values() for group in groups):
                 group.created_by = UNSET
-        return groups
+        return found
 
     async def of_model(self, who: Principal, model_id: UUID) -> list[UUID]:
         """Ids of the groups that may use a model."""
@@ -98,31 +102,31 @@ class GroupActions:
         """Join; repeatable. `resource` is the side from which it is asked for."""
         require(who, resource, Operation.UPDATE)
         await self._need_membership(group_id, user_id)
-        async with self._propagation.confirm("users", str(user_id)):
-            await self._store.add_user(user_id, group_id)
+        async with self._propagation.confirm("users", str(user_id)) as change:
+            change.made = await self._store.add_user(user_id, group_id)
 
     async def remove_user(self, who: Principal, group_id: UUID, user_id: UUID, resource: Resource) -> None:
         """Leave; repeatable."""
         require(who, resource, Operation.UPDATE)
         await self._need_membership(group_id, user_id)
-        async with self._propagation.confirm("users", str(user_id)):
-            await self._store.remove_user(user_id, group_id)
+        async with self._propagation.confirm("users", str(user_id)) as change:
+            change.made = await self._store.remove_user(user_id, group_id)
 
     async def add_model(self, who: Principal, group_id: UUID, model_id: UUID) -> None:
         """Open a model to a group; repeatable."""
         require(who, Resource.GROUPS, Operation.UPDATE)
         _found(await self._store.get(group_id), group_id)
         await self._need_model(model_id)
-        async with self._propagation.confirm("models", str(model_id)):
-            await self._store.add_model(model_id, group_id, who.user_id)
+        async with self._propagation.confirm("models", str(model_id)) as change:
+            change.made = await self._store.add_model(model_id, group_id, who.user_id)
 
     async def remove_model(self, who: Principal, group_id: UUID, model_id: UUID) -> None:
         """Close it again; repeatable."""
         require(who, Resource.GROUPS, Operation.UPDATE)
         _found(await self._store.get(group_id), group_id)
         await self._need_model(model_id)
-        async with self._propagation.confirm("models", str(model_id)):
-            await self._store.remove_model(model_id, group_id)
+        async with self._propagation.confirm("models", str(model_id)) as change:
+            change.made = await self._store.remove_model(model_id, group_id)
 
     async def _need_membership(self, group_id: UUID, user_id: UUID) -> None:
         if group_id == NIL:

@@ -2,13 +2,13 @@
 -- $1 part of the name or null, $2 to leave out, $3 to give. Everyone comes last.
 select id, name, description, created_by, created_at, updated_at, source, count(*) over () as total
 from groups
-where $1::text is null or name ilike '%' || $1 || '%' or description ilike '%' || $1 || '%'
+where $1::text is null or strpos(lower(name), lower($1)) > 0 or strpos(lower(description), lower($1)) > 0
 order by id = '00000000-0000-0000-0000-000000000000', created_at desc, id
 offset $2 limit $3;
 
 -- name: count_groups
 select count(*) from groups
-where $1::text is null or name ilike '%' || $1 || '%' or description ilike '%' || $1 || '%';
+where $1::text is null or strpos(lower(name), lower($1)) > 0 or strpos(lower(description), lower($1)) > 0;
 
 -- name: get_group
 select id, name, description, created_by, created_at, updated_at, source from groups where id = $1;
@@ -28,11 +28,13 @@ returning id, name, description, created_by, created_at, updated_at, source;
 -- name: delete_group
 delete from groups where id = $1 returning id;
 
--- name: groups_of_user
-select g.id, g.name, g.description, g.created_by, g.created_at, g.updated_at, g.source
-from groups g
-left join user_groups m on m.group_id = g.id and m.user_id = $1
-where m.user_id is not null or g.id = '00000000-0000-0000-0000-000000000000'
+-- name: groups_of_users
+-- The groups of each account, Everyone last.
+select u.id as user_id, g.id, g.name, g.description, g.created_by, g.created_at, g.updated_at, g.source
+from unnest($1::uuid[]) as u (id)
+join groups g
+    on g.id = '00000000-0000-0000-0000-000000000000'
+    or exists (select 1 from user_groups m where m.user_id = u.id and m.group_id = g.id)
 order by g.id = '00000000-0000-0000-0000-000000000000', g.name;
 
 -- name: members_of
@@ -59,13 +61,13 @@ select exists (select 1 from users where id = $1 and deleted_at is null and auth
 select exists (select 1 from models where id = $1 and deleted_at is null);
 
 -- name: add_user
-insert into user_groups (user_id, group_id) values ($1, $2) on conflict do nothing;
+insert into user_groups (user_id, group_id) values ($1, $2) on conflict do nothing returning group_id;
 
 -- name: remove_user
-delete from user_groups where user_id = $1 and group_id = $2;
+delete from user_groups where user_id = $1 and group_id = $2 returning group_id;
 
 -- name: add_model
-insert into model_groups (model_id, group_id, granted_by) values ($1, $2, $3) on conflict do nothing;
+insert into model_groups (model_id, group_id, granted_by) values ($1, $2, $3) on conflict do nothing returning group_id;
 
 -- name: remove_model
-delete from model_groups where model_id = $1 and group_id = $2;
+delete from model_groups where model_id = $1 and group_id = $2 returning group_id;

@@ -66,9 +66,12 @@ class GroupStore:
         """Whether there was one."""
         return await self._database.fetch_value(self._sql["delete_group"], group_id) is not None
 
-    async def of_user(self, user_id: UUID) -> list[Group]:
-        """A person's groups, Everyone last."""
-        return [_group(row) for row in await self._database.fetch(self._sql["groups_of_user"], user_id)]
+    async def of_users(self, users: Iterable[UUID]) -> dict[UUID, list[Group]]:
+        """Everybody's groups, Everyone last."""
+        found: defaultdict[UUID, list[Group]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["groups_of_users"], list(users)):
+            found[row["user_id"]].append(_group(row))
+        return found
 
     async def of_model(self, model_id: UUID) -> list[UUID]:
         """The groups that may use a model."""
@@ -91,21 +94,22 @@ class GroupStore:
         """Whether there is a live model."""
         return bool(await self._database.fetch_value(self._sql["model_exists"], model_id))
 
-    async def add_user(self, user_id: UUID, group_id: UUID) -> None:
-        """Repeatable."""
-        await self._database.execute(self._sql["add_user"], user_id, group_id)
+    async def add_user(self, user_id: UUID, group_id: UUID) -> bool:
+        """Repeatable. Whether it was not so before."""
+        return await self._database.fetch_value(self._sql["add_user"], user_id, group_id) is not None
 
-    async def remove_user(self, user_id: UUID, group_id: UUID) -> None:
-        """Repeatable."""
-        await self._database.execute(self._sql["remove_user"], user_id, group_id)
+    async def remove_user(self, user_id: UUID, group_id: UUID) -> bool:
+        """Repeatable. Whether it was so before."""
+        return await self._database.fetch_value(self._sql["remove_user"], user_id, group_id) is not None
 
-    async def add_model(self, model_id: UUID, group_id: UUID, granted_by: UUID) -> None:
-        """Repeatable."""
-        await self._database.execute(self._sql["add_model"], model_id, group_id, granted_by)
+    async def add_model(self, model_id: UUID, group_id: UUID, granted_by: UUID) -> bool:
+        """Repeatable. Whether it was not so before."""
+        added = await self._database.fetch_value(self._sql["add_model"], model_id, group_id, granted_by)
+        return added is not None
 
-    async def remove_model(self, model_id: UUID, group_id: UUID) -> None:
-        """Repeatable."""
-        await self._database.execute(self._sql["remove_model"], model_id, group_id)
+    async def remove_model(self, model_id: UUID, group_id: UUID) -> bool:
+        """Repeatable. Whether it was so before."""
+        return await self._database.fetch_value(self._sql["remove_model"], model_id, group_id) is not None
 
 
 def _group(row: Any) -> Group:

@@ -6,15 +6,17 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.web.body import Body
 
-class GroupCreate(msgspec.Struct, kw_only=True):
+
+class GroupCreate(Body, kw_only=True):
     """Body of POST."""
 
     name: str
     description: str | None = None
 
 
-class GroupUpdate(msgspec.Struct, kw_only=True):
+class GroupUpdate(Body, kw_only=True):
     """Body of PATCH: what is absent stays, null clears."""
 
     name: str | UnsetType = UNSET

@@ -7,7 +7,7 @@ from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import ApiKey, KeyCreate
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
-from dwctl.core.errors import BadRequest, NotFound
+from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
@@ -65,8 +65,12 @@ class KeyActions:
     async def _may(self, who: Principal, user_id: UUID, operation: Operation) -> None:
         if user_id != who.user_id:
             require(who, Resource.API_KEYS, operation)
-            if not await self._store.account_exists(user_id):
+            is_administrator = await self._store.is_administrator(user_id)
+            if is_administrator is None:
                 raise NotFound(f"User with ID {user_id} not found")
+            # Whoever makes a key sees its secret and could act as an administrator with it.
+            if is_administrator and operation is Operation.CREATE and not who.is_admin:
+                raise Forbidden("Only an administrator may create keys for an administrator")
 
     def _check(self, wanted: KeyCreate) -> None:
         if not wanted.name.strip() or len(wanted.name) > MAX_NAME:

@@ -41,5 +41,6 @@ where m.deleted_at is null and m.status = 'active'
     )
 order by m.alias;
 
--- name: account_exists
-select exists (select 1 from users where id = $1 and deleted_at is null and auth_source <> 'system');
+-- name: account
+-- Whether a live account is an administrator's; no row for one that is not there.
+select is_admin from users where id = $1 and deleted_at is null and auth_source <> 'system';

@@ -58,9 +58,10 @@ class KeyStore:
         """Whether there was one."""
         return await self._database.fetch_value(self._sql["delete_key"], user_id, key_id) is not None
 
-    async def account_exists(self, user_id: UUID) -> bool:
-        """Whether there is a live account."""
-        return bool(await self._database.fetch_value(self._sql["account_exists"], user_id))
+    async def is_administrator(self, user_id: UUID) -> bool | None:
+        """Whether a live account is an administrator's; None when there is none."""
+        found: bool | None = await self._database.fetch_value(self._sql["account"], user_id)
+        return found
 
     async def _models(self, user_id: UUID) -> list[UUID]:
         rows = await self._database.fetch(self._sql["models_of_account"], user_id)

@@ -6,8 +6,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.web.body import Body
 
-class KeyCreate(msgspec.Struct, kw_only=True):
+
+class KeyCreate(Body, kw_only=True):
     """Body of POST."""
 
     name: str

@@ -18,6 +18,7 @@ from dwctl.identity.principal import Principal
 from dwctl.web.paging import Page, Window
 
 SORTS = ("created_at", "alias")
+ORDERS = ("asc", "desc")
 MAX_TEXT = 512
 MAX_METADATA_KEYS = 50
 MAX_METADATA_BYTES = 16 * 1024
@@ -37,18 +38,28 @@ class ModelActions:
         """A page of models: those that one may use, or all for managers."""
         if wanted.sort not in SORTS:
             raise BadRequest(f"sort: expected one of {', '.join(SORTS)}, got '{wanted.sort}'")
+        if wanted.order not in ORDERS:
+            raise BadRequest(f"sort_direction: expected one of {', '.join(ORDERS)}, got '{wanted.order}'")
         if accessible or not self._sees_all(who):
             wanted = msgspec.structs.replace(wanted, accessible_to=who.user_id)
+        if not self._sees_all(who):
+            wanted = msgspec.structs.replace(wanted, status="active")
         if not who.is_admin:
             wanted = msgspec.structs.replace(wanted, deleted=False)
         models, total = await self._store.page(wanted, window)
         await self._complete(who, models, include)
         return Page(models, total, window.skip, window.limit)
 
-    async def get(self, who: Principal, model_id: UUID, include: frozenset[str]) -> Model:
-        """One model; 404 for one that the caller cannot reach."""
-        model = await self._live(model_id)
-        if not self._sees_all(who) and not await self._store.may_use(model_id, who.user_id):
+    async def get(
+        self, who: Principal, model_id: UUID, include: frozenset[str], *, deleted: bool = False
+    ) -> Model:
+        """One model; 404 for one that the caller cannot reach. Administrators may ask for deleted ones."""
+        model = await self._store.get(model_id)
+        if model is None or (model.deleted and not (deleted and who.is_admin)):
+            raise _missing(model_id)
+        if not self._sees_all(who) and not (
+            model.active and await self._store.may_use(model_id, who.user_id)
+        ):
             raise _missing(model_id)
         await self._complete(who, [model], include)
         return model
@@ -82,8 +93,9 @@ class ModelActions:
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
         row = _changed(current, change)
-        async with self._propagation.confirm("models", str(model_id)):
+        async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
+            confirmed.made = (row.alias, row.type) != (current.alias, current.model_type)
         changed = await self._store.get(model_id)
         if changed is None:
             raise _missing(model_id)
@@ -93,16 +105,11 @@ class ModelActions:
     async def delete(self, who: Principal, model_id: UUID) -> UUID:
         """Delete a model softly; repeatable."""
         require(who, Resource.MODELS, Operation.DELETE)
-        async with self._propagation.confirm("models", str(model_id)):
-            if not await self._store.delete(model_id):
+        async with self._propagation.confirm("models", str(model_id)) as change:
+            change.made = await self._store.delete(model_id)
+            if not change.made and await self._store.get(model_id) is None:
                 raise _missing(model_id)
         return model_id
-
-    async def _live(self, model_id: UUID) -> Model:
-        model = await self._store.get(model_id)
-        if model is None or model.deleted:
-            raise _missing(model_id)
-        return model
 
     async def _complete(self, who: Principal, models: list[Model], include: frozenset[str]) -> None:
         """Add what was asked for, and mask what the caller may not see."""

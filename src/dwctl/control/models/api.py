@@ -1,39 +1,38 @@
 """Routes of models (spec/platform §1.9)."""
 
-from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from dwctl.control.models.actions import ModelActions
 from dwctl.control.models.store import Filter
 from dwctl.control.models.structs import Model, ModelCreate, ModelType, ModelUpdate
 from dwctl.core.errors import BadRequest
-from dwctl.identity.principal import Principal
-from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window
+from dwctl.web.authentication import Who
+from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window, words
 
 
 @get("/models")
 async def list_models(
-    principal: Principal,
-    models: ModelActions,
-    skip: int = 0,
-    limit: int = DEFAULT_LIMIT,
-    search: str | None = None,
-    include: str | None = None,
-    endpoint: UUID | None = None,
-    group: str | None = None,
-    model_type: ModelType | None = None,
-    capability: str | None = None,
-    is_composite: bool | None = None,
-    accessible: bool = False,
-    deleted: bool = False,
-    inactive: bool | None = None,
-    sort: str = "created_at",
-    sort_direction: Annotated[str, Parameter(description="`asc` or `desc`.")] = "desc",
+    principal: Who,
+    models: NamedDependency[ModelActions],
+    skip: FromQuery[int] = 0,
+    limit: FromQuery[int] = DEFAULT_LIMIT,
+    search: FromQuery[str | None] = None,
+    include: FromQuery[str | None] = None,
+    endpoint: FromQuery[UUID | None] = None,
+    group: FromQuery[str | None] = None,
+    model_type: FromQuery[ModelType | None] = None,
+    capability: FromQuery[str | None] = None,
+    is_composite: FromQuery[bool | None] = None,
+    accessible: FromQuery[bool] = False,
+    deleted: FromQuery[bool] = False,
+    inactive: FromQuery[bool | None] = None,
+    sort: FromQuery[str] = "created_at",
+    sort_direction: FromQuery[str] = "desc",
 ) -> Page[Model]:
     """List models. `include`: `groups`, `endpoints`."""
     if is_composite:
@@ -42,41 +41,52 @@ async def list_models(
     wanted = Filter(
         endpoint=endpoint,
         groups=[_uuid(word) for word in csv(group)] or None,
-        search=search or None,
+        search=words("search", search),
         type=model_type,
-        capability=capability,
+        capability=words("capability", capability),
         deleted=deleted,
         status=status,
         sort=sort,
-        descending=sort_direction != "asc",
+        order=sort_direction,
     )
     return await models.page(principal, wanted, window(skip, limit), csv(include), accessible=accessible)
 
 
 @post("/models", status_code=HTTP_200_OK)
-async def create_model(principal: Principal, models: ModelActions, data: ModelCreate) -> Model:
+async def create_model(
+    principal: Who, models: NamedDependency[ModelActions], data: JSONBody[ModelCreate]
+) -> Model:
     """Create a model on an endpoint."""
     return await models.create(principal, data)
 
 
 @get("/models/{model_id:uuid}")
 async def get_model(
-    principal: Principal, models: ModelActions, model_id: UUID, include: str | None = None
+    principal: Who,
+    models: NamedDependency[ModelActions],
+    model_id: FromPath[UUID],
+    include: FromQuery[str | None] = None,
+    deleted: FromQuery[bool] = False,
 ) -> Model:
     """Get a model."""
-    return await models.get(principal, model_id, csv(include))
+    return await models.get(principal, model_id, csv(include), deleted=deleted)
 
 
 @patch("/models/{model_id:uuid}")
 async def update_model(
-    principal: Principal, models: ModelActions, model_id: UUID, data: ModelUpdate
+    principal: Who,
+    models: NamedDependency[ModelActions],
+    model_id: FromPath[UUID],
+    data: JSONBody[ModelUpdate],
 ) -> Model:
     """Change a model."""
     return await models.update(principal, model_id, data)
 
 
 @delete("/models/{model_id:uuid}", status_code=HTTP_200_OK)
-async def delete_model(principal: Principal, models: ModelActions, model_id: UUID) -> UUID:
+async def delete_model(
+    principal: Who, models: NamedDependency[ModelActions], model_id: FromPath[UUID]
+) -> UUID:
     """Delete a model; the answer is its id."""
     return await models.delete(principal, model_id)
 

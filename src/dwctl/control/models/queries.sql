@@ -26,8 +26,8 @@ where ($7::boolean or m.deleted_at is null)
         or exists (select 1 from model_groups g where g.model_id = m.id and g.group_id = any ($3))
     )
     and (
-        $4::text is null or m.alias ilike '%' || $4 || '%' or m.model_name ilike '%' || $4 || '%'
-        or e.name ilike '%' || $4 || '%'
+        $4::text is null or strpos(lower(m.alias), lower($4)) > 0
+        or strpos(lower(m.model_name), lower($4)) > 0 or strpos(lower(e.name), lower($4)) > 0
     )
     and ($5::text is null or m.type = $5)
     and ($6::text is null or $6 = any (m.capabilities))
@@ -76,9 +76,4 @@ update models set
 where id = $1;
 
 -- name: delete_model
--- Repeatable.
-update models set deleted_at = coalesce(deleted_at, now()) where id = $1 returning id;
-
--- name: open_to_group
-insert into model_groups (model_id, group_id, granted_by)
-select id, $2, $3 from models where id = any ($1) on conflict do nothing;
+update models set deleted_at = now() where id = $1 and deleted_at is null returning id;

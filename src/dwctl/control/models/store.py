@@ -27,7 +27,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = False
     status: str | None = None
     sort: str = "created_at"
-    descending: bool = True
+    order: str = "desc"
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class ModelStore:
             wanted.deleted,
             wanted.status,
             wanted.sort,
-            wanted.descending,
+            wanted.order == "desc",
         )
         sql = self._sql["list_models"]
         rows = await self._database.fetch(sql, *arguments, window.skip, window.limit)
@@ -122,12 +122,8 @@ class ModelStore:
             raise _taken(row.alias) from error
 
     async def delete(self, model_id: UUID) -> bool:
-        """Delete softly; repeatable. Whether there is one."""
+        """Delete softly. Whether there was a live one."""
         return await self._database.fetch_value(self._sql["delete_model"], model_id) is not None
-
-    async def open_to(self, models: Iterable[UUID], group_id: UUID, granted_by: UUID) -> None:
-        """Give a group access; repeatable."""
-        await self._database.execute(self._sql["open_to_group"], list(models), group_id, granted_by)
 
 
 def _model(row: Any) -> Model:
@@ -140,7 +136,7 @@ def _model(row: Any) -> Model:
         model_type=row["type"],
         capabilities=row["capabilities"],
         hosted_on=row["endpoint_id"],
-        status=row["status"],
+        active=row["status"] == "active",
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         last_sync=row["last_sync"],

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from dwctl.control.endpoints.structs import Endpoint
+from dwctl.web.body import Body
 
 ModelType = Literal["CHAT", "EMBEDDINGS", "RERANKER"]
 
 
-class ModelCreate(msgspec.Struct, kw_only=True):
+class ModelCreate(Body, kw_only=True):
     """Body of POST. `type` is `standard`."""
 
     model_name: str
@@ -26,7 +27,7 @@ class ModelCreate(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class ModelUpdate(msgspec.Struct, kw_only=True):
+class ModelUpdate(Body, kw_only=True):
     """Body of PATCH: what is absent stays, null clears."""
 
     alias: str | UnsetType = UNSET
@@ -56,7 +57,8 @@ class Model(msgspec.Struct, kw_only=True):
     model_type: ModelType
     capabilities: list[str]
     hosted_on: UUID | None
-    status: str
+    active: bool
+    """Whether its server lists it; an inactive model is not routed."""
     created_at: datetime
     updated_at: datetime
     last_sync: datetime | None

@@ -1,16 +1,21 @@
-"""Sessions of people with a password."""
+"""Sessions of people with a password (spec/platform §2.3)."""
 
 from litestar.datastructures import Cookie
 
+from dwctl.control.session.structs import PasswordChange, Registration, State
 from dwctl.control.users.actions import UserActions
-from dwctl.control.users.structs import User
-from dwctl.core.errors import BadRequest, Unauthenticated
+from dwctl.control.users.structs import User, UserCreate
+from dwctl.core.clock import Clock
+from dwctl.core.errors import BadRequest, Conflict, Unauthenticated
 from dwctl.identity.attempts import Attempts
 from dwctl.identity.principal import Principal
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
-from dwctl.identity.settings import NativeSettings
+from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+
+REGISTRATION = "registration"
+"""The account under which registrations from one address are counted."""
 
 
 class SessionActions:
@@ -19,55 +24,79 @@ class SessionActions:
     def __init__(
         self,
         *,
-        settings: NativeSettings,
+        settings: AuthSettings,
         store: IdentityStore,
         users: UserActions,
         passwords: Passwords,
         sessions: Sessions,
         attempts: Attempts,
+        clock: Clock,
     ) -> None:
-        self._settings = settings
+        self._settings = settings.native
+        self._default_roles = settings.default_user_roles
         self._store = store
         self._users = users
         self._passwords = passwords
         self._sessions = sessions
         self._attempts = attempts
+        self._clock = clock
 
     @property
-    def enabled(self) -> bool:
+    def login_state(self) -> State:
         """Whether people may sign in with a password."""
-        return self._settings.enabled
+        enabled = self._settings.enabled
+        return State(enabled, f"Native login is {'enabled' if enabled else 'disabled'}")
 
     @property
-    def state(self) -> str:
-        """The same in words."""
-        return "Native login is enabled" if self.enabled else "Native login is disabled"
+    def registration_state(self) -> State:
+        """Whether people may make their own account."""
+        enabled = self._settings.enabled and self._settings.allow_registration
+        return State(enabled, f"Registration is {'enabled' if enabled else 'disabled'}")
 
     async def login(self, email: str, password: str, address: str) -> tuple[User, str]:
         """The account and a fresh token. One answer for an unknown account and a wrong password."""
-        if not self.enabled:
-            raise BadRequest("Native login is disabled")
-        self._attempts.check(email, address)
+        if not self._settings.enabled:
+            raise BadRequest(self.login_state.message)
+        self._attempts.begin(email, address)
         account = await self._store.account_by_email(email)
         known = None if account is None else account.password_hash
         if not await self._passwords.matches(password, known) or account is None:
-            self._attempts.failed(email, address)
             raise Unauthenticated("Invalid email or password")
-        self._attempts.succeeded(email)
+        self._attempts.succeeded(email, address)
         await self._store.note_login(account.id)
         return await self._users.show(account.id), self._sessions.sign(account.id)
 
-    async def change_password(self, who: Principal, current: str, new: str) -> str:
+    async def register(self, wanted: Registration, address: str) -> tuple[User, str]:
+        """A new account of somebody's own, and a token. Taken names answer 400, as the contract has it."""
+        state = self.registration_state
+        if not state.enabled:
+            raise BadRequest(state.message)
+        self._attempts.begin(f"{REGISTRATION} {address}", address)
+        self._passwords.check_length(wanted.password)
+        account = UserCreate(
+            username=wanted.username,
+            email=wanted.email,
+            display_name=wanted.display_name,
+            roles=list(self._default_roles),
+        )
+        try:
+            user = await self._users.add(account, await self._passwords.hash(wanted.password))
+        except Conflict as error:
+            raise BadRequest(error.message) from error
+        return user, self._sessions.sign(user.id)
+
+    async def change_password(self, who: Principal, change: PasswordChange, address: str) -> str:
         """A token for the session that goes on."""
         account = await self._store.account(who.user_id)
         if account is None or account.password_hash is None:
             raise BadRequest("This account has no password")
-        self._attempts.check(account.email, "")
-        if not await self._passwords.matches(current, account.password_hash):
-            self._attempts.failed(account.email, "")
+        self._passwords.check_length(change.new_password, "new_password")
+        self._attempts.begin(account.email, address)
+        if not await self._passwords.matches(change.current_password, account.password_hash):
             raise Unauthenticated("The current password is not right")
-        self._passwords.check_length(new, "new_password")
-        await self._store.set_password(who.user_id, await self._passwords.hash(new))
+        self._attempts.succeeded(account.email, address)
+        new_hash = await self._passwords.hash(change.new_password)
+        await self._store.set_password(who.user_id, new_hash, self._clock.now())
         return self._sessions.sign(who.user_id)
 
     def cookie(self, token: str, *, https: bool) -> Cookie:

@@ -1,90 +1,91 @@
-"""Signing in, out, and changing one's password (spec/platform §1.1, §2.3)."""
+"""Signing in, out, up, and changing one's password (spec/platform §1.1, §2.3)."""
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
-from litestar.di import Provide
-from litestar.status_codes import HTTP_200_OK
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from dwctl.control.session.actions import SessionActions
-from dwctl.control.users.structs import User
-from dwctl.identity.principal import Principal
+from dwctl.control.session.structs import Login, Message, PasswordChange, Registration, SignedIn, State
+from dwctl.web.authentication import Who
 
 
-class Login(msgspec.Struct, kw_only=True):
-    """Body of POST."""
-
-    email: str
-    password: str
-
-
-class LoginState(msgspec.Struct, frozen=True):
+@get("/login")
+async def login_state(sessions: NamedDependency[SessionActions]) -> State:
     """Whether signing in with a password is on."""
-
-    enabled: bool
-    message: str
+    return sessions.login_state
 
 
-class SignedIn(msgspec.Struct, frozen=True):
-    """The answer to a sign-in."""
-
-    user: User
-    message: str
-
-
-class Message(msgspec.Struct, frozen=True):
-    """An answer in words."""
-
-    message: str
-
-
-class PasswordChange(msgspec.Struct, kw_only=True):
-    """Body of POST."""
-
-    current_password: str
-    new_password: str
-
-
-@get("/login", exclude_from_auth=True)
-async def login_state(sessions: SessionActions) -> LoginState:
-    """Whether signing in with a password is on."""
-    return LoginState(enabled=sessions.enabled, message=sessions.state)
-
-
-@post("/login", status_code=HTTP_200_OK, exclude_from_auth=True)
-async def login(request: Request[Any, Any, Any], sessions: SessionActions, data: Login) -> Response[SignedIn]:
+@post("/login", status_code=HTTP_200_OK)
+async def login(
+    request: Request[Any, Any, Any], sessions: NamedDependency[SessionActions], data: JSONBody[Login]
+) -> Response[SignedIn]:
     """Sign in: sets the session cookie."""
-    address = request.client.host if request.client else ""
-    user, token = await sessions.login(data.email, data.password, address)
-    cookie = sessions.cookie(token, https=request.url.scheme == "https")
-    return Response(SignedIn(user, "Login successful"), cookies=[cookie])
+    user, token = await sessions.login(data.email, data.password, _address(request))
+    return Response(SignedIn(user, "Login successful"), cookies=[_cookie(request, sessions, token)])
 
 
-@post("/logout", status_code=HTTP_200_OK, exclude_from_auth=True)
-async def logout(request: Request[Any, Any, Any], sessions: SessionActions) -> Response[Message]:
+@get("/register")
+async def registration_state(sessions: NamedDependency[SessionActions]) -> State:
+    """Whether people may make their own account."""
+    return sessions.registration_state
+
+
+@post("/register", status_code=HTTP_201_CREATED)
+async def register(
+    request: Request[Any, Any, Any], sessions: NamedDependency[SessionActions], data: JSONBody[Registration]
+) -> Response[SignedIn]:
+    """Make an account and sign in."""
+    user, token = await sessions.register(data, _address(request))
+    return Response(SignedIn(user, "Registration successful"), cookies=[_cookie(request, sessions, token)])
+
+
+@post("/logout", status_code=HTTP_200_OK)
+async def logout(
+    request: Request[Any, Any, Any], sessions: NamedDependency[SessionActions]
+) -> Response[Message]:
     """Sign out: the cookies expire."""
-    https = request.url.scheme == "https"
-    gone = [sessions.cookie("", https=https), Cookie(key="dw_active_org", value="", path="/", max_age=0)]
+    gone = [_cookie(request, sessions, ""), Cookie(key="dw_active_org", value="", path="/", max_age=0)]
     return Response(Message("Logout successful"), cookies=gone)
 
 
 @post("/password-change", status_code=HTTP_200_OK)
 async def change_password(
-    request: Request[Any, Any, Any], principal: Principal, sessions: SessionActions, data: PasswordChange
+    request: Request[Any, Any, Any],
+    principal: Who,
+    sessions: NamedDependency[SessionActions],
+    data: JSONBody[PasswordChange],
 ) -> Response[Message]:
     """Set a new password; every other session ends."""
-    token = await sessions.change_password(principal, data.current_password, data.new_password)
-    cookie = sessions.cookie(token, https=request.url.scheme == "https")
-    return Response(Message("Password changed"), cookies=[cookie])
+    token = await sessions.change_password(principal, data, _address(request))
+    return Response(Message("Password changed"), cookies=[_cookie(request, sessions, token)])
 
 
-def router(actions: SessionActions) -> Router:
-    """All routes of this resource."""
+def _address(request: Request[Any, Any, Any]) -> str:
+    return request.client.host if request.client else ""
+
+
+def _cookie(request: Request[Any, Any, Any], sessions: SessionActions, token: str) -> Cookie:
+    return sessions.cookie(token, https=request.url.scheme == "https")
+
+
+def public_router(actions: SessionActions) -> Router:
+    """The routes for those who are not signed in."""
+    return _router(actions, [login_state, login, registration_state, register, logout])
+
+
+def own_router(actions: SessionActions) -> Router:
+    """The routes for those who are."""
+    return _router(actions, [change_password])
+
+
+def _router(actions: SessionActions, handlers: list[Any]) -> Router:
     return Router(
         path="/authentication",
-        route_handlers=[login_state, login, logout, change_password],
+        route_handlers=handlers,
         dependencies={"sessions": Provide(lambda: actions, sync_to_thread=False)},
         tags=["authentication"],
     )

@@ -3,25 +3,26 @@
 import re
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from dwctl.control.groups.store import GroupStore
+from dwctl.control.groups.actions import GroupActions
 from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import User, UserCreate, UserUpdate
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
-from dwctl.identity.principal import Principal
-from dwctl.web.paging import Page, Window
+from dwctl.identity.principal import NIL, Principal
+from dwctl.web.paging import Page, Window, words
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 MAX_TEXT = 255
+MAX_OPTIONAL = 2048
 
 
 class UserActions:
     """Rules before rows."""
 
-    def __init__(self, store: UserStore, groups: GroupStore, propagation: Propagation) -> None:
+    def __init__(self, store: UserStore, groups: GroupActions, propagation: Propagation) -> None:
         self._store = store
         self._groups = groups
         self._propagation = propagation
@@ -31,17 +32,22 @@ class UserActions:
     ) -> Page[User]:
         """A page of all people."""
         require(who, Resource.USERS, Operation.READ)
-        users, total = await self._store.page(search or None, window)
+        users, total = await self._store.page(words("search", search), window)
         if "groups" in include:
+            groups = await self._groups.of_users(who, [user.id for user in users])
             for user in users:
-                user.groups = await self._groups.of_user(user.id)
+                user.groups = groups[user.id]
         return Page(users, total, window.skip, window.limit)
 
     async def create(self, who: Principal, wanted: UserCreate) -> User:
         """A new account, without a password."""
         require(who, Resource.USERS, Operation.CREATE)
+        return await self.add(wanted)
+
+    async def add(self, wanted: UserCreate, password_hash: str | None = None) -> User:
+        """Create without asking who may."""
         check(wanted)
-        return await self.show(await self._store.create(wanted))
+        return await self.show(await self._store.create(wanted, password_hash=password_hash))
 
     async def get(self, who: Principal, user_id: UUID) -> User:
         """One account: one's own, or any for those who may."""
@@ -55,6 +61,8 @@ class UserActions:
             raise Forbidden("Insufficient permissions to Update roles of Users")
         if user_id != who.user_id:
             require(who, Resource.USERS, Operation.UPDATE)
+        _check_text("display_name", change.display_name)
+        _check_text("avatar_url", change.avatar_url)
         await self.show(user_id)
         await self._store.update(user_id, change)
         return await self.show(user_id)
@@ -64,6 +72,10 @@ class UserActions:
         require(who, Resource.USERS, Operation.DELETE)
         if user_id == who.user_id:
             raise BadRequest("You cannot delete your own account")
+        if user_id == NIL:
+            raise Forbidden("The system account cannot be deleted")
+        if (await self.show(user_id)).is_admin and not who.is_admin:
+            raise Forbidden("Only an administrator may delete an administrator")
         async with self._propagation.confirm("users", str(user_id)):
             if not await self._store.delete(user_id):
                 raise _missing(user_id)
@@ -82,6 +94,13 @@ def check(wanted: UserCreate) -> None:
         raise BadRequest(f"username: expected 1 to {MAX_TEXT} characters that are not all blank")
     if _EMAIL.fullmatch(wanted.email.strip()) is None or len(wanted.email) > MAX_TEXT:
         raise BadRequest("email: expected an address such as name@example.com")
+    _check_text("display_name", wanted.display_name)
+    _check_text("avatar_url", wanted.avatar_url)
+
+
+def _check_text(field: str, text: str | UnsetType | None) -> None:
+    if isinstance(text, str) and len(text) > MAX_OPTIONAL:
+        raise BadRequest(f"{field}: expected at most {MAX_OPTIONAL} characters, got {len(text)}")
 
 
 def _missing(user_id: UUID) -> NotFound:

@@ -3,59 +3,66 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.structs import User, UserCreate, UserUpdate
-from dwctl.identity.principal import Principal
+from dwctl.web.authentication import Who
 from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window
 
 
 @get("/users")
 async def list_users(
-    principal: Principal,
-    users: UserActions,
-    skip: int = 0,
-    limit: int = DEFAULT_LIMIT,
-    search: str | None = None,
-    include: str | None = None,
+    principal: Who,
+    users: NamedDependency[UserActions],
+    skip: FromQuery[int] = 0,
+    limit: FromQuery[int] = DEFAULT_LIMIT,
+    search: FromQuery[str | None] = None,
+    include: FromQuery[str | None] = None,
 ) -> Page[User]:
     """List people. `include`: `groups`."""
     return await users.page(principal, search, window(skip, limit), csv(include))
 
 
 @post("/users")
-async def create_user(principal: Principal, users: UserActions, data: UserCreate) -> User:
+async def create_user(
+    principal: Who, users: NamedDependency[UserActions], data: JSONBody[UserCreate]
+) -> User:
     """Create an account."""
     return await users.create(principal, data)
 
 
 @get("/users/current")
-async def get_current_user(principal: Principal, users: UserActions) -> User:
+async def get_current_user(principal: Who, users: NamedDependency[UserActions]) -> User:
     """The caller's account."""
     return await users.get(principal, principal.user_id)
 
 
 @get("/users/{user_id:uuid}")
-async def get_user(principal: Principal, users: UserActions, user_id: UUID) -> User:
+async def get_user(principal: Who, users: NamedDependency[UserActions], user_id: FromPath[UUID]) -> User:
     """Get an account."""
     return await users.get(principal, user_id)
 
 
 @patch("/users/current")
-async def update_current_user(principal: Principal, users: UserActions, data: UserUpdate) -> User:
+async def update_current_user(
+    principal: Who, users: NamedDependency[UserActions], data: JSONBody[UserUpdate]
+) -> User:
     """Change the caller's account."""
     return await users.update(principal, principal.user_id, data)
 
 
 @patch("/users/{user_id:uuid}")
-async def update_user(principal: Principal, users: UserActions, user_id: UUID, data: UserUpdate) -> User:
+async def update_user(
+    principal: Who, users: NamedDependency[UserActions], user_id: FromPath[UUID], data: JSONBody[UserUpdate]
+) -> User:
     """Change an account."""
     return await users.update(principal, user_id, data)
 
 
 @delete("/users/{user_id:uuid}")
-async def delete_user(principal: Principal, users: UserActions, user_id: UUID) -> None:
+async def delete_user(principal: Who, users: NamedDependency[UserActions], user_id: FromPath[UUID]) -> None:
     """Delete an account."""
     await users.delete(principal, user_id)
 

@@ -8,8 +8,8 @@ select
 from users u
 where u.deleted_at is null and u.user_type = 'individual' and u.auth_source <> 'system'
     and (
-        $1::text is null or u.username ilike '%' || $1 || '%' or u.email ilike '%' || $1 || '%'
-        or u.display_name ilike '%' || $1 || '%'
+        $1::text is null or strpos(lower(u.username), lower($1)) > 0 or strpos(lower(u.email), lower($1)) > 0
+        or strpos(lower(u.display_name), lower($1)) > 0
     )
 order by u.created_at desc, u.id
 offset $2 limit $3;
@@ -18,8 +18,8 @@ offset $2 limit $3;
 select count(*) from users u
 where u.deleted_at is null and u.user_type = 'individual' and u.auth_source <> 'system'
     and (
-        $1::text is null or u.username ilike '%' || $1 || '%' or u.email ilike '%' || $1 || '%'
-        or u.display_name ilike '%' || $1 || '%'
+        $1::text is null or strpos(lower(u.username), lower($1)) > 0 or strpos(lower(u.email), lower($1)) > 0
+        or strpos(lower(u.display_name), lower($1)) > 0
     );
 
 -- name: get_user
@@ -60,3 +60,10 @@ update api_keys set deleted_at = now() where (user_id = $1 or created_by = $1) a
 -- name: delete_memberships_of
 with roles as (delete from user_roles where user_id = $1)
 delete from user_groups where user_id = $1;
+
+-- name: make_administrator
+-- Writes only what is missing.
+with role as (
+    insert into user_roles (user_id, role) select $1, unnest($2::text[]) on conflict do nothing
+)
+update users set is_admin = true where id = $1 and not is_admin;

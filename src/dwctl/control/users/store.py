@@ -11,7 +11,7 @@ from dwctl.core.errors import Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
-from dwctl.identity.principal import STANDARD
+from dwctl.identity.principal import STANDARD, Role
 from dwctl.web.paging import Window
 
 _TAKEN = {"users_username_key": "username", "users_email_key": "email"}
@@ -74,6 +74,10 @@ class UserStore:
             if not isinstance(change.roles, UnsetType):
                 roles = sorted({*change.roles, STANDARD})
                 await connection.execute(self._sql["set_roles"], user_id, roles)
+
+    async def make_administrator(self, user_id: UUID, roles: list[Role]) -> None:
+        """Repeatable."""
+        await self._database.execute(self._sql["make_administrator"], user_id, roles)
 
     async def delete(self, user_id: UUID) -> bool:
         """Delete softly: personal data and keys go in the same transaction. Whether there was one."""

@@ -8,19 +8,20 @@ from msgspec import UNSET, UnsetType
 
 from dwctl.control.groups.structs import Group
 from dwctl.identity.principal import Role
+from dwctl.web.body import Body
 
 
-class UserCreate(msgspec.Struct, kw_only=True):
+class UserCreate(Body, kw_only=True):
     """Body of POST."""
 
     username: str
     email: str
     display_name: str | None = None
     avatar_url: str | None = None
-    roles: list[Role] = []
+    roles: list[Role] = msgspec.field(default_factory=list)
 
 
-class UserUpdate(msgspec.Struct, kw_only=True):
+class UserUpdate(Body, kw_only=True):
     """Body of PATCH: what is absent stays, null clears."""
 
     display_name: str | UnsetType | None = UNSET

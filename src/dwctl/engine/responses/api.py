@@ -3,14 +3,15 @@
 from typing import Any
 
 from litestar import Request, Router, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
 
 from dwctl.engine.responses.actions import ResponseActions
 
 
 @get("/responses/{response_id:str}")
 async def get_response(
-    request: Request[Any, Any, Any], responses: ResponseActions, response_id: str
+    request: Request[Any, Any, Any], responses: NamedDependency[ResponseActions], response_id: FromPath[str]
 ) -> dict[str, Any]:
     """The stored response of a call."""
     return await responses.get(request.headers, response_id)

@@ -1,0 +1,49 @@
+"""Signing in and out on the wire (spec/platform §1.1)."""
+
+import msgspec
+
+from dwctl.control.users.structs import User
+from dwctl.web.body import Body
+
+
+class Login(Body, kw_only=True):
+    """Body of POST login."""
+
+    email: str
+    password: str
+
+
+class Registration(Body, kw_only=True):
+    """Body of POST register."""
+
+    username: str
+    email: str
+    password: str
+    display_name: str | None = None
+
+
+class PasswordChange(Body, kw_only=True):
+    """Body of POST password-change."""
+
+    current_password: str
+    new_password: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """Whether a way in is open."""
+
+    enabled: bool
+    message: str
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """The answer to a sign-in."""
+
+    user: User
+    message: str
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An answer in words."""
+
+    message: str

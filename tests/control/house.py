@@ -1,0 +1,159 @@
+"""The control plane on a fresh database, and people who call it."""
+
+import itertools
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from dwctl.control.app import build_app
+from dwctl.control.endpoints.structs import EndpointCreate
+from dwctl.control.keys.structs import KeyCreate
+from dwctl.control.plane import build_plane
+from dwctl.control.propagation import Propagation
+from dwctl.control.users.store import UserStore
+from dwctl.control.users.structs import UserCreate
+from dwctl.core.clock import SystemClock
+from dwctl.core.seal import Seal
+from dwctl.db.postgres import Database
+from dwctl.identity.principal import Principal, Role
+from dwctl.identity.secrets import Passwords
+from dwctl.identity.sessions import Sessions
+from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettings
+from dwctl.routing.snapshot import Routing
+from dwctl.routing.store import RoutingStore
+from dwctl.routing.sync import RoutingSync
+
+SECRET = "a secret key for tests, 32 bytes and more"
+ADMIN = "/admin/api/v1"
+# The cheapest hash: how dear it is belongs to the settings, not to these tests.
+CHEAP = PasswordSettings(argon2_memory_kib=8, argon2_iterations=1)
+CHEAP_AUTH = AuthSettings(native=NativeSettings(password=CHEAP))
+
+
+class Person(msgspec.Struct, frozen=True):
+    """An account and the headers of its session."""
+
+    id: UUID
+    email: str
+    headers: dict[str, str]
+    principal: Principal
+
+
+def idle_sync(database: Database, seal: Seal) -> RoutingSync:
+    """A sync that does not run: nobody waits for it."""
+    return RoutingSync(
+        routing=Routing(),
+        store=RoutingStore(database, seal),
+        clock=SystemClock(),
+        fallback_seconds=10,
+    )
+
+
+async def _well() -> str | None:
+    return None
+
+
+class House:
+    """Everything in one place."""
+
+    def __init__(
+        self, database: Database, settings: AuthSettings = CHEAP_AUTH, propagation: Propagation | None = None
+    ) -> None:
+        clock = SystemClock()
+        seal = Seal(SECRET)
+        self.database = database
+        self.settings = settings
+        self.plane = build_plane(
+            database=database,
+            settings=settings,
+            secret_key=SECRET,
+            seal=seal,
+            clock=clock,
+            propagation=propagation or idle_sync(database, seal),
+        )
+        self.app = build_app(
+            plane=self.plane,
+            cors=settings.security.cors,
+            version="1.2.3",
+            checks={"database": _well},
+            metrics=lambda: b"up 1\n",
+            ai_routes=[],
+        )
+        self._sessions = Sessions(SECRET, 3600, clock)
+        self._users = UserStore(database)
+        self._numbers = itertools.count(1)
+
+    def number(self) -> int:
+        """A fresh one, for names."""
+        return next(self._numbers)
+
+    async def person(self, *roles: Role, is_admin: bool = False, password: str | None = None) -> Person:
+        """A new account."""
+        name = f"person-{self.number()}"
+        hashed = None if password is None else await Passwords(CHEAP).hash(password)
+        wanted = UserCreate(username=name, email=f"{name}@example.com", roles=list(roles))
+        user_id = await self._users.create(wanted, password_hash=hashed, is_admin=is_admin)
+        cookie = f"{self.settings.native.session.cookie_name}={self._sessions.sign(user_id)}"
+        principal = Principal(user_id=user_id, email=wanted.email, roles=frozenset(roles), is_admin=is_admin)
+        return Person(user_id, wanted.email, {"cookie": cookie}, principal)
+
+    async def admin(self) -> Person:
+        """A new administrator."""
+        return await self.person(is_admin=True)
+
+    async def manager(self) -> Person:
+        """A new manager."""
+        return await self.person("PlatformManager")
+
+    async def key(self, person: Person, purpose: str = "realtime") -> tuple[UUID, dict[str, str]]:
+        """A new key of a person, and the headers that carry it."""
+        wanted = KeyCreate(name=f"key-{self.number()}", purpose=purpose)
+        key = await self.plane.keys.create(person.principal, person.id, wanted)
+        return key.id, {"authorization": f"Bearer {key.key}"}
+
+    async def endpoint(self, url: str, *models: str, open_to: UUID | None = None) -> UUID:
+        """A new endpoint with models, without asking the server."""
+        wanted = EndpointCreate(
+            name=f"endpoint-{self.number()}", url=url, skip_fetch=True, model_filter=list(models)
+        )
+        wanted.sync = bool(models)
+        return await self.plane.endpoints.add(UUID(int=0), wanted, open_to)
+
+    async def model(self, alias: str) -> UUID:
+        """Id of a live model."""
+        found: UUID = await self.database.fetch_value(
+            "select id from models where alias = $1 and deleted_at is null", alias
+        )
+        return found
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        who: Person | dict[str, str] | None = None,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+        base: str = "http://dwctl.test",
+    ) -> httpx.Response:
+        """One request on its own, so that no cookie is left over."""
+        given = who.headers if isinstance(who, Person) else who or {}
+        application: Any = self.app
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+            return await client.request(
+                method,
+                path,
+                json=body,
+                content=content,
+                headers={**given, **(headers or {})},
+            )
+
+    async def api(
+        self, method: str, path: str, who: Person | dict[str, str] | None = None, body: Any = None
+    ) -> httpx.Response:
+        """A call of the admin API."""
+        return await self.call(method, ADMIN + path, who, body)

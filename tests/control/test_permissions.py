@@ -1,0 +1,222 @@
+"""Every route, asked by everybody: one table. A route without a row fails."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar.routes import HTTPRoute
+
+from dwctl.identity.principal import NIL
+from tests.control.house import ADMIN, House, Person
+from tests.control.model_server import ModelServer
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The status for whoever owns what is asked for, for another account, for a manager, for an administrator.
+
+    A platform key of the owner does what the owner does. Without a credential, and with a realtime key,
+    everything but what is public is 401.
+    """
+
+    own: int
+    foreign: int
+    manager: int
+    admin: int
+    body: Any = None
+    public: bool = False
+    any_key: bool = False
+    """Takes keys of every purpose."""
+
+
+def managed(status: int = 200, body: Any = None) -> Row:
+    """For managers and administrators."""
+    return Row(403, 403, status, status, body)
+
+
+def anybody(status: int = 200, body: Any = None) -> Row:
+    """For everyone who is known."""
+    return Row(status, status, status, status, body)
+
+
+def owned(status: int = 200, body: Any = None) -> Row:
+    """For the owner, managers and administrators."""
+    return Row(status, 403, status, status, body)
+
+
+def public(status: int = 200, body: Any = None) -> Row:
+    """For everyone."""
+    return Row(status, status, status, status, body, public=True)
+
+
+SERVER = "http://127.0.0.1:9/v1"
+CREATE_ENDPOINT = {"name": "new {n}", "url": SERVER, "skip_fetch": True, "model_filter": ["new-{n}"]}
+WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
+REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
+
+TABLE: dict[tuple[str, str], Row] = {
+    ("GET", f"{ADMIN}/groups"): managed(),
+    ("POST", f"{ADMIN}/groups"): managed(201, {"name": "new {n}"}),
+    ("GET", f"{ADMIN}/groups/{{group_id}}"): managed(),
+    ("PATCH", f"{ADMIN}/groups/{{group_id}}"): managed(200, {"name": "new {n}"}),
+    ("DELETE", f"{ADMIN}/groups/{{group_id}}"): managed(204),
+    ("GET", f"{ADMIN}/groups/{{group_id}}/users"): managed(),
+    ("POST", f"{ADMIN}/groups/{{group_id}}/users/{{user_id}}"): managed(204),
+    ("DELETE", f"{ADMIN}/groups/{{group_id}}/users/{{user_id}}"): managed(204),
+    ("GET", f"{ADMIN}/groups/{{group_id}}/models"): managed(),
+    ("POST", f"{ADMIN}/groups/{{group_id}}/models/{{model_id}}"): managed(204),
+    ("DELETE", f"{ADMIN}/groups/{{group_id}}/models/{{model_id}}"): managed(204),
+    ("GET", f"{ADMIN}/users/{{user_id}}/groups"): owned(),
+    ("GET", f"{ADMIN}/users/current/groups"): anybody(),
+    ("POST", f"{ADMIN}/users/{{user_id}}/groups/{{group_id}}"): managed(204),
+    ("DELETE", f"{ADMIN}/users/{{user_id}}/groups/{{group_id}}"): managed(204),
+    ("GET", f"{ADMIN}/models/{{model_id}}/groups"): managed(),
+    ("GET", f"{ADMIN}/users"): managed(),
+    ("POST", f"{ADMIN}/users"): managed(201, {"username": "new {n}", "email": "new{n}@example.com"}),
+    ("GET", f"{ADMIN}/users/current"): anybody(),
+    ("PATCH", f"{ADMIN}/users/current"): anybody(200, {"display_name": "x"}),
+    ("GET", f"{ADMIN}/users/{{user_id}}"): owned(),
+    ("PATCH", f"{ADMIN}/users/{{user_id}}"): owned(200, {"display_name": "x"}),
+    ("DELETE", f"{ADMIN}/users/{{user_id}}"): managed(204),
+    ("GET", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(),
+    ("POST", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(201, {"name": "new {n}"}),
+    ("GET", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(),
+    ("DELETE", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(204),
+    ("GET", f"{ADMIN}/users/current/api-keys"): anybody(),
+    ("POST", f"{ADMIN}/users/current/api-keys"): anybody(201, {"name": "new {n}"}),
+    ("GET", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404),
+    ("DELETE", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(204, 404, 404, 404),
+    ("GET", f"{ADMIN}/endpoints"): managed(),
+    ("POST", f"{ADMIN}/endpoints"): managed(201, CREATE_ENDPOINT),
+    ("POST", f"{ADMIN}/endpoints/validate"): managed(200, {"type": "new", "url": SERVER}),
+    ("GET", f"{ADMIN}/endpoints/{{endpoint_id}}"): managed(),
+    ("PATCH", f"{ADMIN}/endpoints/{{endpoint_id}}"): managed(200, {"description": "x"}),
+    ("DELETE", f"{ADMIN}/endpoints/{{endpoint_id}}"): managed(204),
+    ("POST", f"{ADMIN}/endpoints/{{endpoint_id}}/synchronize"): managed(),
+    ("GET", f"{ADMIN}/models"): anybody(),
+    ("POST", f"{ADMIN}/models"): managed(200, {"model_name": "made-{n}", "hosted_on": "{endpoint_id}"}),
+    ("GET", f"{ADMIN}/models/{{model_id}}"): anybody(),
+    ("PATCH", f"{ADMIN}/models/{{model_id}}"): managed(200, {"description": "x"}),
+    ("DELETE", f"{ADMIN}/models/{{model_id}}"): managed(),
+    ("GET", "/authentication/login"): public(),
+    ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
+    ("GET", "/authentication/register"): public(),
+    ("POST", "/authentication/register"): public(400, REGISTER),
+    ("POST", "/authentication/logout"): public(),
+    ("POST", "/authentication/password-change"): Row(
+        400, 400, 400, 400, {"current_password": "x", "new_password": "long enough"}, any_key=True
+    ),
+    ("GET", "/healthz"): public(),
+    ("HEAD", "/healthz"): public(),
+    ("GET", "/health"): public(),
+    ("HEAD", "/health"): public(),
+    ("GET", "/readyz"): public(),
+    ("HEAD", "/readyz"): public(),
+    ("GET", "/internal/metrics"): public(),
+    ("GET", "/admin/openapi.json"): public(),
+    ("GET", "/admin/openapi.json/{path}"): public(404),
+    ("GET", "/admin/docs"): public(),
+    ("GET", "/ai/openapi.json"): public(),
+    ("GET", "/ai/docs"): public(),
+}
+
+
+def routes(house: House) -> set[tuple[str, str]]:
+    """Every method and path of the application."""
+    return {
+        (method, route.path_format)
+        for route in house.app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+
+
+def test_every_route_has_a_row_and_every_row_a_route(house: House) -> None:
+    assert routes(house) == set(TABLE)
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """Rows that nobody has touched, and their owner."""
+
+    owner: Person
+    names: dict[str, Any]
+
+
+async def fresh(house: House, server: ModelServer) -> Fresh:
+    """An account with a key, a group, and an endpoint with one model that is open to everyone."""
+    owner = await house.person()
+    number = house.number()
+    alias = f"model-{number}"
+    endpoint_id = await house.endpoint(server.url, alias, open_to=NIL)
+    server.lists(alias)
+    group_id = UUID(int=number)
+    await house.database.execute(
+        "insert into groups (id, name, created_by) values ($1, $2, $3)", group_id, f"group-{number}", NIL
+    )
+    key_id, _ = await house.key(owner)
+    names = {
+        "user_id": owner.id,
+        "key_id": key_id,
+        "group_id": group_id,
+        "endpoint_id": endpoint_id,
+        "model_id": await house.model(alias),
+        "n": number,
+        "path": "x",
+    }
+    return Fresh(owner, names)
+
+
+def filled(value: Any, names: dict[str, Any]) -> Any:
+    """A body with its placeholders replaced."""
+    if isinstance(value, str):
+        return value.format(**names)
+    if isinstance(value, dict):
+        return {key: filled(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, names) for inner in value]
+    return value
+
+
+def expectations(row: Row) -> dict[str, int]:
+    """Status by who asks."""
+    if row.public:
+        return dict.fromkeys(("anonymous", "realtime key", "own", "platform key"), row.own)
+    return {
+        "anonymous": 401,
+        "realtime key": row.own if row.any_key else 401,
+        "own": row.own,
+        "platform key": row.own,
+        "foreign": row.foreign,
+        "manager": row.manager,
+        "admin": row.admin,
+    }
+
+
+async def test_every_route_answers_as_the_table_says(house: House, model_server: ModelServer) -> None:
+    foreign, manager, admin = await house.person(), await house.manager(), await house.admin()
+    wrong = []
+    for (method, path), row in TABLE.items():
+        for who, expected in expectations(row).items():
+            around = await fresh(house, model_server)
+            headers: dict[str, dict[str, str]] = {
+                "anonymous": {},
+                "own": around.owner.headers,
+                "foreign": foreign.headers,
+                "manager": manager.headers,
+                "admin": admin.headers,
+            }
+            if who.endswith("key"):
+                headers[who] = (await house.key(around.owner, who.removesuffix(" key")))[1]
+            answer = await house.call(
+                method, path.format(**around.names), headers[who], filled(row.body, around.names)
+            )
+            if answer.status_code != expected:
+                wrong.append(f"{method} {path} as {who}: {answer.status_code}, not {expected}: {answer.text}")
+    assert wrong == []
+
+
+async def test_the_spelling_of_a_path_opens_nothing(house: House) -> None:
+    _, realtime = await house.key(await house.admin())
+    for path in (f"/{ADMIN}/users", "/admin//api/v1/users", f"{ADMIN}/users/", "/./admin/api/v1/users"):
+        answer = await house.call("GET", f"http://dwctl.test{path}", realtime)
+        assert answer.status_code in (401, 404), path
