@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from dwctl.db.lease import Lease
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.requests.settings import RecordingSettings
@@ -20,6 +21,8 @@ from dwctl.requests.writer import AWAY
 logger = logging.getLogger(__name__)
 
 PARTITIONS_EVERY = 3600.0
+BEATS_MISSED = 3
+"""So many heartbeats later another process makes the partitions."""
 
 
 class Daemon:
@@ -42,6 +45,9 @@ class Daemon:
         self._installation_id = installation_id
         self._version = version
         self._settings = settings
+        self._maintenance = Lease(
+            database, "partitions", daemon_id, BEATS_MISSED * settings.heartbeat_secs + PARTITIONS_EVERY
+        )
 
     async def start(self) -> None:
         """Register, and make the partitions that calls of the next days fall into."""
@@ -67,7 +73,8 @@ class Daemon:
                 await self._database.execute(self._sql["beat"], self._daemon_id)
                 if since_partitions >= PARTITIONS_EVERY:
                     since_partitions = 0.0
-                    await self._make_partitions()
+                    if await self._maintenance.take():
+                        await self._make_partitions()
             except (*AWAY, asyncpg.PostgresError) as error:
                 logger.warning("no heartbeat: %s", error)
 
@@ -75,6 +82,7 @@ class Daemon:
         """Say that the end was in order."""
         try:
             await self._database.execute(self._sql["stop_daemon"], self._daemon_id)
+            await self._maintenance.release()
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning("the end of this process is not noted: %s", error)
 

@@ -20,6 +20,7 @@ class BadRow(msgspec.Struct, frozen=True):
     """A model that could not be used: it is left out and reported, and nothing else suffers."""
 
     model_id: str
+    endpoint_id: str
     alias: str
     reason: str
 
@@ -59,7 +60,7 @@ class RoutingStore:
             try:
                 models.append(self._model(row))
             except SealError as error:
-                bad.append(BadRow(str(row["id"]), row["alias"], str(error)))
+                bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
         return models, bad
 
     def _key(self, row: Any) -> Key:

@@ -210,9 +210,12 @@ class RoutingSync:
             if model.id not in stale
             and not any(target.endpoint_id in dirty.endpoints for target in model.targets)
         }
-        for ident in stale:
-            self.excluded.pop(ident, None)
-        self.excluded.update((row.model_id, row) for row in bad)
+        still = (
+            row
+            for row in self.excluded.values()
+            if row.model_id not in dirty.models and row.endpoint_id not in dirty.endpoints
+        )
+        self.excluded = {row.model_id: row for row in (*still, *bad)}
         self._report(bad)
         return kept | {model.alias: model for model in fresh}
 

@@ -79,6 +79,8 @@ declare
     child text;
     made integer := 0;
 begin
+    -- Processes that start at the same moment make each partition once; freed with the transaction.
+    perform pg_advisory_xact_lock(hashtext('ensure_request_partitions'));
     for i in 0 .. days - 1 loop
         day := first + i;
         foreach parent in array array['requests', 'request_bodies'] loop

@@ -1,0 +1,192 @@
+"""The snapshot follows the database: by notice, after a reconnect, and without rows that cannot be used."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from dwctl.core.clock import SystemClock
+from dwctl.core.ids import new_uuid
+from dwctl.core.seal import Seal
+from dwctl.db.listen import Listener
+from dwctl.db.postgres import Database
+from dwctl.routing.snapshot import EVERYONE, Routing, Snapshot
+from dwctl.routing.store import RoutingStore
+from dwctl.routing.sync import CHANNEL, RoutingSync
+
+DEADLINE = 20.0
+SEAL = Seal("a secret key for tests, 32 bytes and more")
+
+
+class House:
+    """A running sync over a database, and rows for it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.routing = Routing()
+        self.sync = RoutingSync(
+            routing=self.routing,
+            store=RoutingStore(database, SEAL),
+            clock=SystemClock(),
+            fallback_seconds=3600,
+        )
+
+    async def until(self, what: Any) -> Snapshot:
+        """Wait until the snapshot is so."""
+        async with asyncio.timeout(DEADLINE):
+            while not what(self.routing.snapshot):
+                await asyncio.sleep(0.01)
+        return self.routing.snapshot
+
+    async def user(self) -> UUID:
+        """An account."""
+        ident = new_uuid()
+        await self.database.execute(
+            "insert into users (id, username, email) values ($1, $2, $3)",
+            ident,
+            f"u-{ident}",
+            f"{ident}@example.com",
+        )
+        return ident
+
+    async def key(self, owner: UUID, digest: bytes) -> UUID:
+        """A key of an account."""
+        ident = new_uuid()
+        await self.database.execute(
+            "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+            "values ($1, $2, 'sk-x', $3, 'realtime', $4, $4)",
+            ident,
+            digest,
+            str(ident),
+            owner,
+        )
+        return ident
+
+    async def model(self, alias: str, sealed: bytes | None = None) -> UUID:
+        """A model on an endpoint of its own, open to everyone."""
+        endpoint, model = new_uuid(), new_uuid()
+        owner = await self.user()
+        await self.database.execute(
+            "insert into endpoints (id, name, url, api_key_sealed, created_by) values ($1, $2, $3, $4, $5)",
+            endpoint,
+            f"e-{alias}",
+            "http://127.0.0.1:9/v1/",
+            sealed,
+            owner,
+        )
+        await self.database.execute(
+            "insert into models (id, alias, model_name, type, endpoint_id, created_by) "
+            "values ($1, $2, $2, 'CHAT', $3, $4)",
+            model,
+            alias,
+            endpoint,
+            owner,
+        )
+        await self.database.execute(
+            "insert into model_groups (model_id, group_id) values ($1, $2)", model, UUID(EVERYONE)
+        )
+        return model
+
+
+@asynccontextmanager
+async def running(database: Database) -> AsyncIterator[House]:
+    """A house whose sync runs and listens."""
+    house = House(database)
+    listener = Listener(database.dsn)
+    listener.subscribe(CHANNEL, house.sync)
+    await listener.start()
+    await house.sync.start()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(listener.run()), group.create_task(house.sync.run())]
+        yield house
+        for task in tasks:
+            task.cancel()
+    await listener.stop()
+
+
+async def test_a_key_appears_and_goes_with_its_account(database: Database) -> None:
+    async with running(database) as house:
+        owner = await house.user()
+        key = await house.key(owner, b"1" * 32)
+        snapshot = await house.until(lambda now: b"1" * 32 in now.keys)
+        assert snapshot.keys[b"1" * 32].id == str(key)
+        other = await house.key(owner, b"2" * 32)
+        await house.until(lambda now: len(now.keys) == 2)
+        await database.execute("update api_keys set deleted_at = now() where id = $1", other)
+        await house.until(lambda now: set(now.keys) == {b"1" * 32})
+        await database.execute("update users set deleted_at = now() where id = $1", owner)
+        await house.until(lambda now: not now.keys)
+
+
+async def test_a_change_of_groups_reaches_every_key_of_the_account(database: Database) -> None:
+    async with running(database) as house:
+        owner, group = await house.user(), new_uuid()
+        for digest in (b"1" * 32, b"2" * 32):
+            await house.key(owner, digest)
+        await house.until(lambda now: len(now.keys) == 2)
+        await database.execute("insert into groups (id, name, created_by) values ($1, 'g', $2)", group, owner)
+        await database.execute("insert into user_groups (user_id, group_id) values ($1, $2)", owner, group)
+        await house.until(lambda now: all(str(group) in key.groups for key in now.keys.values()))
+        await database.execute("delete from user_groups where user_id = $1", owner)
+        await house.until(lambda now: all(not key.groups for key in now.keys.values()))
+
+
+async def test_many_rows_in_one_statement_are_all_seen(database: Database) -> None:
+    async with running(database) as house:
+        owner = await house.user()
+        await database.execute(
+            "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+            "select gen_random_uuid(), sha256(n::text::bytea), 'sk-x', n::text, 'realtime', $1, $1 "
+            "from generate_series(1, 1000) n",
+            owner,
+        )
+        await house.until(lambda now: len(now.keys) == 1000)
+
+
+async def test_a_credential_that_cannot_be_opened_excludes_its_model_alone(database: Database) -> None:
+    async with running(database) as house:
+        await house.model("good", SEAL.seal("sk-upstream"))
+        bad = await house.model("bad", Seal("another key, also 32 bytes and more..").seal("sk-upstream"))
+        snapshot = await house.until(lambda now: "good" in now.models and str(bad) in house.sync.excluded)
+        assert set(snapshot.models) == {"good"}
+        await database.execute(
+            "update endpoints set api_key_sealed = $1 where name = 'e-bad'", SEAL.seal("sk-upstream")
+        )
+        await house.until(lambda now: set(now.models) == {"good", "bad"})
+        assert not house.sync.excluded
+
+
+async def test_what_changed_while_nobody_listened_is_read_after_the_reconnect(database: Database) -> None:
+    async with running(database) as house:
+        owner = await house.user()
+        async with database.transaction() as connection:
+            await connection.execute("set local session_replication_role = replica")
+            # Without triggers: as when the notice was sent while the connection was lost.
+            await connection.execute(
+                "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+                "values ($1, $2, 'sk-x', 'silent', 'realtime', $3, $3)",
+                new_uuid(),
+                b"3" * 32,
+                owner,
+            )
+        await database.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'dwctl listen' and datname = current_database()"
+        )
+        await house.until(lambda now: b"3" * 32 in now.keys)
+
+
+async def test_a_change_is_confirmed_once_it_is_applied(database: Database) -> None:
+    async with running(database) as house:
+        owner = await house.user()
+        ident = new_uuid()
+        async with house.sync.confirm("api_keys", str(ident)):
+            await database.execute(
+                "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+                "values ($1, $2, 'sk-x', 'mine', 'realtime', $3, $3)",
+                ident,
+                b"4" * 32,
+                owner,
+            )
+        assert b"4" * 32 in house.routing.snapshot.keys
