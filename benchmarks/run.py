@@ -56,7 +56,7 @@ PostgreSQL's is apart, on the core of the load generator and the upstream. How t
 @click.option("--rows-seconds", default=60.0, show_default=True, type=click.FloatRange(1, 3600))
 @click.option(
     "--cache",
-    envvar="DWCTL_BENCH_CACHE",
+    envvar="BENCH_CACHE",
     show_envvar=True,
     default=CACHE,
     type=click.Path(path_type=Path),

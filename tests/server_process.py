@@ -87,6 +87,11 @@ class Product:
         return Program(command, environment=environment, directory=self.data_dir)
 
     @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        return self._running.pid
+
+    @property
     def address(self) -> str:
         """Where it listens, such as `http://127.0.0.1:40123`."""
         return self._shown.address

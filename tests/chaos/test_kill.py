@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ import asyncpg
 import httpx
 import pytest
 
-from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.requests.record import State
 from tests.chaos.load import Calls, callers
+from tests.chaos.rows import rows_of
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
 from tests.server_process import Product
 
@@ -27,13 +26,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("chaos")]
 KILLS = 20
 ADMIN = "root@example.com"
 PASSWORD = "a long enough password"
-SETTLED_WITHIN = 30.0
 _NONCE = re.compile(rb'"content": ?"([0-9a-f]{32})"')
-_ROWS = """
-    select r.id, r.state, r.status_code, b.request
-    from requests r left join request_bodies b on b.id = r.id
-"""
-_LOCKS_WAITED_FOR = "select count(*) from pg_locks where not granted"
 
 
 @pytest.fixture
@@ -43,27 +36,6 @@ def home(open_directory: Path) -> Iterator[Path]:
     made.chmod(0o755)
     yield made
     shutil.rmtree(made, ignore_errors=True)
-
-
-async def rows_of(home: Path) -> list[asyncpg.Record]:
-    """Every row, once no call of a dead process is open any more."""
-    dsn = EmbeddedPostgres(home).running_dsn()
-    if dsn is None:
-        raise AssertionError("the embedded server does not run")
-    connection = await asyncpg.connect(dsn)
-    end = time.monotonic() + SETTLED_WITHIN
-    try:
-        while True:
-            rows = await connection.fetch(_ROWS)
-            if all(row["state"] >= State.FAILED for row in rows):
-                break
-            if time.monotonic() > end:
-                states = Counter(row["state"] for row in rows)
-                raise AssertionError(f"calls are still open after {SETTLED_WITHIN} s: {states}")
-        assert await connection.fetchval(_LOCKS_WAITED_FOR) == 0
-        return rows
-    finally:
-        await connection.close()
 
 
 def compare(rows: list[asyncpg.Record], calls: Calls, upstream: UpstreamThread) -> None:

@@ -52,13 +52,11 @@ class Database:
         except (*UNREACHABLE, TimeoutError, asyncpg.PostgresError, ValueError) as error:
             await self.close()
             raise SetupError(_why_unreachable(self.dsn, error)) from error
-        major = int(version) // 10_000
-        if major < LEAST_VERSION:
+        try:
+            require_version(int(version))
+        except SetupError:
             await self.close()
-            raise SetupError(
-                f"the PostgreSQL server has version {major}; dwctl needs {LEAST_VERSION} or newer. "
-                "Upgrade it, or leave database.url unset to use the embedded server."
-            )
+            raise
 
     async def close(self) -> None:
         """Give connections back; running statements get a moment to end."""
@@ -130,6 +128,16 @@ async def set_codecs(connection: Any) -> None:
             schema="pg_catalog",
             encoder=lambda value: encoder.encode(value).decode(),
             decoder=decoder.decode,
+        )
+
+
+def require_version(number: int) -> None:
+    """Refuse a server that is too old; `number` is PostgreSQL's `server_version_num`, such as 150018."""
+    major = number // 10_000
+    if major < LEAST_VERSION:
+        raise SetupError(
+            f"the PostgreSQL server has version {major}; dwctl needs {LEAST_VERSION} or newer. "
+            "Upgrade it, or leave database.url unset to use the embedded server."
         )
 
 

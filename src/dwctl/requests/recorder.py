@@ -131,6 +131,10 @@ class Recorder:
         if self.refusal is None:
             logger.error("the spool in %s cannot be written: %s", self._spool.folder, error)
         self.refusal = f"calls cannot be recorded: {error.strerror or error}"
+        try:
+            self._spool.turn_page()
+        except OSError as again:
+            logger.debug("no new segment: %s", again)
         if self._loop is not None:
             self._loop.call_later(RETRY_AFTER, self._probe)
 

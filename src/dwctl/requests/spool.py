@@ -56,11 +56,17 @@ class Spool:
             while written < len(data):
                 written += os.write(self._fd, data[written:])
         except OSError:
-            os.ftruncate(self._fd, self._offset)
+            if written:
+                os.ftruncate(self._fd, self._offset)
             raise
         self._offset += len(data)
         self.size += len(data)
         self._sizes[self._segment] = self._offset
+
+    def turn_page(self) -> None:
+        """Begin the next segment, so that this one can go once it is committed: its space may be what is missing."""
+        if self._offset:
+            self._begin_segment()
 
     def probe(self) -> None:
         """Try to write where it failed before: 64 KiB beside the segments."""

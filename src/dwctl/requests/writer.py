@@ -208,6 +208,9 @@ class Writer:
             await self._trim(committed)
         self._some.clear()
         self._idle.set()
+        if committed is not None:
+            # Nothing waits, so everything before this place is committed, be it in the last segment or before it.
+            await self._trim(self._spool.position)
 
     async def _trim(self, committed: Position) -> None:
         """Delete segments that are committed for certain."""

@@ -15,8 +15,8 @@ import uvloop
 
 from dwctl import __version__
 from dwctl.control.plane import Plane
-from dwctl.core.errors import BadRequest, SetupError
-from dwctl.core.services import Supervisor, start_task
+from dwctl.core.errors import BadRequest, Error, SetupError
+from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.server.build import Application, build
 from dwctl.server.data_directory import Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
@@ -46,6 +46,11 @@ def run(settings: Settings, wish: Wish, say: Callable[[str], None]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, wish, held, say))
+    except ServiceFailed as error:
+        cause = error.__cause__
+        if not isinstance(cause, Error):
+            logger.error("%s", error, exc_info=cause)
+        raise SetupError(f"{error}: {cause}") from error
     finally:
         if held is not None:
             held.release()
@@ -108,8 +113,9 @@ async def _set_up(settings: Settings, wish: Wish, storage: Storage, plane: Plane
 async def _import(wish: Wish, plane: Plane, admin: UUID, warnings: list[str]) -> Imported | None:
     """Import a server's models. A known server that is away does not keep the product from starting."""
     url = wish.upstream or ""
-    known = await plane.bootstrap.knows(url)
+    known = False
     try:
+        known = await plane.bootstrap.knows(url)
         found = await plane.bootstrap.import_server(admin, url, wish.upstream_key)
     except BadRequest as error:
         if known:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -57,7 +58,7 @@ class MetadataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logging to standard error."""
 
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     json: bool | None = None
     """Unset: lines for people on a terminal, JSON otherwise."""
 

@@ -1,0 +1,93 @@
+"""`migrate`, `doctor` and `user password`, with and without a running server."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dwctl import __version__
+from tests.cli.command import Ended, dwctl
+from tests.fakes.upstream import upstream_in_thread
+from tests.server_process import Product
+
+pytestmark = pytest.mark.xdist_group("cli")
+NEW = "another long password"
+
+
+def run(data_dir: Path, *arguments: str, given: str = "") -> Ended:
+    """A command on the data of `data_dir`, with a port that nobody else has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return dwctl(
+        *arguments, "--data-dir", data_dir, directory=data_dir, environment={"DWCTL_PORT": port}, given=given
+    )
+
+
+def sign_in(address: str, email: str, password: str) -> int:
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        return client.post("/authentication/login", json={"email": email, "password": password}).status_code
+
+
+def test_help_and_version(data_dir: Path) -> None:
+    told = dwctl("--help", directory=data_dir)
+    assert told.status == 0
+    for command in ("serve", "migrate", "doctor", "user"):
+        assert command in told.output
+    assert dwctl("--version", directory=data_dir).output == f"dwctl, version {__version__}\n"
+
+
+def test_an_unknown_flag_is_status_2(data_dir: Path) -> None:
+    ended = dwctl("serve", "--prot", "1", directory=data_dir)
+    assert ended.status == 2
+    assert "--port" in ended.errors
+
+
+def test_before_the_first_start(data_dir: Path) -> None:
+    doctor = run(data_dir, "doctor")
+    assert doctor.status == 1
+    assert "FAIL  database: " in doctor.output
+    assert "run dwctl migrate" in doctor.output
+    migrated = run(data_dir, "migrate")
+    assert migrated.output.startswith("applied 0001")
+    assert run(data_dir, "migrate").output == "The database is up to date.\n"
+    healthy = run(data_dir, "doctor")
+    assert (healthy.status, "FAIL" in healthy.output) == (0, False)
+    unknown = run(data_dir, "user", "password", "nobody@example.com", given=f"{NEW}\n")
+    assert unknown.status == 1
+    assert "no account with the e-mail nobody@example.com" in unknown.errors
+
+
+def test_beside_a_running_server(data_dir: Path) -> None:
+    with upstream_in_thread() as upstream:
+        product = Product(data_dir, upstream=upstream.url)
+        product.start()
+        try:
+            doctor = run(data_dir, "doctor")
+            assert f"1 models at {upstream.url}" in doctor.output
+            short = run(data_dir, "user", "password", product.admin_email, given="short\n")
+            assert (short.status, "password: " in short.errors) == (1, True)
+            changed = run(data_dir, "user", "password", product.admin_email, given=f"{NEW}\n")
+            assert changed.status == 0
+            assert NEW not in changed.output
+            assert sign_in(product.address, product.admin_email, product.admin_password) == 401
+            assert sign_in(product.address, product.admin_email, NEW) == 200
+        finally:
+            product.close()
+    alone = run(data_dir, "doctor")
+    assert alone.status == 1
+    assert "FAIL  model server " in alone.output
+
+
+def test_the_doctor_finds_a_taken_port(data_dir: Path) -> None:
+    assert run(data_dir, "migrate").status == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = dwctl("doctor", "--data-dir", data_dir, directory=data_dir, environment={"DWCTL_PORT": port})
+    assert ended.status == 1
+    assert (
+        f"FAIL  port: another program listens on 127.0.0.1:{port}; choose another with --port" in ended.output
+    )

@@ -1,0 +1,91 @@
+"""`dwctl serve --validate`: what is wrong is named with its key, its place and what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import dwctl
+
+
+def validate(directory: Path, text: str, **environment: str) -> tuple[int, str]:
+    """Status and text of a check of this configuration."""
+    file = directory / "dwctl.yaml"
+    file.write_text(text)
+    ended = dwctl("serve", "--validate", "-f", file, directory=directory, environment=environment)
+    return ended.status, ended.output + ended.errors
+
+
+def test_what_is_right_is_valid(data_dir: Path) -> None:
+    text = "port: 4000\nauth:\n  native:\n    session:\n      cookie_name: mine\n"
+    assert validate(data_dir, text) == (0, "The configuration is valid.\n")
+    assert not (data_dir / ".local").exists()
+
+
+def test_an_empty_file_is_valid(data_dir: Path) -> None:
+    assert validate(data_dir, "")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port: [1\n", "dwctl.yaml, line 2, column 1: not YAML"),
+        ("- port\n", "expected keys and values"),
+        ("prot: 4000\n", "unknown key prot; did you mean port?"),
+        (
+            "auth:\n  native:\n    sesion: {}\n",
+            "unknown key auth.native.sesion; did you mean auth.native.session?",
+        ),
+        ("port: many\n", "port: expected `int`, got `str`"),
+        ("port: 70000\n", "port: expected a number from 0 to 65535"),
+        ("listener:\n  keep_alive: soon\n", "listener.keep_alive: expected a duration"),
+        ("log:\n  level: loud\n", "log.level: "),
+        ("database:\n  type: external\n", "database.url: expected with database.type external"),
+        (
+            "limits:\n  requests:\n    max_body_size: 0\n",
+            "limits.requests.max_body_size: expected more than 0",
+        ),
+        ("admin_email: nobody\n", "admin_email: expected an e-mail address"),
+    ],
+)
+def test_what_is_wrong_is_named(data_dir: Path, text: str, told: str) -> None:
+    status, said = validate(data_dir, text)
+    assert status == 1
+    assert said.startswith("dwctl: ")
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_a_key_of_the_contract_that_is_not_used_is_accepted_and_told(data_dir: Path) -> None:
+    status, said = validate(data_dir, "analytics:\n  batch_size: 10\n")
+    assert status == 0
+    assert "Accepted and not used by this version: analytics" in said
+
+
+def test_the_environment_goes_before_the_file_and_flags_go_before_both(data_dir: Path) -> None:
+    assert validate(data_dir, "port: 70000\n", DWCTL_PORT="4000")[0] == 0
+    status, said = validate(data_dir, "port: 4000\n", DWCTL_PORT="70000")
+    assert (status, "port: expected" in said) == (1, True)
+    file = data_dir / "dwctl.yaml"
+    wrong = {"DWCTL_PORT": "70000"}
+    ended = dwctl("serve", "--validate", "-f", file, "--port", "4000", directory=data_dir, environment=wrong)
+    assert ended.status == 0
+
+
+def test_nested_keys_and_lists_of_the_environment(data_dir: Path) -> None:
+    origins = '["https://a.example", "https://b.example"]'
+    assert validate(data_dir, "", DWCTL_AUTH__SECURITY__CORS__ALLOWED_ORIGINS=origins)[0] == 0
+    status, said = validate(data_dir, "", DWCTL_AUTH__SECURITY__CORS__ALOWED_ORIGINS=origins)
+    assert status == 1
+    assert "DWCTL_AUTH__SECURITY__CORS__ALOWED_ORIGINS: unknown key" in said
+    assert "did you mean auth.security.cors.allowed_origins?" in said
+
+
+def test_the_file_that_the_environment_names(data_dir: Path) -> None:
+    file = data_dir / "elsewhere.yaml"
+    file.write_text("port: 70000\n")
+    ended = dwctl("serve", "--validate", directory=data_dir, environment={"DWCTL_CONFIG": str(file)})
+    assert "port: expected" in ended.errors
+    file.unlink()
+    ended = dwctl("serve", "--validate", directory=data_dir, environment={"DWCTL_CONFIG": str(file)})
+    assert ended.status == 1
+    assert f"the configuration file {file} is not there" in ended.errors
