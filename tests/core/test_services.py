@@ -1,0 +1,102 @@
+"""Services start in order, stop in reverse, and one that ends takes the others with it."""
+
+import asyncio
+
+import pytest
+
+from dwctl.core.services import Service, ServiceFailed, Supervisor, TaskSet
+
+
+class Step:
+    """A service that writes down what happens to it."""
+
+    def __init__(self, name: str, log: list[str], *, fails: str = "") -> None:
+        self.name = name
+        self.failing = asyncio.Event()
+        self._log = log
+        self._fails = fails
+
+    async def start(self) -> None:
+        """Note it."""
+        self._log.append(f"start {self.name}")
+        if self._fails == "start":
+            raise OSError(f"{self.name} cannot start")
+
+    async def run(self) -> None:
+        """Until told to fail."""
+        await self.failing.wait()
+        if self._fails == "run":
+            raise ValueError(f"{self.name} broke")
+
+    async def stop(self) -> None:
+        """Note it."""
+        self._log.append(f"stop {self.name}")
+        if self._fails == "stop":
+            raise ValueError("cannot stop")
+        if self._fails == "hang":
+            await asyncio.Event().wait()
+
+
+async def run(services: list[Service], *, stop: bool = True, within: float = 5.0) -> None:
+    stopping, started = asyncio.Event(), asyncio.Event()
+    if stop:
+        stopping.set()
+    await Supervisor(services, stop_within=within).run(stopping, started)
+    assert started.is_set()
+
+
+async def test_start_in_order_stop_in_reverse() -> None:
+    log: list[str] = []
+    await run([Step("a", log), Step("b", log), Step("c", log)])
+    assert log == ["start a", "start b", "start c", "stop c", "stop b", "stop a"]
+
+
+async def test_what_started_is_stopped_when_a_later_one_cannot_start() -> None:
+    log: list[str] = []
+    with pytest.raises(OSError, match="b cannot start"):
+        await run([Step("a", log), Step("b", log, fails="start"), Step("c", log)])
+    assert log == ["start a", "start b", "stop a"]
+
+
+@pytest.mark.parametrize("fails", ["run", ""])
+async def test_a_loop_that_ends_stops_the_others_and_is_named(fails: str) -> None:
+    log: list[str] = []
+    ending = Step("b", log, fails=fails)
+    ending.failing.set()
+    with pytest.raises(ServiceFailed, match="b ended unexpectedly") as caught:
+        await run([Step("a", log), ending], stop=False)
+    assert log[2:] == ["stop b", "stop a"]
+    assert (str(caught.value.__cause__) == "b broke") == (fails == "run")
+
+
+@pytest.mark.parametrize("fails", ["stop", "hang"])
+async def test_one_that_cannot_stop_does_not_keep_the_others(fails: str) -> None:
+    log: list[str] = []
+    await run([Step("a", log), Step("b", log, fails=fails)], within=0.05)
+    assert log[-2:] == ["stop b", "stop a"]
+
+
+async def test_a_set_of_tasks_loses_none(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = TaskSet()
+    done: list[int] = []
+
+    async def note(number: int) -> None:
+        await asyncio.sleep(0)
+        done.append(number)
+
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
+    async def fail() -> None:
+        raise ValueError("broke")
+
+    for number in range(10):
+        tasks.spawn(note(number), name=f"note {number}")
+    tasks.spawn(fail(), name="the failing one")
+    assert await tasks.wait(5)
+    assert sorted(done) == list(range(10))
+    assert "the failing one failed" in caplog.text
+    tasks.spawn(endless(), name="endless")
+    assert not await tasks.wait(0.01)
+    await tasks.cancel()
+    assert len(tasks) == 0
