@@ -31,6 +31,25 @@ class ClientGone(OSError):
     """The client has left while the application was answering."""
 
 
+def base_scope(
+    connection: Connection, head: RequestHead, scheme: str, server: tuple[str, int]
+) -> dict[str, Any]:
+    """What HTTP and WebSocket tell an application alike."""
+    return {
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": f"1.{head.minor}",
+        "scheme": scheme,
+        "path": unquote(head.path.decode("latin-1"), errors="replace"),
+        "raw_path": head.path,
+        "query_string": head.query,
+        "root_path": "",
+        "headers": head.headers,
+        "client": (connection.client_host, connection.client_port),
+        "server": server,
+        "state": {},
+    }
+
+
 class AsgiCall:
     """One request in the application. Implements `BodySink`."""
 
@@ -115,22 +134,9 @@ class AsgiCall:
         self._connection.answered(keep_alive=False)
 
     def _scope(self, server: tuple[str, int]) -> dict[str, Any]:
-        head = self._head
-        connection = self._connection
-        return {
+        return base_scope(self._connection, self._head, self._scheme, server) | {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": f"1.{head.minor}",
-            "method": head.method.decode("ascii"),
-            "scheme": self._scheme,
-            "path": unquote(head.path.decode("latin-1"), errors="replace"),
-            "raw_path": head.path,
-            "query_string": head.query,
-            "root_path": "",
-            "headers": head.headers,
-            "client": (connection.client_host, connection.client_port),
-            "server": server,
-            "state": {},
+            "method": self._head.method.decode("ascii"),
             "extensions": {},
         }
 

@@ -46,6 +46,18 @@ class BodySink(Protocol):
         ...
 
 
+class Tunnel(BodySink, Protocol):
+    """Who has the connection from the head on: everything that comes is a body without an end."""
+
+    def silent(self, seconds: float) -> None:
+        """Nothing has come for so long."""
+        ...
+
+    def going_away(self) -> None:
+        """The server stops."""
+        ...
+
+
 class Host(Protocol):
     """The listener that a connection belongs to."""
 
@@ -57,14 +69,16 @@ class Host(Protocol):
 
     def opened(self, connection: "Connection") -> bool:
         """A client has connected; false when there are too many."""
-        ...
 
     def closed(self, connection: "Connection") -> None:
         """It is gone."""
-        ...
 
     def call_application(self, connection: "Connection", head: RequestHead) -> BodySink:
         """Start the ASGI application on a request."""
+        ...
+
+    def open_tunnel(self, connection: "Connection", head: RequestHead) -> Tunnel | None:
+        """Start the ASGI application on an upgrade; None when the request asks for none."""
         ...
 
 
@@ -149,6 +163,7 @@ class Connection(asyncio.Protocol):
         "_reading_body",
         "_sink",
         "_size",
+        "_tunnel",
         "changed",
         "client_host",
         "client_port",
@@ -163,6 +178,7 @@ class Connection(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._exchange: HttpExchange | None = None
         self._sink: BodySink | None = None
+        self._tunnel: Tunnel | None = None
         self._chunks: Chunks | None = None
         self._parts: list[bytes] = []
         self._left = 0
@@ -197,6 +213,8 @@ class Connection(asyncio.Protocol):
         self.changed = self._loop.time()
         if self._linger:
             self._discard(len(data))
+        elif self._tunnel is not None:
+            self._tunnel.body_received(data)
         elif self._reading_body:
             self._read_body(data)
             self._advance()
@@ -264,7 +282,8 @@ class Connection(asyncio.Protocol):
         """The answer of the current request is complete."""
         self._exchange = None
         self._sink = None
-        unread = self._reading_body
+        unread = self._reading_body or self._tunnel is not None
+        self._tunnel = None
         self._reading_body = False
         self._head = None
         self.changed = self._loop.time()
@@ -277,8 +296,10 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def close_if_idle(self) -> None:
-        """For the drain: nothing is being read or answered."""
-        if self._head is None and self.transport is not None:
+        """For the drain: close when nothing is under way, or when what is has no end of its own."""
+        if self._tunnel is not None:
+            self._tunnel.going_away()
+        elif self._head is None and self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
@@ -293,6 +314,8 @@ class Connection(asyncio.Protocol):
         if self._linger:
             if quiet > LINGER_SECONDS:
                 self.abort()
+        elif self._tunnel is not None:
+            self._tunnel.silent(quiet)
         elif self._head is None:
             if self._buffer:
                 if quiet > settings.head_timeout:
@@ -352,8 +375,13 @@ class Connection(asyncio.Protocol):
             self._exchange = HttpExchange(self, head, keep_alive=keep_alive)
             self.continue_body()
         else:
-            self._sink = self._host.call_application(self, head)
+            self._tunnel = None if self._reading_body else self._host.open_tunnel(self, head)
+            self._sink = self._tunnel or self._host.call_application(self, head)
         rest, self._buffer = self._buffer, b""
+        if self._tunnel is not None:
+            if rest:
+                self._tunnel.body_received(rest)
+            return
         if self._reading_body:
             if rest:
                 self._read_body(rest)
@@ -452,6 +480,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         exchange, self._exchange = self._exchange, None
         sink, self._sink = self._sink, None
+        self._tunnel = None
         self._head = None
         self._parts = []
         if exchange is not None:

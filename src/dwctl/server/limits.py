@@ -26,6 +26,10 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Between two reads of a request's body; then 408."""
     keep_alive: Duration = Duration(75)
     """An idle connection is closed after this long."""
+    max_websocket_message: int = 16 * MIB
+    """Bytes of a WebSocket message; more closes the WebSocket with 1009."""
+    websocket_ping: Duration = Duration(20)
+    """A WebSocket client that is silent for this long is pinged, and given up after as long again."""
     drain: Duration = Duration(30)
     """On shutdown, how long requests under way may take to finish."""
     certificate: str | None = None

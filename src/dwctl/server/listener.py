@@ -19,6 +19,7 @@ from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection
 from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.websocket import WebSocketCall, wants_websocket
 from dwctl.wire.exchange import Handler
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,20 @@ class Listener:
         scheme = "https" if self.settings.certificate else "http"
         call = AsgiCall(connection, head, draining=self.draining, scheme=scheme)
         self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="request")
+        return call
+
+    def open_tunnel(self, connection: Connection, head: RequestHead) -> WebSocketCall | None:
+        """Start the application on a WebSocket, if that is what is asked for."""
+        if not wants_websocket(head):
+            return None
+        call = WebSocketCall(
+            connection,
+            head,
+            scheme="wss" if self.settings.certificate else "ws",
+            max_message=self.settings.max_websocket_message,
+            ping_after=self.settings.websocket_ping,
+        )
+        self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="websocket")
         return call
 
     def _sweep(self, now: float) -> None:
