@@ -97,7 +97,7 @@ class House:
             port=0,
             settings=listener or ListenerSettings(drain=Duration(0.2)),
             handler=self.gateway,
-            application=_no_application,
+            application=no_application,
             metrics=self.metrics,
         )
         self.port = 0
@@ -171,7 +171,7 @@ def upstream_settings(**values: Any) -> GatewaySettings:
     return GatewaySettings(upstream=UpstreamSettings(**values))
 
 
-async def _no_application(scope: Any, receive: Any, send: Any) -> None:
+async def no_application(scope: Any, receive: Any, send: Any) -> None:
     """What is not the gateway's is answered with 404 here."""
     await send({"type": "http.response.start", "status": 404, "headers": []})
     await send({"type": "http.response.body", "body": b""})
