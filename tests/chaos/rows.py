@@ -18,7 +18,7 @@ _LOCKS_WAITED_FOR = "select count(*) from pg_locks where not granted"
 
 
 async def rows_of(home: Path, at_least: int = 0) -> list[asyncpg.Record]:
-    """Every row, once there are enough and no call of a dead process is open any more."""
+    """Every row, once there are enough, dead processes' spools are taken over and none of their calls is open."""
     dsn = EmbeddedPostgres(home).running_dsn()
     if dsn is None:
         raise AssertionError("the embedded server does not run")
@@ -26,12 +26,15 @@ async def rows_of(home: Path, at_least: int = 0) -> list[asyncpg.Record]:
     end = time.monotonic() + SETTLED_WITHIN
     try:
         while True:
+            spools = len(list((home / "spool").iterdir()))
             rows = await connection.fetch(_ROWS)
-            if len(rows) >= at_least and all(row["state"] >= State.FAILED for row in rows):
+            if spools == 1 and len(rows) >= at_least and all(row["state"] >= State.FAILED for row in rows):
                 break
             if time.monotonic() > end:
                 states = Counter(row["state"] for row in rows)
-                raise AssertionError(f"not settled after {SETTLED_WITHIN} s: {states}, wanted {at_least}")
+                raise AssertionError(
+                    f"not settled after {SETTLED_WITHIN} s: {states}, wanted {at_least}, {spools} spools"
+                )
         assert await connection.fetchval(_LOCKS_WAITED_FOR) == 0
         return rows
     finally:

@@ -85,8 +85,11 @@ async def test_a_spool_is_replayed_and_calls_without_an_end_are_interrupted(
             msgspec.structs.replace(finished(done, State.COMPLETED), **mine),
         ],
     )
+    (data_dir / "spool" / "lost+found").mkdir()
+    assert not await heir.replay.caught_up(within=0)
     for _ in range(2):
         await heir.replay.take_over()
+    assert await heir.replay.caught_up()
     store = RequestStore(database)
     row, broken = await store.get(UUID(done)), await store.get(UUID(cut))
     assert row is not None

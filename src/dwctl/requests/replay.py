@@ -2,7 +2,8 @@
 
 Wakes on: the start, then every heartbeat. Writes: `requests`, `request_bodies`, and deletes spool folders whose
 records are committed. A spool belongs to a dead process when its lock can be taken. If we die in the middle, the
-next start does it again: every write is an upsert that repeats harmlessly. Works beside new calls.
+next start does it again: every write is an upsert that repeats harmlessly. Works beside new calls; who misses a row
+in the meantime waits (`caught_up`).
 """
 
 import asyncio
@@ -46,6 +47,7 @@ class Replay:
         self._daemon_id = daemon_id
         self._installation_id = installation_id
         self._settings = settings
+        self._caught_up = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to prepare: old spools are read while new calls come in."""
@@ -62,11 +64,22 @@ class Replay:
     async def stop(self) -> None:
         """Nothing to flush."""
 
+    async def caught_up(self, within: float = 2.0) -> bool:
+        """Whether what was left behind before this process started is in the database, waiting so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._caught_up.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def take_over(self) -> None:
         """Replay every ownerless spool, then end the calls of dead processes."""
         for folder in sorted(self._spools.glob("*")):
-            if folder.is_dir() and folder.name != str(self._daemon_id):
-                await self._take_folder(folder)
+            owner = _owner(folder)
+            if owner is not None and owner != self._daemon_id and folder.is_dir():
+                await self._take_folder(folder, owner)
+        self._caught_up.set()
         dead = await self._database.fetch(
             self._sql["dead_daemons"],
             self._daemon_id,
@@ -76,7 +89,7 @@ class Replay:
         for row in dead:
             await self._end_calls(row["id"])
 
-    async def _take_folder(self, folder: Path) -> None:
+    async def _take_folder(self, folder: Path, owner: UUID) -> None:
         lock = take_lock(folder)
         if lock < 0:
             return
@@ -84,14 +97,14 @@ class Replay:
             replayed = 0
             for path in segments(folder):
                 replayed += await self._replay(path)
-            await self._end_calls(UUID(folder.name))
-            await self._database.execute(self._sql["stop_daemon"], UUID(folder.name))
+            await self._end_calls(owner)
+            await self._database.execute(self._sql["stop_daemon"], owner)
             await self._committer.beat(self._daemon_id)
             remove(folder)
         finally:
             os.close(lock)
         if replayed:
-            logger.info("%d records of process %s were replayed from its spool", replayed, folder.name)
+            logger.info("%d records of process %s were replayed from its spool", replayed, owner)
 
     async def _replay(self, path: Path) -> int:
         """Commit a segment in batches; gives how many records it held."""
@@ -111,3 +124,11 @@ class Replay:
         ended = await self._committer.interrupt(daemon_id)
         if ended:
             logger.warning("%d calls of process %s ended with it", ended, daemon_id)
+
+
+def _owner(folder: Path) -> UUID | None:
+    """The process that a spool belongs to; None for a folder that is no spool, such as `lost+found`."""
+    try:
+        return UUID(folder.name)
+    except ValueError:
+        return None

@@ -157,8 +157,8 @@ class Writer:
             logger.warning("records stay in the spool for the next start: %s", error)
         self._spool.close(delete=empty)
 
-    async def flush(self, within: float = 2.0) -> None:
-        """Wait until everything noted before now is committed, at most so many seconds."""
+    async def flush(self, within: float = 2.0) -> bool:
+        """Wait until everything noted before now is committed, at most so many seconds; whether it is."""
         self._recorder.flush()
         self._hurry.set()
         try:
@@ -166,6 +166,8 @@ class Writer:
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("records were not committed within %g s", within)
+            return False
+        return True
 
     def _on_entries(self) -> None:
         self._idle.clear()

@@ -65,6 +65,22 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         recorder=recorder, spool=spool, committer=committer, daemon_id=daemon_id, settings=recording
     )
 
+    daemon = Daemon(
+        database=database,
+        daemon_id=daemon_id,
+        installation_id=installation_id,
+        version=__version__,
+        settings=recording,
+    )
+    replay = Replay(
+        database=database,
+        committer=committer,
+        spools=spools,
+        daemon_id=daemon_id,
+        installation_id=installation_id,
+        settings=recording,
+    )
+
     routing = Routing()
     notices = NoticeListener(database.dsn)
     sync = RoutingSync(
@@ -94,7 +110,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         clock=clock,
         propagation=sync,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, writer)
+    responses = ResponseActions(RequestStore(database), plane.identity, writer, replay)
     app = build_app(
         plane=plane,
         cors=settings.auth.security.cors,
@@ -112,21 +128,6 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         handler=gateway,
         application=app,
         metrics=metrics,
-    )
-    daemon = Daemon(
-        database=database,
-        daemon_id=daemon_id,
-        installation_id=installation_id,
-        version=__version__,
-        settings=recording,
-    )
-    replay = Replay(
-        database=database,
-        committer=committer,
-        spools=spools,
-        daemon_id=daemon_id,
-        installation_id=installation_id,
-        settings=recording,
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.embedded is None else (storage.embedded,)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dwctl.core.errors import NotFound, Unauthenticated
+from dwctl.core.errors import NotFound, Unauthenticated, Unavailable
 from dwctl.identity.authenticate import AI_PURPOSES, bearer
 from dwctl.identity.secrets import digest
 from dwctl.identity.store import IdentityStore
@@ -14,18 +14,29 @@ from dwctl.requests.store import RequestStore
 class Flush(Protocol):
     """Commits what has been recorded before now."""
 
-    async def flush(self, within: float = ...) -> None:
-        """Wait for it."""
+    async def flush(self, within: float = ...) -> bool:
+        """Wait for it; whether it is done."""
+        ...
+
+
+class Inheritance(Protocol):
+    """Commits what dead processes have recorded."""
+
+    async def caught_up(self, within: float = ...) -> bool:
+        """Wait for it; whether it is done."""
         ...
 
 
 class ResponseActions:
     """Rules before rows."""
 
-    def __init__(self, store: RequestStore, identity: IdentityStore, writer: Flush) -> None:
+    def __init__(
+        self, store: RequestStore, identity: IdentityStore, writer: Flush, inheritance: Inheritance
+    ) -> None:
         self._store = store
         self._identity = identity
         self._writer = writer
+        self._inheritance = inheritance
 
     async def get(self, headers: Mapping[str, str], response_id: str) -> dict[str, Any]:
         """The response, for any key of the account that owns the row; 404 for everyone else."""
@@ -36,9 +47,11 @@ class ResponseActions:
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
         if row is None or row.completed_at is None:
-            # The row, or its end, may still be on its way to the database.
-            await self._writer.flush()
+            # The row, or its end, may still be on its way to the database, from here or from a process that was killed.
+            settled = await self._writer.flush() and await self._inheritance.caught_up()
             row = await self._store.get(request_id)
+            if row is None and not settled:
+                raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
         if row is None or row.owner_id != key.user_id:
             raise NotFound(f"Response with id '{response_id}' not found.")
         return response_object(row)
