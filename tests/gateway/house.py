@@ -16,7 +16,7 @@ from dwctl.core.settings import Duration
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
-from dwctl.requests.record import Finished
+from dwctl.requests.record import Record
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
@@ -144,7 +144,7 @@ class House:
         except TimeoutError:
             raise AssertionError(f"waited in vain until {what}") from None
 
-    async def recorded(self, count: int = 1) -> Finished:
+    async def recorded(self, count: int = 1) -> Record:
         """The last of so many records."""
         await self.until(lambda: len(self.ledger.finished) >= count, f"{count} calls are recorded")
         assert len(self.ledger.finished) == count

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from dwctl.requests.record import Finished, Started
+import msgspec
+
+from dwctl.requests.record import Record
 
 
 class Ledger:
@@ -11,15 +13,15 @@ class Ledger:
 
     def __init__(self) -> None:
         self.refusal: str | None = None
-        self.started: list[tuple[Started, bytes]] = []
-        self.finished: list[tuple[Finished, bytes]] = []
+        self.started: list[tuple[Record, bytes]] = []
+        self.finished: list[tuple[Record, bytes]] = []
         self._held: list[tuple[Callable[..., None], tuple[object, ...]]] | None = None
 
-    def start(self, record: Started, body: bytes) -> None:
+    def start(self, record: Record, body: bytes) -> None:
         """Note the start of a call."""
-        self.started.append((record, body))
+        self.started.append((msgspec.structs.replace(record), body))
 
-    def finish(self, record: Finished, body: bytes) -> None:
+    def finish(self, record: Record, body: bytes) -> None:
         """Note its end."""
         self.finished.append((record, body))
 

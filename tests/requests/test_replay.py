@@ -11,7 +11,7 @@ from dwctl.db.postgres import Database
 from dwctl.requests import frames
 from dwctl.requests.daemons import Daemon
 from dwctl.requests.frames import Kind
-from dwctl.requests.record import Finished, Started, State
+from dwctl.requests.record import Record, State
 from dwctl.requests.replay import Replay
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import Spool
@@ -55,14 +55,14 @@ class Heir:
         )
 
 
-def leave(folder: Path, daemon: UUID, records: list[Started]) -> None:
+def leave(folder: Path, daemon: UUID, records: list[Record]) -> None:
     """A spool as a killed process leaves it: the last frame torn."""
     spool = Spool(folder / "spool" / str(daemon), 1 << 20)
     spool.open()
     for record in records:
         meta = msgspec.json.encode(record)
-        kind = Kind.FINISHED if isinstance(record, Finished) else Kind.STARTED
-        spool.write(frames.head(kind, meta, b"body") + meta + b"body")
+        kind = Kind.FINISHED if record.completed_at else Kind.STARTED
+        spool.write(frames.block([frames.frame(kind, meta, b"body")]))
     spool.write(b"\x10\x00\x00\x00torn")
     spool.close(delete=False)
 
@@ -109,7 +109,7 @@ async def test_a_living_process_keeps_its_spool_and_its_calls(database: Database
     spool.open()
     call = msgspec.structs.replace(started(new_id()), daemon_id=str(other))
     meta = msgspec.json.encode(call)
-    spool.write(frames.head(Kind.STARTED, meta, b"") + meta)
+    spool.write(frames.block([frames.frame(Kind.STARTED, meta, b"")]))
     await heir.replay.take_over()
     assert await database.fetch_value("select count(*) from requests") == 0
     spool.close(delete=True)

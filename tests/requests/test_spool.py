@@ -13,42 +13,51 @@ from dwctl.requests import frames
 from dwctl.requests.frames import Kind
 from dwctl.requests.spool import Position, Spool, segments, take_lock
 
-RECORDS = st.lists(st.tuples(st.sampled_from(list(Kind)), st.binary(max_size=40), st.binary(max_size=200)))
+Written = tuple[Kind, bytes, bytes]
+IDS = st.uuids().map(lambda ident: b'{"id":"%b"}' % str(ident).encode())
+WRITES = st.lists(
+    st.lists(st.tuples(st.sampled_from(list(Kind)), IDS, st.binary(max_size=200)), min_size=1, max_size=4)
+)
 
 
-def framed(records: list[tuple[Kind, bytes, bytes]]) -> list[bytes]:
-    return [frames.head(kind, meta, body) + meta + body for kind, meta, body in records]
+def blocks_of(writes: list[list[Written]]) -> list[bytes]:
+    return [frames.block([frames.frame(*record) for record in records]) for records in writes]
 
 
-def read_all(data: bytes) -> list[tuple[int, bytes, bytes]]:
-    return [(kind, meta, body) for kind, meta, body, _ in frames.read(data)]
+def read_all(data: bytes) -> list[list[Written]]:
+    return [[(Kind(e.kind), e.meta, e.body) for e in entries] for entries, _ in frames.blocks(data)]
 
 
-@given(RECORDS)
-def test_frames_are_read_as_they_were_written(records: list[tuple[Kind, bytes, bytes]]) -> None:
-    assert read_all(b"".join(framed(records))) == records
+@given(WRITES)
+def test_blocks_are_read_as_they_were_written(writes: list[list[Written]]) -> None:
+    assert read_all(b"".join(blocks_of(writes))) == writes
 
 
-@given(RECORDS, st.integers(min_value=0))
-def test_a_torn_end_costs_only_the_torn_frame(records: list[tuple[Kind, bytes, bytes]], cut: int) -> None:
-    pieces = framed(records)
+@given(WRITES, st.integers(min_value=0))
+def test_a_torn_end_costs_only_the_torn_block(writes: list[list[Written]], cut: int) -> None:
+    pieces = blocks_of(writes)
     data = b"".join(pieces)
     cut %= len(data) + 1
     whole = 0
     while sum(map(len, pieces[: whole + 1])) <= cut and whole < len(pieces):
         whole += 1
-    assert read_all(data[:cut]) == records[:whole]
+    assert read_all(data[:cut]) == writes[:whole]
 
 
 @settings(max_examples=200)
-@given(RECORDS.filter(bool), st.integers(min_value=0), st.integers(1, 255))
-def test_a_damaged_byte_never_invents_a_record(
-    records: list[tuple[Kind, bytes, bytes]], place: int, change: int
-) -> None:
-    data = bytearray(b"".join(framed(records)))
+@given(WRITES.filter(bool), st.integers(min_value=0), st.integers(1, 255))
+def test_a_damaged_byte_never_invents_a_record(writes: list[list[Written]], place: int, change: int) -> None:
+    data = bytearray(b"".join(blocks_of(writes)))
     data[place % len(data)] ^= change
     found = read_all(bytes(data))
-    assert found == records[: len(found)]
+    assert found == writes[: len(found)]
+
+
+@given(st.binary(max_size=60))
+def test_a_block_that_holds_no_frames_of_ours_ends_the_file(inside: bytes) -> None:
+    good = blocks_of([[(Kind.STARTED, b'{"id":"a"}', b"")]])[0]
+    found = read_all(good + frames.block([b"\x01\xff\xff\xff\x00" + inside]) + good)
+    assert found == [[(Kind.STARTED, b'{"id":"a"}', b"")]]
 
 
 def test_segments_rotate_and_are_trimmed_when_committed(tmp_path: Path) -> None:
@@ -84,7 +93,7 @@ def test_a_full_disk_leaves_whole_frames_only(tmp_path: Path) -> None:
     """The limit of file sizes fails a write in its middle, as a full disk does."""
     spool = Spool(tmp_path / "a", 1_000_000)
     spool.open()
-    data = b"".join(framed([(Kind.STARTED, b"{}", b"b" * 100)]))
+    data = blocks_of([[(Kind.STARTED, b'{"id":"a"}', b"b" * 100)]])[0]
     spool.write(data)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import Database
 from dwctl.requests.frames import Entry, Kind, entry_of
-from dwctl.requests.record import Finished, Started, State
+from dwctl.requests.record import Record, State
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import RecordingSettings, SpoolSettings
 from dwctl.requests.spool import Spool
@@ -25,8 +25,8 @@ from dwctl.requests.writer import Committer, Writer
 OWNER = "0199e1c2-5f6a-7b3c-8d4e-5f60718293a4"
 
 
-def started(ident: str, attempt: int = 1) -> Started:
-    return Started(
+def started(ident: str, attempt: int = 1) -> Record:
+    return Record(
         id=ident,
         created_at=1_800_000_000.5,
         path="/v1/chat/completions",
@@ -39,9 +39,10 @@ def started(ident: str, attempt: int = 1) -> Started:
     )
 
 
-def finished(ident: str, state: State, attempt: int = 1, tokens: int = 7) -> Finished:
-    return Finished(
-        **msgspec.structs.asdict(started(ident, attempt)) | {"state": state},
+def finished(ident: str, state: State, attempt: int = 1, tokens: int = 7) -> Record:
+    return msgspec.structs.replace(
+        started(ident, attempt),
+        state=state,
         completed_at=1_800_000_001.0,
         status_code=200,
         total_tokens=tokens,
@@ -56,8 +57,8 @@ class Standing(NamedTuple):
     state: int
 
 
-def entry(record: Started, body: bytes) -> Entry:
-    kind = Kind.FINISHED if isinstance(record, Finished) else Kind.STARTED
+def entry(record: Record, body: bytes) -> Entry:
+    kind = Kind.FINISHED if record.completed_at else Kind.STARTED
     return entry_of(kind, msgspec.json.encode(record), body)
 
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-_LOW_BITS = 62
-_LOW_MASK = (1 << _LOW_BITS) - 1
+_LOW_MASK = (1 << 48) - 1
+_TEXT = "%s%03x-%04x-%012x"
 _RANDOM_BITS = 74
 _STEP_BITS = 32
 
@@ -48,7 +48,7 @@ class RandomBits:
 class IdSource:
     """Makes rising ids from a clock of unix nanoseconds and a source of random bits."""
 
-    __slots__ = ("_clock_ns", "_getrandbits", "_last_ms", "_random")
+    __slots__ = ("_clock_ns", "_getrandbits", "_last_ms", "_prefix", "_random")
 
     def __init__(
         self,
@@ -58,34 +58,35 @@ class IdSource:
         self._clock_ns = clock_ns
         self._getrandbits = getrandbits or RandomBits()
         self._last_ms = -1
+        self._prefix = ""
         self._random = 0
 
-    def next_int(self) -> int:
-        """The next id as a number of 128 bits."""
+    def next_text(self) -> str:
+        """The next id, such as `0199e1c2-5f6a-7b3c-8d4e-5f60718293a4`."""
         now_ms = self._clock_ns() // 1_000_000
         if now_ms > self._last_ms:
-            self._last_ms = now_ms
-            # The top bit stays free, so that the steps of one millisecond cannot overflow.
-            self._random = self._getrandbits(_RANDOM_BITS - 1)
+            self._begin(now_ms)
         else:
             self._random += 1 + self._getrandbits(_STEP_BITS)
             if self._random >> _RANDOM_BITS:
-                self._last_ms += 1
-                self._random = self._getrandbits(_RANDOM_BITS - 1)
-        high = self._random >> _LOW_BITS
-        low = self._random & _LOW_MASK
-        return (self._last_ms << 80) | (7 << 76) | (high << 64) | (2 << 62) | low
+                self._begin(self._last_ms + 1)
+        random = self._random
+        high = random >> 48
+        return _TEXT % (self._prefix, high >> 14, 0x8000 | high & 0x3FFF, random & _LOW_MASK)
+
+    def _begin(self, ms: int) -> None:
+        """Ids of another millisecond."""
+        self._last_ms = ms
+        self._prefix = f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7"
+        # The top bit stays free, so that the steps of one millisecond cannot overflow.
+        self._random = self._getrandbits(_RANDOM_BITS - 1)
 
 
 _source = IdSource()
-
-
-def new_id() -> str:
-    """A fresh UUIDv7 as text, such as `0199e1c2-5f6a-7b3c-8d4e-5f60718293a4`."""
-    text = f"{_source.next_int():032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+new_id = _source.next_text
+"""A fresh UUIDv7 as text."""
 
 
 def new_uuid() -> UUID:
     """A fresh UUIDv7."""
-    return UUID(int=_source.next_int())
+    return UUID(new_id())

@@ -13,9 +13,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.requests.record import Finished
+from dwctl.requests.record import Record
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+LEFT = 499
+"""The client left: counted apart from other errors of clients."""
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -45,11 +47,13 @@ class Distribution:
 class _ModelCounts:
     """One model on one path."""
 
-    __slots__ = ("calls", "duration", "first_byte", "tokens")
+    __slots__ = ("calls", "duration", "first_byte", "input_tokens", "output_tokens")
 
     def __init__(self) -> None:
-        self.calls: dict[str, int] = {}
-        self.tokens = {"input": 0, "output": 0}
+        self.calls: dict[int, int] = {}
+        """By hundreds of the status, and 499."""
+        self.input_tokens = 0
+        self.output_tokens = 0
         self.duration = Distribution(SECONDS)
         self.first_byte = Distribution(SECONDS)
 
@@ -74,14 +78,16 @@ class Counts(Collector):
         place = (endpoint, failure)
         self._failures[place] = self._failures.get(place, 0) + 1
 
-    def ended(self, record: Finished) -> None:
+    def ended(self, record: Record) -> None:
         """A call has been recorded."""
         self.in_flight -= 1
         place = (record.model, record.path)
         counts = self._models.get(place)
         if counts is None:
             counts = self._models[place] = _ModelCounts()
-        status = f"{record.status_code // 100}xx" if record.status_code != 499 else "499"
+        status = record.status_code
+        if status != LEFT:
+            status //= 100
         counts.calls[status] = counts.calls.get(status, 0) + 1
         counts.duration.add(record.duration_ms / 1000)
         if record.first_byte_ms is not None:
@@ -89,8 +95,8 @@ class Counts(Collector):
         if record.overhead_ms:
             self._overhead.add(record.overhead_ms / 1000)
         if record.total_tokens is not None:
-            counts.tokens["input"] += record.prompt_tokens or 0
-            counts.tokens["output"] += record.completion_tokens or 0
+            counts.input_tokens += record.prompt_tokens or 0
+            counts.output_tokens += record.completion_tokens or 0
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as Prometheus families."""
@@ -140,9 +146,9 @@ class Counts(Collector):
         )
         for place, counts in self._models.items():
             for status, count in counts.calls.items():
-                calls.add_metric([*place, status], count)
-            for direction, count in counts.tokens.items():
-                tokens.add_metric([*place, direction], count)
+                calls.add_metric([*place, str(status) if status == LEFT else f"{status}xx"], count)
+            tokens.add_metric([*place, "input"], counts.input_tokens)
+            tokens.add_metric([*place, "output"], counts.output_tokens)
             duration.add_metric(place, *counts.duration.shown())
             first_byte.add_metric(place, *counts.first_byte.shown())
         yield calls

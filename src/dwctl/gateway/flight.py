@@ -1,6 +1,6 @@
 """One call from its admission to its record: the receiver of the upstream's answer.
 
-Order of writing and sending: `Started` is in the spool before the request goes upstream; `Finished` is there
+Order of writing and sending: a call's start is in the spool before the request goes upstream; its end is there
 before the last byte, or the event that tells a client to stop reading, goes to the client. So a process killed
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
@@ -10,14 +10,14 @@ from typing import Protocol
 
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.prepare import Upstream
-from dwctl.gateway.record import CLIENT_LEFT, Timing, finished, upstream_error
+from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.reply import connection_line, is_event_stream, is_json, opening, our_lines, whole, with_id
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
-from dwctl.requests.record import Finished, Recording, Started
+from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Target
 from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
@@ -48,7 +48,7 @@ class Surroundings(Protocol):
         """Unix seconds."""
         ...
 
-    def ended(self, record: Finished) -> None:
+    def ended(self, record: Record) -> None:
         """The call has been recorded."""
         ...
 
@@ -72,12 +72,12 @@ class Flight:
         "_overhead",
         "_passing",
         "_received",
+        "_record",
         "_recorded",
         "_relay",
         "_request",
         "_route",
         "_size",
-        "_started",
         "_ticket",
         "_upstream",
         "deadline",
@@ -89,7 +89,7 @@ class Flight:
         exchange: Exchange,
         route: Route,
         upstream: Upstream,
-        started: Started,
+        record: Record,
         request: bytes,
         *,
         hide_usage: bool,
@@ -100,8 +100,8 @@ class Flight:
         self._received = exchange.received
         self._route = route
         self._upstream = upstream
-        self._started = started
-        self._ident = started.id.encode()
+        self._record = record
+        self._ident = record.id.encode()
         self._request = request
         self._hide_usage = hide_usage
         self.deadline = deadline
@@ -120,7 +120,7 @@ class Flight:
         self._overhead = 0.0
 
     def launch(self) -> None:
-        """Send the request; `Started` is in the spool."""
+        """Send the request; the call's start is in the spool."""
         if self._exchange is None:
             return
         self._overhead = (self._around.perf() - self._received) * 1000
@@ -174,14 +174,14 @@ class Flight:
             rest = self._relay.rest()
             if rest:
                 self._pass(rest)
-        self._record(head.status, self._metered(), upstream_error(head.status))
+        self._note_end(head.status, self._metered(), upstream_error(head.status))
         self._finish(self._last_chunk())
 
     def on_failure(self, failure: Failure, detail: str) -> None:
         """There will be no whole answer."""
         self._ticket = None
-        problem = problem_of(failure, self._started.model)
-        self._around.failed(self._started.model, self._upstream.target, failure, detail)
+        problem = problem_of(failure, self._record.model)
+        self._around.failed(self._record.model, self._upstream.target, failure, detail)
         if self._recorded:
             # All that matters to the client has been sent: the upstream broke off after the last event.
             self._finish(self._last_chunk())
@@ -197,7 +197,7 @@ class Flight:
         if ticket is not None:
             ticket.cancel()
         if not self._recorded:
-            self._record(CLIENT_LEFT.status, self._metered(), (CLIENT_LEFT.code, CLIENT_LEFT.message))
+            self._note_end(CLIENT_LEFT.status, self._metered(), (CLIENT_LEFT.code, CLIENT_LEFT.message))
 
     def writable(self, ready: bool) -> None:
         """The client reads too slowly, or has caught up."""
@@ -217,14 +217,14 @@ class Flight:
             if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
         self._replace_body(body)
-        self._record(head.status, metered, upstream_error(head.status))
+        self._note_end(head.status, metered, upstream_error(head.status))
         if self._exchange is not None:
             self._finish(whole(head, self._our_lines(), body, self._exchange))
 
     def _refuse(self, problem: Problem) -> None:
         """The upstream failed before the client was sent anything."""
         self._replace_body(problem.body())
-        self._record(problem.status, NOTHING, (problem.code, problem.message))
+        self._note_end(problem.status, NOTHING, (problem.code, problem.message))
         if self._exchange is not None:
             connection = connection_line(self._exchange, keep_alive=self._exchange.keep_alive)
             self._finish(render(problem, self._our_lines() + connection))
@@ -233,13 +233,13 @@ class Flight:
         """The upstream failed in the middle: tell the client in the stream's own language, or by closing."""
         error = (problem.code, problem.message)
         if self._relay is None:
-            self._record(problem.status, NOTHING, error)
+            self._note_end(problem.status, NOTHING, error)
             self._finish(b"", close=True)
             return
         event = last_event(problem, self._route.id_style, b"".join(self._body))
         metered = self._metered()
         self._keep(event)
-        self._record(problem.status, metered, error)
+        self._note_end(problem.status, metered, error)
         self._finish(self._framed(event) + self._last_chunk())
 
     def _break_off(self, reason: str) -> None:
@@ -260,7 +260,7 @@ class Flight:
         self._keep(data)
         relay = self._relay
         if relay is not None and relay.ended and not self._recorded and self._head is not None:
-            self._record(self._head.status, self._metered(), upstream_error(self._head.status))
+            self._note_end(self._head.status, self._metered(), upstream_error(self._head.status))
         if self._recorded:
             self._around.recording.after(self._write, self._framed(data))
         else:
@@ -312,29 +312,24 @@ class Flight:
             exchange.on_writable = None
             exchange.finish(data, close=close or (self._passing and not exchange.chunked_ok))
 
-    def _record(self, status: int, metered: Metered, error: tuple[str | None, str] | None) -> None:
+    def _note_end(self, status: int, metered: Metered, error: tuple[str | None, str] | None) -> None:
         """The one place where a call ends in a record; a second end of the same call is none."""
         if self._recorded:
             return
         self._recorded = True
         around = self._around
+        record = self._record
+        size = self._size
+        complete(record, self._upstream.target, self._head, status, metered, size=size, error=error)
         received = self._received
-        first = self._first_byte
-        record = finished(
-            self._started,
-            self._upstream.target,
-            self._head,
-            status,
-            metered,
-            Timing(
-                None if first is None else (first - received) * 1000,
-                (around.perf() - received) * 1000,
-                self._overhead,
-            ),
-            now=around.now(),
-            size=self._size,
-            error=error,
-        )
-        body = b"" if self._size > around.max_record_bytes else b"".join(self._body)
-        around.recording.finish(record, body)
+        if self._first_byte is not None:
+            record.first_byte_ms = (self._first_byte - received) * 1000
+        record.duration_ms = (around.perf() - received) * 1000
+        record.overhead_ms = self._overhead
+        record.completed_at = around.now()
+        parts = self._body
+        if size > around.max_record_bytes:
+            around.recording.finish(record, b"")
+        else:
+            around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))
         around.ended(record)

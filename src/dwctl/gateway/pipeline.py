@@ -24,7 +24,7 @@ from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
-from dwctl.requests.record import Finished, Recording, Started
+from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Model, Routing, Target
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -101,7 +101,7 @@ class Gateway:
         """Send a request upstream."""
         return self._client.submit(address, request, flight)
 
-    def ended(self, record: Finished) -> None:
+    def ended(self, record: Record) -> None:
         """A call has been recorded."""
         self._counts.ended(record)
 
@@ -128,20 +128,20 @@ class Gateway:
         upstream = self._upstream(admission.model, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
         request = request_head(upstream, exchange, len(body)) + body
-        started = self._started(exchange, route, admission, now)
+        record = self._record(exchange, route, admission, now)
         flight = Flight(
             self,
             exchange,
             route,
             upstream,
-            started,
+            record,
             request,
             hide_usage=hide_usage,
             deadline=self._client.now() + self._total_timeout,
         )
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort
-        self.recording.start(started, exchange.body)
+        self.recording.start(record, exchange.body)
         self.recording.after(flight.launch)
 
     def _may_record(self) -> None:
@@ -157,10 +157,10 @@ class Gateway:
                 )
             )
 
-    def _started(self, exchange: Exchange, route: Route, admission: Admission, now: float) -> Started:
+    def _record(self, exchange: Exchange, route: Route, admission: Admission, now: float) -> Record:
         key = admission.key
         agent = exchange.header(b"user-agent")
-        return Started(
+        return Record(
             id=new_id(),
             created_at=now,
             path=route.path,

@@ -1,11 +1,9 @@
 """How a call ended, as the record that is written of it. Pure."""
 
-import msgspec
-
 from dwctl.gateway.upstream.response import Head
-from dwctl.requests.record import Finished, Started, State
+from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
-from dwctl.usage.meter import Metered
+from dwctl.usage.meter import NOTHING, Metered
 from dwctl.wire.errors import Problem
 
 CLIENT_LEFT = Problem(
@@ -17,66 +15,38 @@ CLIENT_LEFT = Problem(
 MAX_SIZE = 2**31 - 1
 
 
-class Timing(msgspec.Struct, frozen=True, gc=False):
-    """When what happened, in milliseconds from the head of the client's request."""
-
-    first_byte_ms: float | None
-    duration_ms: float
-    overhead_ms: float
-
-
-def finished(
-    started: Started,
+def complete(
+    record: Record,
     target: Target,
     head: Head | None,
     status: int,
     metered: Metered,
-    timing: Timing,
     *,
-    now: float,
     size: int,
     error: tuple[str | None, str] | None,
-) -> Finished:
-    """The record of a call's end; `error` is (code, message), `size` the bytes of the answer's body."""
+) -> None:
+    """Set what is known of a call at its end but the times; `error` is (code, message), `size` the answer's bytes."""
     if error is None and metered.error is not None:
         error = ("upstream_error", metered.error)
-    return Finished(
-        id=started.id,
-        created_at=started.created_at,
-        path=started.path,
-        model=started.model,
-        owner_id=started.owner_id,
-        creator_id=started.creator_id,
-        key_id=started.key_id,
-        daemon_id=started.daemon_id,
-        attempt=started.attempt,
-        state=State.COMPLETED if error is None else State.FAILED,
-        stream=started.stream,
-        background=started.background,
-        service_tier=started.service_tier,
-        purpose=started.purpose,
-        origin=started.origin,
-        user_agent=started.user_agent,
-        request_size=started.request_size,
-        completed_at=now,
-        status_code=status,
-        upstream_status=None if head is None else head.status,
-        endpoint_id=target.endpoint_id,
-        target_model=target.model_name,
-        first_byte_ms=timing.first_byte_ms,
-        duration_ms=timing.duration_ms,
-        overhead_ms=timing.overhead_ms,
-        prompt_tokens=metered.prompt_tokens,
-        completion_tokens=metered.completion_tokens,
-        reasoning_tokens=metered.reasoning_tokens,
-        cached_tokens=metered.cached_tokens,
-        total_tokens=metered.total_tokens,
-        response_model=metered.model,
-        finish_reason=metered.finish_reason,
-        error_code=None if error is None else error[0],
-        error_message=None if error is None else error[1],
-        response_size=min(size, MAX_SIZE),
-    )
+    if error is None:
+        record.state = State.COMPLETED
+    else:
+        record.state = State.FAILED
+        record.error_code, record.error_message = error
+    record.status_code = status
+    if head is not None:
+        record.upstream_status = head.status
+    record.endpoint_id = target.endpoint_id
+    record.target_model = target.model_name
+    record.response_size = min(size, MAX_SIZE)
+    if metered is not NOTHING:
+        record.prompt_tokens = metered.prompt_tokens
+        record.completion_tokens = metered.completion_tokens
+        record.reasoning_tokens = metered.reasoning_tokens
+        record.cached_tokens = metered.cached_tokens
+        record.total_tokens = metered.total_tokens
+        record.response_model = metered.model
+        record.finish_reason = metered.finish_reason
 
 
 def upstream_error(status: int) -> tuple[str | None, str] | None:

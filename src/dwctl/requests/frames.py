@@ -1,31 +1,34 @@
-"""The spool's file format: one frame for each record. Pure.
+"""The spool's file format: one block for each write, with a frame for each record in it. Pure.
 
 ```
-length  u32 little-endian   bytes after this field and the next
-crc32   u32 little-endian   of those bytes
-kind    u8                  1 Started, 2 Finished
-meta    u32 little-endian   length of the record's JSON
-        JSON of the record, then the body's bytes
+block   length  u32 little-endian   bytes of its frames
+        crc32   u32 little-endian   of those bytes
+frame   kind    u8                  1 a call starts, 2 it ends
+        meta    u32 little-endian   length of the record's JSON
+        body    u32 little-endian   length of the body
+                JSON of the record, then the body
 ```
 
-A file is read up to the first frame that is not whole or whose checksum differs: what a killed process or a
+A file is read up to the first block that is not whole or whose checksum differs: what a killed process or a
 power cut left at the end of its last segment.
 """
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 import msgspec
 
 from dwctl.requests.record import State
 
-_OUTER = struct.Struct("<II")
-_INNER = struct.Struct("<BI")
-_HEAD = struct.Struct("<IIBI")
-OVERHEAD = _HEAD.size
-MAX_FRAME = 1 << 30
+_BLOCK = struct.Struct("<II")
+_FRAME = struct.Struct("<BII")
+BLOCK_HEAD = _BLOCK.size
+FRAME_HEAD = _FRAME.size
+MAX_BLOCK = (1 << 32) - 1
+frame_head = _FRAME.pack
+"""`frame_head(kind, length of the JSON, length of the body)`: what stands before a record."""
 
 
 class Kind(IntEnum):
@@ -47,38 +50,42 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-def head(kind: int, meta: bytes, body: bytes) -> bytes:
-    """What stands before a record's JSON and body."""
-    inner = _INNER.pack(kind, len(meta))
-    crc = zlib.crc32(body, zlib.crc32(meta, zlib.crc32(inner)))
-    return _HEAD.pack(_INNER.size + len(meta) + len(body), crc, kind, len(meta))
+def block(pieces: Iterable[bytes]) -> bytes:
+    """A block of frames, given in pieces."""
+    frames = b"".join(pieces)
+    return _BLOCK.pack(len(frames), zlib.crc32(frames)) + frames
 
 
-def read(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes, bytes, int]]:
-    """(kind, meta, body, offset after the frame) of every whole frame from `offset` on."""
+def frame(kind: int, meta: bytes, body: bytes) -> bytes:
+    """One record's frame."""
+    return b"%b%b%b" % (frame_head(kind, len(meta), len(body)), meta, body)
+
+
+def blocks(data: bytes) -> Iterator[tuple[list[Entry], int]]:
+    """(records, offset after the block) of every whole block."""
     end = len(data)
-    while offset + OVERHEAD <= end:
-        length, crc = _OUTER.unpack_from(data, offset)
-        start = offset + _OUTER.size
-        if length < _INNER.size or length > MAX_FRAME or start + length > end:
-            return
-        payload = data[start : start + length]
-        if zlib.crc32(payload) != crc:
-            return
-        kind, meta_length = _INNER.unpack_from(payload)
-        if _INNER.size + meta_length > length:
-            return
-        split = _INNER.size + meta_length
+    offset = 0
+    while offset + BLOCK_HEAD <= end:
+        length, crc = _BLOCK.unpack_from(data, offset)
+        start = offset + BLOCK_HEAD
         offset = start + length
-        yield kind, payload[_INNER.size : split], payload[split:], offset
+        if offset > end:
+            return
+        frames = data[start:offset]
+        if zlib.crc32(frames) != crc:
+            return
+        entries = _entries(frames)
+        if entries is None:
+            return
+        yield entries, offset
 
 
-def first_length(data: bytes) -> int:
-    """Bytes of the first frame with its head, as it says itself; 0 when not even that can be read."""
-    if len(data) < _OUTER.size:
+def block_length(data: bytes) -> int:
+    """Bytes of the first block with its head, as it says itself; 0 when not even that can be read."""
+    if len(data) < BLOCK_HEAD:
         return 0
-    length: int = _OUTER.unpack_from(data)[0]
-    return _OUTER.size + length
+    length: int = _BLOCK.unpack_from(data)[0]
+    return BLOCK_HEAD + length
 
 
 class _Known(msgspec.Struct, gc=False):
@@ -94,3 +101,23 @@ def entry_of(kind: int, meta: bytes, body: bytes) -> Entry:
     """An entry from what a frame holds."""
     known = _decode(meta)
     return Entry(kind, known.id, known.attempt, known.state, meta, body)
+
+
+def _entries(frames: bytes) -> list[Entry] | None:
+    """The records of a block; None when it is no block of ours, as bytes that happen to fit their checksum."""
+    entries: list[Entry] = []
+    at = 0
+    while at < len(frames):
+        if at + FRAME_HEAD > len(frames):
+            return None
+        kind, meta, body = _FRAME.unpack_from(frames, at)
+        at += FRAME_HEAD
+        middle, end = at + meta, at + meta + body
+        if end > len(frames):
+            return None
+        try:
+            entries.append(entry_of(kind, frames[at:middle], frames[middle:end]))
+        except msgspec.MsgspecError:
+            return None
+        at = end
+    return entries

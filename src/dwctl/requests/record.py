@@ -1,9 +1,9 @@
-"""What is written about a call: the two records of its life, as they lie in the spool and go to the database.
+"""What is written about a call, twice in its life, as it lies in the spool and goes to the database.
 
-A call writes `Started` before anything is sent upstream and `Finished` before the last byte of its answer
-is sent to the client; both are upserts by `(id, attempt, state)`, so either may be lost, repeated or late.
-`Finished` repeats every small field of `Started`: a row can be made from it alone. Ids are strings here
-because the hot path never needs UUID objects.
+A call writes its record before anything is sent upstream, and again, completed, before the last byte of its answer
+is sent to the client; both are upserts by `(id, attempt, state)`, so either may be lost, repeated or late. The second
+has every field of the first: a row can be made from it alone. Ids are strings here because the hot path never needs
+UUID objects.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class State(IntEnum):
     CANCELED = 5
 
 
-class Started(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A call that has been admitted. Times are unix seconds."""
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """One call. Times are unix seconds. Made when it is admitted; what follows `request_size` is set at its end."""
 
     id: str
     """UUIDv7, the row's key; public form `resp_<id>`."""
@@ -53,12 +53,8 @@ class Started(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     request_size: int = 0
     """Bytes of the client's body."""
 
-
-class Finished(Started, kw_only=True, omit_defaults=True, gc=False):
-    """A call that has ended, however it ended."""
-
-    completed_at: float
-    status_code: int
+    completed_at: float = 0.0
+    status_code: int = 0
     """What the client got; 499 when it left first (nginx's convention)."""
     upstream_status: int | None = None
     """What the last target answered; None when it never did."""
@@ -88,18 +84,18 @@ class Recording(Protocol):
     refusal: str | None
     """Why no new call may be taken, or None."""
 
-    def start(self, record: Started, body: bytes) -> None:
-        """Note that a call was admitted, with the client's body as it came."""
+    def start(self, record: Record, body: bytes) -> None:
+        """Note that a call was admitted, with the client's body as it came. The record is read now, not kept."""
         ...
 
-    def finish(self, record: Finished, body: bytes) -> None:
+    def finish(self, record: Record, body: bytes) -> None:
         """Note how a call ended, with the body of the answer (for a stream: its SSE text)."""
         ...
 
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Call back, in this or the next turn of the loop, once everything noted so far is in the spool.
 
-        The gateway sends nothing upstream before the call's `Started` is there, and not the last byte of
-        the answer before its `Finished` is: so SIGKILL at any moment loses no answered call.
+        The gateway sends nothing upstream before the call's start is there, and not the last byte of the answer
+        before its end is: so SIGKILL at any moment loses no answered call.
         """
         ...

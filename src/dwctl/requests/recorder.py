@@ -14,9 +14,9 @@ import msgspec
 
 from dwctl.core.metrics import Metrics
 from dwctl.requests import frames
-from dwctl.requests.backlog import Backlog
-from dwctl.requests.frames import Entry, Kind
-from dwctl.requests.record import Finished, Started
+from dwctl.requests.backlog import Backlog, Block
+from dwctl.requests.frames import Entry, Kind, frame_head
+from dwctl.requests.record import Record
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import Position, Spool
 
@@ -43,10 +43,11 @@ class Recorder:
         """Called when there is something to commit; set by the writer."""
         self._spool = spool
         self._settings = settings
-        self._keep_bodies = keep_bodies
+        self._max_body_bytes = settings.max_body_bytes if keep_bodies else 0
+        self._shed_above = settings.spool.shed_bodies_above_bytes
         self._encode = msgspec.json.Encoder().encode
         self._pieces: list[bytes] = []
-        self._entries: list[tuple[Entry, int]] = []
+        self._entries: list[Entry] = []
         self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,18 +56,19 @@ class Recorder:
         )
         self._bytes = metrics.gauge("dwctl_spool_bytes", "Bytes of the spool on disk.")
 
-    def start(self, record: Started, body: bytes) -> None:
+    def start(self, record: Record, body: bytes) -> None:
         """Note that a call was admitted."""
         self._note(Kind.STARTED, record, body)
 
-    def finish(self, record: Finished, body: bytes) -> None:
+    def finish(self, record: Record, body: bytes) -> None:
         """Note how a call ended."""
         self._note(Kind.FINISHED, record, body)
 
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Call back once everything noted so far is in the spool."""
         self._callbacks.append((callback, args))
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def flush(self) -> None:
         """Write what was noted in this turn, then run what waited for it."""
@@ -80,30 +82,27 @@ class Recorder:
             except Exception:
                 logger.exception("a step after recording failed")
 
-    def _note(self, kind: int, record: Started, body: bytes) -> None:
-        if not self._keep_bodies or len(body) > self._settings.max_body_bytes:
+    def _note(self, kind: int, record: Record, body: bytes) -> None:
+        if body and (len(body) > self._max_body_bytes or self._spool.size > self._shed_above):
+            if len(body) <= self._max_body_bytes:
+                self._shed.inc()
             body = b""
-        elif body and self._spool.size > self._settings.spool.shed_bodies_above_bytes:
-            body = b""
-            self._shed.inc()
         meta = self._encode(record)
-        head = frames.head(kind, meta, body)
-        self._pieces += (head, meta, body)
-        entry = Entry(kind, record.id, record.attempt, record.state, meta, body)
-        self._entries.append((entry, len(head) + len(meta) + len(body)))
-        self._schedule()
+        self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)
+        self._entries.append(Entry(kind, record.id, record.attempt, record.state, meta, body))
+        if not self._scheduled:
+            self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self.flush)
+        self._scheduled = True
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self.flush)
 
     def _write(self) -> None:
         pieces, self._pieces = self._pieces, []
         entries, self._entries = self._entries, []
-        data = b"".join(pieces)
+        data = frames.block(pieces)
         on_disk = True
         try:
             self._spool.write(data)
@@ -113,11 +112,8 @@ class Recorder:
         else:
             self.refusal = self._full()
         end = self._spool.position
-        offset = end.offset - len(data) if on_disk else end.offset
-        for entry, length in entries:
-            if on_disk:
-                offset += length
-            self.backlog.put(entry, length, Position(end.segment, offset), on_disk=on_disk)
+        start = Position(end.segment, end.offset - len(data)) if on_disk else end
+        self.backlog.put(Block(entries, len(data), start, end), on_disk=on_disk)
         self.on_entries()
 
     def _full(self) -> str | None:

@@ -111,12 +111,12 @@ class Replay:
         data = await asyncio.to_thread(path.read_bytes)
         count = 0
         batch: list[Entry] = []
-        for kind, meta, body, _ in frames.read(data):
-            batch.append(frames.entry_of(kind, meta, body))
-            if len(batch) >= self._settings.batch_rows:
-                await self._committer.commit(batch)
-                count += len(batch)
-                batch = []
+        for entries, _ in frames.blocks(data):
+            batch += entries
+            while len(batch) >= self._settings.batch_rows:
+                now, batch = batch[: self._settings.batch_rows], batch[self._settings.batch_rows :]
+                await self._committer.commit(now)
+                count += len(now)
         await self._committer.commit(batch)
         return count + len(batch)
 

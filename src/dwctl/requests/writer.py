@@ -193,7 +193,7 @@ class Writer:
                     break
                 continue
             try:
-                await self._committer.commit([entry for entry, _ in taken])
+                await self._committer.commit([entry for block in taken for entry in block.entries])
             except asyncio.CancelledError:
                 backlog.put_back(taken)
                 raise
@@ -206,7 +206,7 @@ class Writer:
                 delay = min(delay * 2, RETRY_MOST)
                 continue
             delay = RETRY_FIRST
-            committed = backlog.floor(taken[-1][1])
+            committed = backlog.floor(taken[-1].end)
             await self._trim(committed)
         self._some.clear()
         self._idle.set()
