@@ -1,14 +1,12 @@
 """Who is it, and may they use this model? Pure: headers, body and snapshot in, an admission or a refusal out."""
 
-from hashlib import sha256
-
 import msgspec
 
+from dwctl.gateway.caller import Caller
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.routing.access import may_infer, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
 from dwctl.wire.errors import Problem, Refused
-from dwctl.wire.exchange import Exchange
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 MAX_MODEL_NAME = 256
@@ -23,22 +21,11 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     peeked: Peek
 
 
-def credential(exchange: Exchange) -> bytes | None:
-    """The secret in `Authorization: Bearer` (RFC 6750; the scheme in any case), else in `x-api-key`."""
-    value = exchange.header(b"authorization")
-    if value is not None:
-        scheme, _, secret = value.partition(b" ")
-        if scheme.lower() == b"bearer" and secret:
-            return secret.strip()
-    return exchange.header(b"x-api-key")
-
-
-def authenticate(snapshot: Snapshot, exchange: Exchange, now: float) -> Key:
+def authenticate(snapshot: Snapshot, caller: Caller, now: float) -> Key:
     """The live key that the request carries; `now` in unix seconds."""
-    secret = credential(exchange)
-    if not secret:
+    if caller.digest is None:
         raise Refused(_unknown_key("No API key was sent; send it as 'Authorization: Bearer sk-...'."))
-    key = snapshot.keys.get(sha256(secret).digest())
+    key = snapshot.keys.get(caller.digest)
     if key is None:
         raise Refused(_unknown_key("The API key is not valid."))
     if not may_infer(key, now):
@@ -48,12 +35,11 @@ def authenticate(snapshot: Snapshot, exchange: Exchange, now: float) -> Key:
     return key
 
 
-def admit(snapshot: Snapshot, peeker: Peeker, exchange: Exchange, now: float) -> Admission:
+def admit(snapshot: Snapshot, peeker: Peeker, caller: Caller, body: bytes, now: float) -> Admission:
     """Key, then model, then access. The header `model-override` goes before the body's `model`."""
-    key = authenticate(snapshot, exchange, now)
-    peeked = peeker.peek(exchange.body)
-    override = exchange.header(b"model-override")
-    name = peeked.model if override is None else override.decode("utf-8", "replace")
+    key = authenticate(snapshot, caller, now)
+    peeked = peeker.peek(body)
+    name = peeked.model if caller.override is None else caller.override
     if not name:
         raise Refused(_missing_model())
     model = snapshot.models.get(name)

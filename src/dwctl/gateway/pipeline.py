@@ -12,6 +12,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, authenticate
+from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
@@ -32,7 +33,6 @@ from dwctl.wire.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
-MAX_USER_AGENT = 256
 MAX_UPSTREAMS = 10_000
 COMPLAIN_EVERY = 1.0
 """Seconds between two warnings about the same endpoint and failure; the metrics count every one."""
@@ -122,13 +122,15 @@ class Gateway:
 
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
-        admission = admit(self._routing.snapshot, self._peeker, exchange, now)
-        self._may_record()
+        caller = caller_of(exchange)
+        admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
+        if self.recording.refusal is not None:
+            raise Refused(_not_recorded(self.recording.refusal))
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange, len(body)) + body
-        record = self._record(exchange, route, admission, now)
+        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        record = self._record(route, admission, caller, len(exchange.body), now)
         flight = Flight(
             self,
             exchange,
@@ -144,22 +146,8 @@ class Gateway:
         self.recording.start(record, exchange.body)
         self.recording.after(flight.launch)
 
-    def _may_record(self) -> None:
-        reason = self.recording.refusal
-        if reason is not None:
-            raise Refused(
-                Problem(
-                    status=503,
-                    message=f"No new calls are taken for now: {reason}.",
-                    type="server_error",
-                    code="service_unavailable",
-                    headers=((b"retry-after", b"5"),),
-                )
-            )
-
-    def _record(self, exchange: Exchange, route: Route, admission: Admission, now: float) -> Record:
+    def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
         key = admission.key
-        agent = exchange.header(b"user-agent")
         return Record(
             id=new_id(),
             created_at=now,
@@ -171,8 +159,8 @@ class Gateway:
             daemon_id=self._daemon_id,
             stream=admission.peeked.stream,
             purpose=key.purpose,
-            user_agent=None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
-            request_size=len(exchange.body),
+            user_agent=caller.user_agent,
+            request_size=size,
         )
 
     def _upstream(self, model: Model, target: Target, route: Route) -> Upstream:
@@ -196,7 +184,7 @@ class Gateway:
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
-        key = authenticate(snapshot, exchange, self.now())
+        key = authenticate(snapshot, caller_of(exchange), self.now())
         body = self._pages.page(snapshot, key, exchange.path)
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n%b"
@@ -217,4 +205,14 @@ def _unusable(alias: str) -> Problem:
         message=f"The endpoint of '{alias}' is not set up correctly. Please contact your administrator.",
         type="server_error",
         code="upstream_error",
+    )
+
+
+def _not_recorded(reason: str) -> Problem:
+    return Problem(
+        status=503,
+        message=f"No new calls are taken for now: {reason}.",
+        type="server_error",
+        code="service_unavailable",
+        headers=((b"retry-after", b"5"),),
     )

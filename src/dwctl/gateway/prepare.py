@@ -9,7 +9,7 @@ from dwctl.gateway.peek import Peek
 from dwctl.gateway.routes import Route
 from dwctl.gateway.upstream.origin import Address, split_url
 from dwctl.routing.snapshot import Target
-from dwctl.wire.exchange import Exchange, Headers
+from dwctl.wire.exchange import Headers
 from dwctl.wire.splice import Member
 
 DROPPED = frozenset(
@@ -93,23 +93,31 @@ def join_path(base: str, path: str) -> str:
     return base_path + path
 
 
-def request_head(
-    upstream: Upstream, exchange: Exchange, length: int, dropped: frozenset[bytes] = DROPPED
-) -> bytes:
-    """The whole head of the upstream request for a body of so many bytes."""
-    lines = [b"POST ", upstream.path]
-    if exchange.query:
-        lines += (b"?", exchange.query)
-    lines += (b" HTTP/1.1\r\n", upstream.headers)
-    for pair in exchange.headers:
-        name = pair[0]
-        if name in dropped:
-            if name == b"connection" and dropped is DROPPED and pair[1].lower() not in _PLAIN_CONNECTION:
-                return request_head(upstream, exchange, length, DROPPED | nominated(exchange.headers))
-        elif not name.startswith(DROPPED_PREFIXES):
-            lines.append(b"%b: %b\r\n" % pair)
-    lines.append(b"content-length: %d\r\n\r\n" % length)
-    return b"".join(lines)
+def passed_on(headers: Headers) -> bytes:
+    """The client's headers that go on to an upstream, each line ended."""
+    dropped = DROPPED
+    for name, value in headers:
+        if name == b"connection" and value.lower() not in _PLAIN_CONNECTION:
+            dropped = DROPPED | nominated(headers)
+            break
+    return b"".join(
+        [
+            b"%b: %b\r\n" % pair
+            for pair in headers
+            if pair[0] not in dropped and not pair[0].startswith(DROPPED_PREFIXES)
+        ]
+    )
+
+
+def request_head(upstream: Upstream, query: bytes, headers: bytes, length: int) -> bytes:
+    """The whole head of the upstream request; `headers` are the client's, for a body of so many bytes."""
+    return b"POST %b%b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n" % (
+        upstream.path,
+        b"?" + query if query else b"",
+        upstream.headers,
+        headers,
+        length,
+    )
 
 
 def nominated(headers: Headers) -> frozenset[bytes]:

@@ -5,15 +5,14 @@ leave in the order of the requests; a request behind one that is being answered 
 """
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Protocol, cast
 
-from dwctl.server.head import HeadError, Lines, RequestHead, parse
+from dwctl.server.exchange import HttpExchange
+from dwctl.server.head import HeadError, Lines, Repeats, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.wire.chunks import ChunkError, Chunks
 from dwctl.wire.errors import Problem, render, status_line
-from dwctl.wire.exchange import Handler, Headers
+from dwctl.wire.exchange import Handler
 
 PIPELINE_BYTES = 64 * 1024
 """Bytes of later requests held while one is answered; then reading pauses."""
@@ -82,69 +81,6 @@ class Host(Protocol):
         ...
 
 
-class HttpExchange:
-    """Implements `Exchange` on a connection."""
-
-    __slots__ = (
-        "_connection",
-        "_first",
-        "body",
-        "chunked_ok",
-        "client_host",
-        "headers",
-        "keep_alive",
-        "method",
-        "on_abort",
-        "on_writable",
-        "path",
-        "query",
-        "received",
-    )
-
-    def __init__(self, connection: "Connection", head: RequestHead, *, keep_alive: bool) -> None:
-        self._connection: Connection | None = connection
-        self.method = head.method
-        self.path = head.path
-        self.query = head.query
-        self.headers: Headers = head.headers
-        self._first: dict[bytes, bytes] | None = None
-        self.body = b""
-        self.keep_alive = keep_alive
-        self.chunked_ok = head.minor == 1
-        self.client_host = connection.client_host
-        self.received = time.perf_counter()
-        self.on_abort: Callable[[], None] | None = None
-        self.on_writable: Callable[[bool], None] | None = None
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a field."""
-        first = self._first
-        if first is None:
-            first = self._first = dict(reversed(self.headers))
-        return first.get(name)
-
-    def write(self, data: bytes) -> None:
-        """Send raw bytes."""
-        if self._connection is not None:
-            self._connection.send(data)
-
-    def finish(self, data: bytes = b"", *, close: bool = False) -> None:
-        """Send the last bytes."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            if data:
-                connection.send(data)
-            connection.answered(keep_alive=self.keep_alive and not close)
-
-    def abandoned(self) -> None:
-        """The client has left."""
-        self._connection = None
-        on_abort, self.on_abort = self.on_abort, None
-        self.on_writable = None
-        if on_abort is not None:
-            on_abort()
-
-
 class Connection(asyncio.Protocol):
     """The protocol object."""
 
@@ -161,6 +97,7 @@ class Connection(asyncio.Protocol):
         "_parts",
         "_paused",
         "_reading_body",
+        "_repeats",
         "_sink",
         "_size",
         "_tunnel",
@@ -175,6 +112,7 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._buffer = b""
+        self._repeats = Repeats()
         self._head: RequestHead | None = None
         self._exchange: HttpExchange | None = None
         self._sink: BodySink | None = None
@@ -354,7 +292,7 @@ class Connection(asyncio.Protocol):
         data = self._buffer
         start = 2 if data[:2] == b"\r\n" else 0
         try:
-            head = parse(
+            head = self._repeats.parse(
                 data[start:end], settings.max_headers, settings.max_target_bytes, self._host.known_lines
             )
         except HeadError as error:

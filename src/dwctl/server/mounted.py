@@ -14,7 +14,7 @@ from typing import Any
 from dwctl.server.asgi import HIGH_WATER, Application, Receive, Send
 from dwctl.wire.chunks import Chunks
 from dwctl.wire.errors import Problem, render
-from dwctl.wire.exchange import Handler, Headers
+from dwctl.wire.exchange import Handler, Headers, Memo
 
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
@@ -31,6 +31,7 @@ class MountedExchange:
         self.keep_alive = True
         # The server frames the answer anew; ours is taken off, for without it an answer could not be told from one cut.
         self.chunked_ok = True
+        self.memo = Memo()
         self.client_host = (scope.get("client") or ("", 0))[0]
         self.received = time.perf_counter()
         self.on_abort: Callable[[], None] | None = None

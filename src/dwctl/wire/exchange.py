@@ -12,6 +12,15 @@ Headers = list[tuple[bytes, bytes]]
 """Field names lower-cased, values stripped of outer white space, in the order they came."""
 
 
+class Memo:
+    """Room for what a handler has found out from a head alone; kept while the client repeats that head."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self) -> None:
+        self.facts: object = None
+
+
 class Exchange(Protocol):
     """One HTTP request and its answer, on one connection (HTTP/1.1, RFC 9112).
 
@@ -33,6 +42,8 @@ class Exchange(Protocol):
     chunked_ok: bool
     """False for HTTP/1.0: an answer of unknown length is then ended by closing the connection."""
     client_host: str
+    memo: Memo
+    """The same object for every request of a connection whose head differs in the content-length at most."""
     received: float
     """`time.perf_counter()` when the head of the request was complete."""
     on_abort: Callable[[], None] | None

@@ -1,0 +1,50 @@
+"""What the head of a request says of its caller, worked out once for as long as a client repeats the head. Pure."""
+
+from hashlib import sha256
+
+import msgspec
+
+from dwctl.gateway.prepare import passed_on
+from dwctl.wire.exchange import Exchange
+
+MAX_USER_AGENT = 256
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """From the headers alone: nothing here depends on keys, models or the body."""
+
+    digest: bytes | None
+    """SHA-256 of the API key; None when there is none."""
+    override: str | None
+    """The model that goes before the body's."""
+    user_agent: str | None
+    passed_on: bytes
+    """The headers that go on to an upstream, each line ended."""
+
+
+def caller_of(exchange: Exchange) -> Caller:
+    """Who sends this request."""
+    known = exchange.memo.facts
+    if isinstance(known, Caller):
+        return known
+    secret = credential(exchange)
+    override = exchange.header(b"model-override")
+    agent = exchange.header(b"user-agent")
+    caller = Caller(
+        sha256(secret).digest() if secret else None,
+        None if override is None else override.decode("utf-8", "replace"),
+        None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
+        passed_on(exchange.headers),
+    )
+    exchange.memo.facts = caller
+    return caller
+
+
+def credential(exchange: Exchange) -> bytes | None:
+    """The secret in `Authorization: Bearer` (RFC 6750; the scheme in any case), else in `x-api-key`."""
+    value = exchange.header(b"authorization")
+    if value is not None:
+        scheme, _, secret = value.partition(b" ")
+        if scheme.lower() == b"bearer" and secret:
+            return secret.strip()
+    return exchange.header(b"x-api-key")
