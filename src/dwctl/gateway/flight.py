@@ -12,7 +12,7 @@ from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
-from dwctl.gateway.reply import connection_line, is_event_stream, is_json, opening, our_lines, whole, with_id
+from dwctl.gateway.reply import connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
@@ -132,7 +132,7 @@ class Flight:
     def on_head(self, head: Head) -> None:
         """The answer begins."""
         self._head = head
-        if is_event_stream(head):
+        if head.events:
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
@@ -212,7 +212,7 @@ class Flight:
         """A whole reply: our id in it, its usage noted, recorded, sent."""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         metered = NOTHING
-        if is_json(head):
+        if head.json:
             metered = of_reply(body)
             if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)

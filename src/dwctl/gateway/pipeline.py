@@ -139,7 +139,7 @@ class Gateway:
             record,
             request,
             hide_usage=hide_usage,
-            deadline=self._client.now() + self._total_timeout,
+            deadline=exchange.received + self._total_timeout,
         )
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort

@@ -53,16 +53,6 @@ def connection_line(exchange: Exchange, *, keep_alive: bool) -> bytes:
     return b"" if exchange.chunked_ok else b"connection: keep-alive\r\n"
 
 
-def is_json(head: Head) -> bool:
-    """Whether the body is announced as JSON and can be read."""
-    return b"json" in head.content_type and not head.coded
-
-
-def is_event_stream(head: Head) -> bool:
-    """Whether the body is a stream of events."""
-    return head.content_type.startswith(b"text/event-stream")
-
-
 def with_id(body: bytes, quoted_id: bytes) -> bytes:
     """A JSON object with our id in place of its own; anything else as it is. `quoted_id` has its quotes."""
     return _id.set(body, quoted_id)

@@ -1,10 +1,10 @@
 -- name: upsert_requests
--- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records, $2 to $4
--- are ids with their request and response bodies. Within an attempt the rank only rises, completed and canceled stay,
+-- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
+-- so that they are not decoded on the way), $2 to $4 are ids with their request and response bodies. Within an attempt the rank only rises, completed and canceled stay,
 -- and a late write of an older attempt changes nothing.
 with incoming as (
     select *
-    from jsonb_to_recordset($1::text::jsonb) as r (
+    from jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) as r (
         id uuid, attempt smallint, state smallint, stream boolean, background boolean, status_code smallint,
         upstream_status smallint, created_at float8, completed_at float8, owner_id uuid, creator_id uuid, key_id uuid,
         daemon_id uuid, endpoint_id uuid, path text, model text, target_model text, response_model text, purpose text,

@@ -9,7 +9,8 @@ from typing import Protocol
 from dwctl.requests.frames import Entry
 from dwctl.requests.record import State
 
-TERMINAL_RANK = 3
+TERMINAL = 3
+"""From here on a state is an end; the three ends are of equal rank, so that the first one stays."""
 
 
 class Standing(Protocol):
@@ -26,23 +27,14 @@ class Standing(Protocol):
         ...
 
 
-def rank(state: int) -> int:
-    """Order of states within an attempt; the three terminal ones are equal."""
-    return min(state, TERMINAL_RANK)
-
-
-def is_final(state: int) -> bool:
-    """Whether nothing can change it any more."""
-    return state in (State.COMPLETED, State.CANCELED)
-
-
 def supersedes(new: Standing, old: Standing) -> bool:
     """Whether a new record changes a row that stands so."""
-    if is_final(old.state):
+    before = old.state
+    if before >= State.COMPLETED:
         return False
     if new.attempt != old.attempt:
         return new.attempt > old.attempt
-    return rank(new.state) > rank(old.state)
+    return before < TERMINAL and new.state > before
 
 
 def newest(before: Entry, entry: Entry) -> Entry:

@@ -75,7 +75,7 @@ class Committer:
         # One round trip: at full load each costs a whole turn of a busy loop.
         row: Any = await self._database.fetch_row(
             self._sql["upsert_requests"],
-            (b"[" + b",".join(metas) + b"]").decode(),
+            b"[%b]" % b",".join(metas),
             ids,
             [bodies[ident][0] for ident in ids],
             [bodies[ident][1] for ident in ids],

@@ -316,6 +316,12 @@ class Connection(asyncio.Protocol):
             self._tunnel = None if self._reading_body else self._host.open_tunnel(self, head)
             self._sink = self._tunnel or self._host.call_application(self, head)
         rest, self._buffer = self._buffer, b""
+        if len(rest) == head.length and self._exchange is not None:
+            # The whole body came with the head and nothing after it.
+            self._reading_body = False
+            self._exchange.body = rest
+            handler.handle(self._exchange)
+            return
         if self._tunnel is not None:
             if rest:
                 self._tunnel.body_received(rest)

@@ -110,11 +110,12 @@ def of_reply(body: bytes) -> Metered:
     prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
     total = usage.total_tokens
+    reasoning, cached = _details_of(usage)
     return Metered(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        reasoning_tokens=_detail_of(usage, "reasoning_tokens"),
-        cached_tokens=_detail_of(usage, "cached_tokens"),
+        reasoning_tokens=reasoning,
+        cached_tokens=cached,
         total_tokens=total if total is not None else _sum(prompt, completion),
         model=_text(reply.model),
         finish_reason=finish_reason,
@@ -163,6 +164,18 @@ def _reason_of(reply: _Reply) -> str | None:
         if choice.finish_reason is not None:
             return _text(choice.finish_reason)
     return _text(reply.status)
+
+
+def _details_of(usage: _Usage) -> tuple[int | None, int | None]:
+    """(reasoning tokens, cached tokens)."""
+    if (
+        usage.completion_tokens_details is None
+        and usage.prompt_tokens_details is None
+        and usage.output_tokens_details is None
+        and usage.input_tokens_details is None
+    ):
+        return usage.reasoning_tokens, usage.cached_tokens
+    return _detail_of(usage, "reasoning_tokens"), _detail_of(usage, "cached_tokens")
 
 
 def _detail_of(usage: _Usage, name: str) -> int | None:
@@ -247,7 +260,11 @@ def _sum(prompt: int | None, completion: int | None) -> int | None:
 
 def _text(value: object) -> str | None:
     """A text that any database takes."""
-    return value[:MAX_TEXT].replace("\0", "") if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if len(value) <= MAX_TEXT and "\0" not in value:
+        return value
+    return value[:MAX_TEXT].replace("\0", "")
 
 
 def _error_text(error: object) -> str | None:

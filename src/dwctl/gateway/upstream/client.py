@@ -6,6 +6,7 @@ upstream is told so, and recorded as failed.
 
 import asyncio
 import ssl
+import time
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
@@ -44,8 +45,9 @@ class UpstreamClient:
         while True:
             await asyncio.sleep(self._sweep_every)
             now = loop.time()
+            moment = time.perf_counter()
             for origin in list(self._origins.values()):
-                origin.sweep(now)
+                origin.sweep(now, moment)
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -59,10 +61,6 @@ class UpstreamClient:
         if origin is None:
             origin = self._origins[address] = self._make(address)
         return origin.submit(request, receiver)
-
-    def now(self) -> float:
-        """Time of the loop, as `Receiver.deadline` counts it."""
-        return self._running().time()
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""

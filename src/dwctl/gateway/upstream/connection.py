@@ -32,7 +32,7 @@ class Receiver(Protocol):
     """Who waits for the answer. Each call is made on the event loop; `on_end` or `on_failure` is the last."""
 
     deadline: float
-    """Loop time at which the whole call is too late."""
+    """`time.perf_counter()` at which the whole call is too late."""
 
     def on_head(self, head: Head) -> None:
         """The final response's head."""

@@ -126,8 +126,8 @@ class Origin:
             ticket.connection = None
             self._open(ticket)
 
-    def sweep(self, now: float) -> None:
-        """Close what has been idle too long, end what takes too long."""
+    def sweep(self, now: float, moment: float) -> None:
+        """Close what has been idle too long, end what takes too long; `now` in loop time, `moment` as deadlines."""
         settings = self._settings
         fresh_since = now - settings.keep_alive
         while self._idle:
@@ -138,10 +138,10 @@ class Origin:
             if oldest.transport is not None:
                 oldest.transport.close()
         for connection in list(self._busy):
-            late = _lateness(connection, settings, now)
+            late = _lateness(connection, settings, now, moment)
             if late is not None:
                 connection.fail(late)
-        for ticket in [ticket for ticket in self._waiting if now > ticket.receiver.deadline]:
+        for ticket in [ticket for ticket in self._waiting if moment > ticket.receiver.deadline]:
             self.forget(ticket)
             ticket.fail(Failure.TOTAL_TIMEOUT, "no connection became free")
 
@@ -202,12 +202,14 @@ class Origin:
             self._open(ticket)
 
 
-def _lateness(connection: UpstreamConnection, settings: UpstreamSettings, now: float) -> Failure | None:
+def _lateness(
+    connection: UpstreamConnection, settings: UpstreamSettings, now: float, moment: float
+) -> Failure | None:
     """Which limit of time a busy connection has passed. Silence while a slow client is waited for is none."""
     receiver = connection.receiver
     if receiver is None:
         return None
-    if now > receiver.deadline:
+    if moment > receiver.deadline:
         return Failure.TOTAL_TIMEOUT
     quiet = now - connection.changed
     if connection.waiting_for_head:

@@ -12,6 +12,7 @@ import msgspec
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b""})
 MAX_KNOWN_NAMES = 2048
 
@@ -28,10 +29,12 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """Bytes of the body by content-length."""
     chunked: bool
     keep_alive: bool
-    content_type: bytes
-    """Lower-cased; empty when there is none."""
     coded: bool
     """Whether the body has a content coding, such as gzip."""
+    json: bool
+    """Whether the body is announced as JSON and can be read."""
+    events: bool
+    """Whether the body is a stream of events."""
     lines: bytes
     """The fields that may go on to a client, each line ended."""
 
@@ -56,15 +59,45 @@ _DROPPED_PREFIXES = (b"x-ratelimit-", b"cf-", b"access-control-", b"x-onwards-",
 
 
 class HeadReader:
-    """Reads heads. Remembers what to do with a field, by its name as it is spelled: pass, drop, or read as what."""
+    """Reads heads. Remembers what to do with a field, by its name as it is spelled: pass, drop, or read as what.
 
-    __slots__ = ("_kinds",)
+    And remembers the last head: that of the next answer is often the same but for its length, and what is the same
+    byte by byte needs no second reading.
+    """
+
+    __slots__ = ("_around", "_kinds", "_last")
 
     def __init__(self) -> None:
         self._kinds: dict[bytes, bytes] = {}
+        self._around = b""
+        self._last: Head | None = None
 
     def read(self, data: bytes) -> Head:
         """Parse a head up to and without its empty line."""
+        match = _LENGTH_LINE.search(data)
+        if match is None:
+            return self._parse(data)
+        start, end = match.span(1)
+        around = data[:start] + data[end:]
+        last = self._last
+        if last is None or around != self._around:
+            last = self._last = self._parse(data)
+            self._around = around
+            return last
+        if last.length is None:
+            return last
+        return Head(
+            last.status,
+            int(match[1]),
+            last.chunked,
+            last.keep_alive,
+            last.coded,
+            last.json,
+            last.events,
+            last.lines,
+        )
+
+    def _parse(self, data: bytes) -> Head:
         first, *rest = data.split(b"\r\n")
         match = _STATUS_LINE.fullmatch(first)
         if match is None:
@@ -115,13 +148,16 @@ def _head(http11: bool, status: int, special: dict[bytes, bytes], lines: list[by
         keep_alive = False
         length = None
     lines.append(b"")
+    content_type = special.get(b"content-type", b"")
+    coded = special.get(b"content-encoding", b"identity") not in (b"identity", b"")
     return Head(
         status,
         length,
         chunked,
         keep_alive,
-        special.get(b"content-type", b""),
-        special.get(b"content-encoding", b"identity") not in (b"identity", b""),
+        coded,
+        b"json" in content_type and not coded,
+        content_type.startswith(b"text/event-stream"),
         b"\r\n".join(lines),
     )
 
