@@ -62,7 +62,7 @@ def leave(folder: Path, daemon: UUID, records: list[Record]) -> None:
     for record in records:
         meta = msgspec.json.encode(record)
         kind = Kind.FINISHED if record.completed_at else Kind.STARTED
-        spool.write(frames.block([frames.frame(kind, meta, b"body")]))
+        spool.write(*frames.block([frames.frame(kind, meta, b"body")]))
     spool.write(b"\x10\x00\x00\x00torn")
     spool.close(delete=False)
 
@@ -109,7 +109,7 @@ async def test_a_living_process_keeps_its_spool_and_its_calls(database: Database
     spool.open()
     call = msgspec.structs.replace(started(new_id()), daemon_id=str(other))
     meta = msgspec.json.encode(call)
-    spool.write(frames.block([frames.frame(Kind.STARTED, meta, b"")]))
+    spool.write(*frames.block([frames.frame(Kind.STARTED, meta, b"")]))
     await heir.replay.take_over()
     assert await database.fetch_value("select count(*) from requests") == 0
     spool.close(delete=True)

@@ -21,7 +21,7 @@ WRITES = st.lists(
 
 
 def blocks_of(writes: list[list[Written]]) -> list[bytes]:
-    return [frames.block([frames.frame(*record) for record in records]) for records in writes]
+    return [b"".join(frames.block([frames.frame(*record) for record in records])) for records in writes]
 
 
 def read_all(data: bytes) -> list[list[Written]]:
@@ -56,7 +56,7 @@ def test_a_damaged_byte_never_invents_a_record(writes: list[list[Written]], plac
 @given(st.binary(max_size=60))
 def test_a_block_that_holds_no_frames_of_ours_ends_the_file(inside: bytes) -> None:
     good = blocks_of([[(Kind.STARTED, b'{"id":"a"}', b"")]])[0]
-    found = read_all(good + frames.block([b"\x01\xff\xff\xff\x00" + inside]) + good)
+    found = read_all(good + b"".join(frames.block([b"\x01\xff\xff\xff\x00" + inside])) + good)
     assert found == [[(Kind.STARTED, b'{"id":"a"}', b"")]]
 
 

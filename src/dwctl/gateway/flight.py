@@ -5,7 +5,6 @@ before the last byte, or the event that tells a client to stop reading, goes to 
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
 
-from collections import deque
 from typing import Protocol
 
 from dwctl.gateway.failures import last_event, problem_of
@@ -110,7 +109,7 @@ class Flight:
         self._relay: EventRelay | None = None
         self._passing = False
         """Whether the head has gone to the client and the body follows as it comes."""
-        self._body: deque[bytes] = deque()
+        self._body: list[bytes] = []
         self._kept = 0
         """Bytes in `_body`."""
         self._size = 0
@@ -157,7 +156,7 @@ class Flight:
             self._size += len(data)
             if self._size > self._around.max_reply_bytes and self._head is not None:
                 self._open(self._head)
-                parts, self._body, self._size = self._body, deque(), 0
+                parts, self._body, self._size = self._body, [], 0
                 for part in parts:
                     self._pass(part)
 
@@ -275,9 +274,13 @@ class Flight:
         self._body.append(data)
         self._kept += len(data)
         self._size += len(data)
-        if self._size > self._around.max_record_bytes:
-            while self._kept - len(self._body[0]) > STREAM_TAIL:
-                self._kept -= len(self._body.popleft())
+        if self._size > self._around.max_record_bytes and self._kept > 2 * STREAM_TAIL:
+            # Rarely and many at a time: what is dropped costs no more than what was added.
+            first = 0
+            while self._kept - len(self._body[first]) > STREAM_TAIL:
+                self._kept -= len(self._body[first])
+                first += 1
+            del self._body[:first]
 
     def _framed(self, data: bytes) -> bytes:
         exchange = self._exchange
@@ -293,8 +296,7 @@ class Flight:
         return our_lines(self._ident, self._overhead if self._around.overhead_header else None)
 
     def _replace_body(self, body: bytes) -> None:
-        self._body.clear()
-        self._body.append(body)
+        self._body = [body]
         self._size = len(body)
 
     def _metered(self) -> Metered:

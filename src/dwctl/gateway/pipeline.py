@@ -24,7 +24,6 @@ from dwctl.gateway.routes import ROUTES, Route
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Model, Routing, Target
 from dwctl.wire.dates import date_line
@@ -71,6 +70,9 @@ class Gateway:
         self._upstreams: dict[tuple[str, str], Upstream] = {}
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
+        # What a flight needs of the gateway, without a step in between.
+        self.ended = self._counts.ended
+        self.submit = client.submit
         metrics.registry.register(self._counts)
 
     @property
@@ -96,14 +98,6 @@ class Gateway:
         except Exception:
             logger.exception("a request failed in the gateway")
             self._refuse(exchange, _INTERNAL)
-
-    def submit(self, address: Address, request: bytes, flight: Flight) -> Ticket:
-        """Send a request upstream."""
-        return self._client.submit(address, request, flight)
-
-    def ended(self, record: Record) -> None:
-        """A call has been recorded."""
-        self._counts.ended(record)
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""

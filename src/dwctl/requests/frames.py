@@ -50,10 +50,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-def block(pieces: Iterable[bytes]) -> bytes:
-    """A block of frames, given in pieces."""
+def block(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
+    """A block of frames, given in pieces: its head, and the frames."""
     frames = b"".join(pieces)
-    return _BLOCK.pack(len(frames), zlib.crc32(frames)) + frames
+    return _BLOCK.pack(len(frames), zlib.crc32(frames)), frames
 
 
 def frame(kind: int, meta: bytes, body: bytes) -> bytes:

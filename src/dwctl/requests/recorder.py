@@ -102,18 +102,19 @@ class Recorder:
     def _write(self) -> None:
         pieces, self._pieces = self._pieces, []
         entries, self._entries = self._entries, []
-        data = frames.block(pieces)
+        head, body = frames.block(pieces)
+        size = len(head) + len(body)
         on_disk = True
         try:
-            self._spool.write(data)
+            self._spool.write(head, body)
         except OSError as error:
             on_disk = False
             self._fail(error)
         else:
             self.refusal = self._full()
         end = self._spool.position
-        start = Position(end.segment, end.offset - len(data)) if on_disk else end
-        self.backlog.put(Block(entries, len(data), start, end), on_disk=on_disk)
+        start = Position(end.segment, end.offset - size) if on_disk else end
+        self.backlog.put(Block(entries, size, start, end), on_disk=on_disk)
         self.on_entries()
 
     def _full(self) -> str | None:

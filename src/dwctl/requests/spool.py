@@ -46,21 +46,24 @@ class Spool:
         """Where the next frame goes."""
         return Position(self._segment, self._offset)
 
-    def write(self, data: bytes) -> None:
-        """Append whole frames in one write."""
+    def write(self, *parts: bytes) -> None:
+        """Append a whole block, given in parts, in one write."""
         if self._offset >= self._segment_bytes:
             self._begin_segment()
+        size = sum(map(len, parts))
         written = 0
         try:
-            written = os.write(self._fd, data)
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
+            written = os.writev(self._fd, parts)
+            if written < size:
+                data = b"".join(parts)
+                while written < size:
+                    written += os.write(self._fd, data[written:])
         except OSError:
             if written:
                 os.ftruncate(self._fd, self._offset)
             raise
-        self._offset += len(data)
-        self.size += len(data)
+        self._offset += size
+        self.size += size
         self._sizes[self._segment] = self._offset
 
     def turn_page(self) -> None:

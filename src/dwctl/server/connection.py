@@ -230,8 +230,10 @@ class Connection(asyncio.Protocol):
         elif not keep_alive or self._host.draining or (self.eof and not self._buffer):
             self._close()
         elif not self._advancing:
-            self.resume()
-            self._advance()
+            if self._paused:
+                self.resume()
+            if self._buffer or self.eof:
+                self._advance()
 
     def close_if_idle(self) -> None:
         """For the drain: close when nothing is under way, or when what is has no end of its own."""
@@ -311,7 +313,8 @@ class Connection(asyncio.Protocol):
                 return
             keep_alive = head.keep_alive and not self._host.draining
             self._exchange = HttpExchange(self, head, keep_alive=keep_alive)
-            self.continue_body()
+            if head.expects_continue:
+                self.continue_body()
         else:
             self._tunnel = None if self._reading_body else self._host.open_tunnel(self, head)
             self._sink = self._tunnel or self._host.call_application(self, head)
