@@ -176,6 +176,19 @@ class Flight:
         self._note_end(head.status, self._metered(), upstream_error(head.status))
         self._finish(self._last_chunk())
 
+    def on_whole(self, head: Head, body: bytes) -> None:
+        """The answer came in one piece."""
+        if head.events or len(body) > self._around.max_reply_bytes:
+            self.on_head(head)
+            self.on_body(body)
+            self.on_end()
+            return
+        self._first_byte = self._around.perf()
+        self._ticket = None
+        self._head = head
+        self._replace_body(body)
+        self._answer(head)
+
     def on_failure(self, failure: Failure, detail: str) -> None:
         """There will be no whole answer."""
         self._ticket = None

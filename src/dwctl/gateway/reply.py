@@ -20,16 +20,9 @@ def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
 
 def whole(head: Head, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
     """A complete answer."""
-    length = b"" if head.status in _BODILESS else b"content-length: %d\r\n" % len(body)
-    return b"%b%b%b%b%b%b\r\n%b" % (
-        status_line(head.status),
-        date_line(),
-        head.lines,
-        ours,
-        length,
-        connection_line(exchange, keep_alive=exchange.keep_alive),
-        body,
-    )
+    length = b"\r\n" if head.status in _BODILESS else b"content-length: %d\r\n\r\n" % len(body)
+    connection = connection_line(exchange, keep_alive=exchange.keep_alive)
+    return b"".join((status_line(head.status), date_line(), head.lines, ours, connection, length, body))
 
 
 def opening(head: Head, ours: bytes, exchange: Exchange) -> bytes:

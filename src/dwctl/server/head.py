@@ -6,7 +6,6 @@ never both, exactly one host in HTTP/1.1.
 """
 
 import re
-from copy import copy
 
 import msgspec
 
@@ -66,32 +65,45 @@ class Repeats:
     let through, so that a repeated head is exactly as good as one that is parsed.
     """
 
-    __slots__ = ("_around", "_head", "_place")
+    __slots__ = ("_after", "_before", "_head", "_place", "_start")
 
     def __init__(self) -> None:
-        self._around = b""
+        self._before = b""
+        self._start = 0
+        self._after = b""
         self._head: RequestHead | None = None
         self._place = 0
 
     def parse(self, data: bytes, max_headers: int, max_target: int, known: Lines) -> RequestHead:
-        """As the function of this name."""
-        match = _LENGTH_LINE.search(data)
-        if match is None:
-            return parse(data, max_headers, max_target, known)
-        start, end = match.span(1)
-        around = data[:start] + data[end:]
-        last = self._head
-        if last is not None and around == self._around:
-            head = copy(last)
-            head.length = int(match[1])
-            head.headers = last.headers.copy()
-            head.headers[self._place] = (b"content-length", match[1])
-            return head
+        """As the function of this name. A repeated head is the same object again, with its new length."""
+        head = self._head
+        if head is not None:
+            start = self._start
+            end = data.find(b"\r\n", start)
+            if end < 0:
+                end = len(data)
+            digits = data[start:end]
+            if (
+                data[:start] == self._before
+                and data[end:] == self._after
+                and len(digits) < 19
+                and digits.isdigit()
+            ):
+                head.length = int(digits)
+                # Another list: whoever was given the old one keeps it.
+                head.headers = head.headers.copy()
+                head.headers[self._place] = (b"content-length", digits)
+                return head
         head = parse(data, max_headers, max_target, known)
-        if len(data) <= MAX_REPEATED and not head.expects_continue:
-            self._around = around
-            self._head = head
+        match = _LENGTH_LINE.search(data)
+        if match is None or len(data) > MAX_REPEATED or head.expects_continue:
+            self._head = None
+        else:
+            self._start, end = match.span(1)
+            self._before = data[: self._start]
+            self._after = data[end:]
             self._place = [name for name, _ in head.headers].index(b"content-length")
+            self._head = head
         return head
 
 

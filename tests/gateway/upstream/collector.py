@@ -38,6 +38,13 @@ class Collector:
         """Whole."""
         self._end()
 
+    def on_whole(self, head: Head, body: bytes) -> None:
+        """All at once."""
+        self.on_head(head)
+        if body:
+            self.on_body(body)
+        self.on_end()
+
     def on_failure(self, failure: Failure, detail: str) -> None:
         """Not whole."""
         self.failure = failure

@@ -29,7 +29,7 @@ class Failure(Enum):
 
 
 class Receiver(Protocol):
-    """Who waits for the answer. Each call is made on the event loop; `on_end` or `on_failure` is the last."""
+    """Who waits for the answer. Each call is made on the event loop; an end, a whole or a failure is the last."""
 
     deadline: float
     """`time.perf_counter()` at which the whole call is too late."""
@@ -44,6 +44,10 @@ class Receiver(Protocol):
 
     def on_end(self) -> None:
         """The answer is whole."""
+        ...
+
+    def on_whole(self, head: Head, body: bytes) -> None:
+        """Head, body and end at once: the answer came in one piece."""
         ...
 
     def on_failure(self, failure: Failure, detail: str) -> None:
@@ -249,6 +253,11 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             # -1: until the connection closes.
             self._left = -1 if head.length is None else head.length
+            if len(rest) == self._left:
+                self._receiver = None
+                receiver.on_whole(head, rest)
+                self._owner.released(self, reusable=self._reusable(head))
+                return
         receiver.on_head(head)
         if self._receiver is not receiver:
             return
@@ -260,10 +269,13 @@ class UpstreamConnection(asyncio.Protocol):
     def _end(self, receiver: Receiver, *, clean: bool) -> None:
         if self.paused:
             self.resume()
-        transport = self.transport
-        sent = transport is not None and not transport.get_write_buffer_size()
-        reusable = clean and sent and self._head is not None and self._head.keep_alive
+        head = self._head
         self._receiver = None
         self.changed = self._now()
         receiver.on_end()
-        self._owner.released(self, reusable=reusable)
+        self._owner.released(self, reusable=clean and head is not None and self._reusable(head))
+
+    def _reusable(self, head: Head) -> bool:
+        """Whether another request can follow: this one was sent to its end, and the server keeps the connection."""
+        transport = self.transport
+        return head.keep_alive and transport is not None and not transport.get_write_buffer_size()

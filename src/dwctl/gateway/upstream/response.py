@@ -65,37 +65,50 @@ class HeadReader:
     byte by byte needs no second reading.
     """
 
-    __slots__ = ("_around", "_kinds", "_last")
+    __slots__ = ("_after", "_before", "_kinds", "_last", "_start")
 
     def __init__(self) -> None:
         self._kinds: dict[bytes, bytes] = {}
-        self._around = b""
+        self._before = b""
+        self._start = 0
+        self._after = b""
         self._last: Head | None = None
 
     def read(self, data: bytes) -> Head:
         """Parse a head up to and without its empty line."""
-        match = _LENGTH_LINE.search(data)
-        if match is None:
-            return self._parse(data)
-        start, end = match.span(1)
-        around = data[:start] + data[end:]
         last = self._last
-        if last is None or around != self._around:
-            last = self._last = self._parse(data)
-            self._around = around
-            return last
-        if last.length is None:
-            return last
-        return Head(
-            last.status,
-            int(match[1]),
-            last.chunked,
-            last.keep_alive,
-            last.coded,
-            last.json,
-            last.events,
-            last.lines,
-        )
+        if last is not None:
+            start = self._start
+            end = data.find(b"\r\n", start)
+            if end < 0:
+                end = len(data)
+            digits = data[start:end]
+            if (
+                data[:start] == self._before
+                and data[end:] == self._after
+                and len(digits) < 19
+                and digits.isdigit()
+            ):
+                return Head(
+                    last.status,
+                    int(digits),
+                    last.chunked,
+                    last.keep_alive,
+                    last.coded,
+                    last.json,
+                    last.events,
+                    last.lines,
+                )
+        head = self._parse(data)
+        match = _LENGTH_LINE.search(data)
+        if match is None or head.length is None:
+            self._last = None
+        else:
+            self._start, end = match.span(1)
+            self._before = data[: self._start]
+            self._after = data[end:]
+            self._last = head
+        return head
 
     def _parse(self, data: bytes) -> Head:
         first, *rest = data.split(b"\r\n")
