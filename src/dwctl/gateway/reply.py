@@ -12,10 +12,13 @@ _BODILESS = frozenset({204, 304})
 
 def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
     """The headers that every answer of a call has; `ident` is the id of its row."""
-    lines = b"x-onwards-response-id: resp_%b\r\nx-request-id: %b\r\n" % (ident, ident)
-    if overhead_ms is not None:
-        lines += b"x-dwctl-overhead-ms: %.2f\r\n" % overhead_ms
-    return lines
+    if overhead_ms is None:
+        return b"x-onwards-response-id: resp_%b\r\nx-request-id: %b\r\n" % (ident, ident)
+    return b"x-onwards-response-id: resp_%b\r\nx-request-id: %b\r\nx-dwctl-overhead-ms: %.2f\r\n" % (
+        ident,
+        ident,
+        overhead_ms,
+    )
 
 
 def whole(head: Head, ours: bytes, body: bytes, exchange: Exchange) -> bytes:

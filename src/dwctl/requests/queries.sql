@@ -1,10 +1,11 @@
 -- name: upsert_requests
 -- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
--- so that they are not decoded on the way), $2 to $4 are ids with their request and response bodies. Within an attempt the rank only rises, completed and canceled stay,
--- and a late write of an older attempt changes nothing.
+-- so that they are not decoded on the way), $2 the bodies of each in turn, request then response, $3 and $4 their
+-- lengths, null where there is none. Within an attempt the rank only rises, completed and canceled stay, and a late
+-- write of an older attempt changes nothing.
 with incoming as (
     select *
-    from jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) as r (
+    from rows from (jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) as (
         id uuid, attempt smallint, state smallint, stream boolean, background boolean, status_code smallint,
         upstream_status smallint, created_at float8, completed_at float8, owner_id uuid, creator_id uuid, key_id uuid,
         daemon_id uuid, endpoint_id uuid, path text, model text, target_model text, response_model text, purpose text,
@@ -12,7 +13,7 @@ with incoming as (
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
         user_agent text
-    )
+    )) with ordinality as r
 ),
 changed as (
     insert into requests as kept (
@@ -58,15 +59,20 @@ changed as (
         )
     returning kept.id
 ),
+lengths as (
+    select n, request, response, sum(coalesce(request, 0) + coalesce(response, 0)) over (order by n)::integer as stop
+    from unnest($3::integer[], $4::integer[]) with ordinality as t (request, response, n)
+),
 bodies as (
     insert into request_bodies as kept (id, request, response)
-    select b.id, b.request, case when c.id is not null then b.response end
-    from (
-        -- Ids come as text: to make 1,000 UUID objects costs the event loop more than this cast the server.
-        select t.id::uuid as id, t.request, t.response
-        from unnest($2::text[], $3::bytea[], $4::bytea[]) as t (id, request, response)
-    ) as b
-    left join changed c on c.id = b.id
+    select
+        i.id,
+        substring($2::bytea from l.stop - coalesce(l.response, 0) - l.request + 1 for l.request),
+        case when c.id is not null then substring($2::bytea from l.stop - l.response + 1 for l.response) end
+    from lengths l
+    join incoming i on i.ordinality = l.n
+    left join changed c on c.id = i.id
+    where l.request is not null or l.response is not null
     on conflict (id) do update set
         request = coalesce(kept.request, excluded.request),
         response = coalesce(excluded.response, kept.response)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import UNREACHABLE, Database
@@ -70,15 +71,14 @@ class Committer:
         await self._database.execute(self._sql["beat"], daemon_id)
 
     async def _run(self, entries: list[Entry]) -> None:
-        metas, bodies = merged(entries)
-        ids = list(bodies)
+        batch = merged(entries)
         # One round trip: at full load each costs a whole turn of a busy loop.
         row: Any = await self._database.fetch_row(
             self._sql["upsert_requests"],
-            b"[%b]" % b",".join(metas),
-            ids,
-            [bodies[ident][0] for ident in ids],
-            [bodies[ident][1] for ident in ids],
+            b"[%b]" % b",".join(batch.records),
+            b"".join(batch.bodies),
+            batch.requests,
+            batch.responses,
         )
         self._rows.inc(row["changed"])
 
@@ -89,24 +89,44 @@ class Committer:
             file.write(entry.meta + b"\n")
 
 
-def merged(
-    entries: Iterable[Entry],
-) -> tuple[list[bytes], dict[str, tuple[bytes | None, bytes | None]]]:
+class Batch(msgspec.Struct, frozen=True):
+    """What one statement writes: for each request a record and the lengths of its bodies."""
+
+    records: list[bytes]
+    bodies: list[bytes]
+    """Of each request in turn: the client's, then the answer's; those that are there."""
+    requests: list[int | None]
+    """Length of each client's body; None when there is none."""
+    responses: list[int | None]
+
+
+class _Call(msgspec.Struct, gc=False):
+    kept: Entry
+    request: bytes
+    response: bytes
+
+
+def merged(entries: Iterable[Entry]) -> Batch:
     """One record and one pair of bodies for each request: a fast call is one insert. Pure."""
-    records: dict[str, Entry] = {}
-    bodies: dict[str, tuple[bytes | None, bytes | None]] = {}
+    calls: dict[str, _Call] = {}
     for entry in entries:
-        before = records.get(entry.id)
-        kept = entry if before is None else newest(before, entry)
-        records[entry.id] = kept
-        request, response = bodies.get(entry.id, (None, None))
+        call = calls.get(entry.id)
+        if call is None:
+            call = calls[entry.id] = _Call(entry, b"", b"")
+        else:
+            call.kept = newest(call.kept, entry)
         if entry.kind == Kind.STARTED:
-            request = request if request is not None else (entry.body or None)
-        elif kept is entry:
-            response = entry.body or None
-        if request is not None or response is not None:
-            bodies[entry.id] = (request, response)
-    return [entry.meta for entry in records.values()], bodies
+            if not call.request:
+                call.request = entry.body
+        elif call.kept is entry:
+            call.response = entry.body
+    parts = calls.values()
+    return Batch(
+        [call.kept.meta for call in parts],
+        [body for call in parts for body in (call.request, call.response)],
+        [len(call.request) or None for call in parts],
+        [len(call.response) or None for call in parts],
+    )
 
 
 class Writer:

@@ -21,7 +21,7 @@ LAST_EVENTS = 16
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class Metered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Metered(msgspec.Struct, kw_only=True, gc=False):
     """What a reply says of itself; None where it says nothing."""
 
     prompt_tokens: int | None = None
@@ -103,24 +103,26 @@ def of_reply(body: bytes) -> Metered:
     if reply.response or reply.type == "error":
         return _of_loose(body)
     usage = reply.usage
-    finish_reason = _reason_of(reply)
-    error = _error_text(reply.error)
-    if usage is None:
-        return Metered(model=_text(reply.model), finish_reason=finish_reason, error=error)
+    model = reply.model
+    found = Metered(
+        model=None if model is None else _text(model),
+        finish_reason=_reason_of(reply),
+        error=None if reply.error is None else _error_text(reply.error),
+    )
+    if usage is not None:
+        _count(found, usage)
+    return found
+
+
+def _count(found: Metered, usage: _Usage) -> None:
+    """Set the numbers of tokens."""
     prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
     total = usage.total_tokens
-    reasoning, cached = _details_of(usage)
-    return Metered(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        reasoning_tokens=reasoning,
-        cached_tokens=cached,
-        total_tokens=total if total is not None else _sum(prompt, completion),
-        model=_text(reply.model),
-        finish_reason=finish_reason,
-        error=error,
-    )
+    found.prompt_tokens = prompt
+    found.completion_tokens = completion
+    found.total_tokens = total if total is not None else _sum(prompt, completion)
+    found.reasoning_tokens, found.cached_tokens = _details_of(usage)
 
 
 def of_stream(text: bytes) -> Metered:

@@ -37,7 +37,8 @@ class Member:
         """
         match = self._first.match(body)
         if match is not None:
-            return b"%b%b%b" % (body[: match.start(1)], value, body[match.end(1) :])
+            start, end = match.span(1)
+            return b"".join((body[:start], value, body[end:]))
         old = self._value(body)
         if old is None or old == value:
             return body
