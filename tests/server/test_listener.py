@@ -10,6 +10,7 @@ import pytest
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
+from dwctl.core.services import Patient
 from dwctl.core.settings import Duration
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
@@ -417,6 +418,12 @@ async def test_a_drain_finishes_what_is_under_way_and_closes_what_is_idle() -> N
             assert b"/ai/hold||0" in await reader.read()
     idle.close()
     writer.close()
+
+
+async def test_a_drain_gets_the_time_that_its_setting_names() -> None:
+    listener: object = House(ListenerSettings(drain=Duration(120))).listener
+    assert isinstance(listener, Patient)
+    assert listener.stop_within > 120
 
 
 async def test_a_taken_port_is_told_with_what_to_do() -> None:
