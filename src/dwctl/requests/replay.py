@@ -65,8 +65,9 @@ class Replay:
     async def take_over(self) -> None:
         """Replay every ownerless spool, then end the calls of dead processes."""
         for folder in sorted(self._spools.glob("*")):
-            if folder.is_dir() and folder.name != str(self._daemon_id):
-                await self._take_folder(folder)
+            owner = _owner(folder)
+            if owner is not None and owner != self._daemon_id:
+                await self._take_folder(folder, owner)
         dead = await self._database.fetch(
             self._sql["dead_daemons"],
             self._daemon_id,
@@ -76,7 +77,7 @@ class Replay:
         for row in dead:
             await self._end_calls(row["id"])
 
-    async def _take_folder(self, folder: Path) -> None:
+    async def _take_folder(self, folder: Path, owner: UUID) -> None:
         lock = take_lock(folder)
         if lock < 0:
             return
@@ -84,8 +85,8 @@ class Replay:
             replayed = 0
             for path in segments(folder):
                 replayed += await self._replay(path)
-            await self._end_calls(UUID(folder.name))
-            await self._database.execute(self._sql["stop_daemon"], UUID(folder.name))
+            await self._end_calls(owner)
+            await self._database.execute(self._sql["stop_daemon"], owner)
             await self._committer.beat(self._daemon_id)
             remove(folder)
         finally:
@@ -111,3 +112,11 @@ class Replay:
         ended = await self._committer.interrupt(daemon_id)
         if ended:
             logger.warning("%d calls of process %s ended with it", ended, daemon_id)
+
+
+def _owner(folder: Path) -> UUID | None:
+    """The process whose spool it is; None for anything else that lies there, such as `lost+found`."""
+    try:
+        return UUID(folder.name) if folder.is_dir() else None
+    except ValueError:
+        return None
