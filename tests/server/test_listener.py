@@ -1,6 +1,7 @@
 """The listening protocol on real sockets: order, limits from both sides, odd clients, drain."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -294,6 +295,21 @@ async def test_slow_heads_and_bodies_are_refused_with_408() -> None:
     async with house(quick) as made:
         assert b" 408 " in await made.say(b"GET / HT")
         assert b" 408 " in await made.say(post("/ai/a", b"x" * 10)[:-3])
+
+
+async def test_a_head_that_drips_in_has_the_same_limit_of_time() -> None:
+    async with house(ListenerSettings(head_timeout=Duration(0.2))) as made:
+        reader, writer = await made.connect()
+        answer = b""
+        async with asyncio.timeout(DEADLINE):
+            writer.write(b"GET /ai/a HTTP/1.1\r\nx: ")
+            while not answer:
+                writer.write(b"y")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        answer = await reader.read(1000)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        writer.close()
 
 
 async def test_an_idle_connection_is_closed() -> None:
