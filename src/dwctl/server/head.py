@@ -22,7 +22,8 @@ _UNKEPT = frozenset(
 MAX_KNOWN_LINES = 2048
 MAX_KNOWN_LINE = 256
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_ABSOLUTE = re.compile(rb"(?i:https?)://[^/?#]*")
+_ABSOLUTE = re.compile(rb"(?i:https?)://[0-9A-Za-z\-._~%!$&'()*+,;=:\[\]]+(?=[/?]|\Z)")
+"""A scheme and an authority (RFC 3986 §3.2) without a user, which RFC 9110 §4.2.4 forbids."""
 
 
 class HeadError(Exception):
