@@ -40,10 +40,10 @@ serve: $(VENV)/.run ## start dwctl; UPSTREAM=http://host:port/v1 imports a model
 test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long and not soak' $(ARGS)
 
-test-long: $(VENV)/.dev ## run kill loops, fuzzing and real model servers (under an hour)
+test-long: $(VENV)/.dev ## run kill loops, a full disk and real model servers (under an hour)
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
-test-soak: $(VENV)/.dev ## run the endurance tests (hours, by hand)
+test-soak: $(VENV)/.dev ## run the endurance tests (hours, by hand; none yet)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layer contracts and the repository's own rules

@@ -1,3 +1,3 @@
-"""dwctl, the Control Layer: one gateway, one row for every call, one dashboard."""
+"""dwctl, the Control Layer: one gateway, one row for every call."""
 
 __version__ = "0.1.0"

@@ -65,6 +65,8 @@ def test_beside_a_running_server(data_dir: Path) -> None:
         product.start()
         try:
             doctor = run(data_dir, "doctor")
+            assert doctor.status == 0, doctor.output
+            assert f"ok    port: process {product.pid} answers on {product.address}\n" in doctor.output
             assert f"1 models at {upstream.url}" in doctor.output
             short = run(data_dir, "user", "password", product.admin_email, given="short\n")
             assert (short.status, "password: " in short.errors) == (1, True)

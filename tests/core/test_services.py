@@ -1,6 +1,7 @@
 """Services start in order, stop in reverse, and one that ends takes the others with it."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -74,6 +75,28 @@ async def test_one_that_cannot_stop_does_not_keep_the_others(fails: str) -> None
     log: list[str] = []
     await run([Step("a", log), Step("b", log, fails=fails)], within=0.05)
     assert log[-2:] == ["stop b", "stop a"]
+
+
+class Slow(Step):
+    """A service that says how long its stop may take, and takes longer than others may."""
+
+    def __init__(self, name: str, log: list[str], stop_within: float) -> None:
+        super().__init__(name, log)
+        self.stop_within = stop_within
+
+    async def stop(self) -> None:
+        """As a drain does: wait, here until the limit of the others is over."""
+        await super().stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.stop_within / 4):
+                await asyncio.Event().wait()
+        self._log.append(f"stopped {self.name}")
+
+
+async def test_one_that_says_so_gets_longer_to_stop() -> None:
+    log: list[str] = []
+    await run([Step("a", log), Slow("b", log, stop_within=1.0)], within=0.05)
+    assert log[-3:] == ["stop b", "stopped b", "stop a"]
 
 
 async def test_a_set_of_tasks_loses_none(caplog: pytest.LogCaptureFixture) -> None:

@@ -100,6 +100,21 @@ async def test_a_spool_is_replayed_and_calls_without_an_end_are_interrupted(
     assert await database.fetch_value("select stopped_at is not null from daemons where id = $1", dead)
 
 
+async def test_what_else_lies_among_the_spools_keeps_nobody_from_inheriting(
+    database: Database, data_dir: Path
+) -> None:
+    heir = Heir(database, data_dir)
+    await heir.daemon.start()
+    dead, call = new_uuid(), new_id()
+    await heir.register(database, dead)
+    leave(data_dir, dead, [msgspec.structs.replace(started(call), daemon_id=str(dead))])
+    (data_dir / "spool" / str(dead) / "probe").write_bytes(b"left by a kill on a full disk")
+    (data_dir / "spool" / "0-not-ours").mkdir()
+    await heir.replay.take_over()
+    assert [path.name for path in (data_dir / "spool").iterdir()] == ["0-not-ours"]
+    assert not list((data_dir / "spool" / "0-not-ours").iterdir())
+
+
 async def test_a_living_process_keeps_its_spool_and_its_calls(database: Database, data_dir: Path) -> None:
     heir = Heir(database, data_dir)
     await heir.daemon.start()

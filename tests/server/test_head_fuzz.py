@@ -94,6 +94,10 @@ HEADS = st.builds(
 @example(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6")
 @example(b"GET / HTTP/1.1\r\nHost: h\r\n folded")
 @example(b"GET / HTTP/1.1\nHost: h")
+@example(b"GET http://<h/p HTTP/1.1\r\nHost: h")
+@example(b"GET http:///p HTTP/1.1\r\nHost: h")
+@example(b"GET http://u@h/p HTTP/1.1\r\nHost: h")
+@example(b"GET http://h#f HTTP/1.1\r\nHost: h")
 def test_what_we_accept_llhttp_reads_the_same(head: bytes) -> None:
     mine = ours(head)
     if mine is None or b"\r\n\r\n" in head or mine.method not in KNOWN:

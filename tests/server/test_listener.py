@@ -1,6 +1,7 @@
 """The listening protocol on real sockets: order, limits from both sides, odd clients, drain."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
+from dwctl.core.services import Patient
 from dwctl.core.settings import Duration
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
@@ -295,6 +297,21 @@ async def test_slow_heads_and_bodies_are_refused_with_408() -> None:
         assert b" 408 " in await made.say(post("/ai/a", b"x" * 10)[:-3])
 
 
+async def test_a_head_that_drips_in_has_the_same_limit_of_time() -> None:
+    async with house(ListenerSettings(head_timeout=Duration(0.2))) as made:
+        reader, writer = await made.connect()
+        answer = b""
+        async with asyncio.timeout(DEADLINE):
+            writer.write(b"GET /ai/a HTTP/1.1\r\nx: ")
+            while not answer:
+                writer.write(b"y")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        answer = await reader.read(1000)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
 async def test_an_idle_connection_is_closed() -> None:
     async with house(ListenerSettings(keep_alive=Duration(0.2))) as made:
         reader, writer = await made.connect()
@@ -417,6 +434,12 @@ async def test_a_drain_finishes_what_is_under_way_and_closes_what_is_idle() -> N
             assert b"/ai/hold||0" in await reader.read()
     idle.close()
     writer.close()
+
+
+async def test_a_drain_gets_the_time_that_its_setting_names() -> None:
+    listener: object = House(ListenerSettings(drain=Duration(120))).listener
+    assert isinstance(listener, Patient)
+    assert listener.stop_within > 120
 
 
 async def test_a_taken_port_is_told_with_what_to_do() -> None:

@@ -1,1 +1,1 @@
-"""Domain-free: errors, ids, clock, settings loading, services, batching, logging, metrics."""
+"""Domain-free: errors, ids, clock, settings, sealing, services, logs, metrics."""

@@ -9,14 +9,14 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from contextvars import Context
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 STOP_WITHIN = 10.0
-"""Seconds that one service may take to stop before it is given up."""
+"""Seconds that one service may take to stop before it is given up, unless it is `Patient`."""
 
 
 class Service(Protocol):
@@ -35,6 +35,14 @@ class Service(Protocol):
     async def stop(self) -> None:
         """Flushes and lets go; called after `run` has ended, also when it failed."""
         ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A service whose stop may take longer than that of others, such as a drain."""
+
+    stop_within: float
+    """Seconds."""
 
 
 class ServiceFailed(Exception):
@@ -78,12 +86,13 @@ class Supervisor:
     async def _stop(self, running: list[tuple[Service, asyncio.Task[None]]]) -> None:
         for service, task in reversed(running):
             task.cancel()
+            within = service.stop_within if isinstance(service, Patient) else self._stop_within
             try:
-                async with asyncio.timeout(self._stop_within):
+                async with asyncio.timeout(within):
                     await asyncio.wait([task])
                     await service.stop()
             except TimeoutError:
-                logger.error("%s did not stop within %g s", service.name, self._stop_within)
+                logger.error("%s did not stop within %g s", service.name, within)
             except Exception:
                 logger.exception("%s failed while stopping", service.name)
 

@@ -12,7 +12,6 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_connections: int = 0
     acquire_timeout_secs: float = 30.0
     idle_timeout_secs: float = 600.0
-    max_lifetime_secs: float = 1800.0
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,1 +1,1 @@
-"""Durable work: files, batches, responses. Empty until the engine lands."""
+"""Durable work. Today stored responses; files, batches and background work are to come."""

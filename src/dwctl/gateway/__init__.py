@@ -1,1 +1,1 @@
-"""Hot path: admit, choose, prepare, send, relay, tap, record. Never reaches the database."""
+"""Hot path: admit, choose, prepare, send, relay, record. Never reaches the database."""

@@ -1,1 +1,1 @@
-"""Every call's row: journal, writer, store, rendering."""
+"""Every call's row: records, spool, writer, replay, store, rendering."""

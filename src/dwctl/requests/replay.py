@@ -77,7 +77,7 @@ class Replay:
         """Replay every ownerless spool, then end the calls of dead processes."""
         for folder in sorted(self._spools.glob("*")):
             owner = _owner(folder)
-            if owner is not None and owner != self._daemon_id and folder.is_dir():
+            if owner is not None and owner != self._daemon_id:
                 await self._take_folder(folder, owner)
         self._caught_up.set()
         dead = await self._database.fetch(
@@ -127,8 +127,8 @@ class Replay:
 
 
 def _owner(folder: Path) -> UUID | None:
-    """The process that a spool belongs to; None for a folder that is no spool, such as `lost+found`."""
+    """The process whose spool it is; None for anything else that lies there, such as `lost+found`."""
     try:
-        return UUID(folder.name)
+        return UUID(folder.name) if folder.is_dir() else None
     except ValueError:
         return None

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+PROBE = "probe"
+
 
 class Position(msgspec.Struct, frozen=True, order=True):
     """A place in the spool: everything before it is complete frames."""
@@ -73,7 +75,7 @@ class Spool:
 
     def probe(self) -> None:
         """Try to write where it failed before: 64 KiB beside the segments."""
-        path = self.folder / "probe"
+        path = self.folder / PROBE
         try:
             path.write_bytes(bytes(65536))
         finally:
@@ -149,7 +151,7 @@ def take_lock(folder: Path) -> int:
 
 def remove(folder: Path) -> None:
     """Delete a folder whose records are all committed, the lock last."""
-    for path in segments(folder):
+    for path in (*segments(folder), folder / PROBE):
         path.unlink(missing_ok=True)
     (folder / "lock").unlink(missing_ok=True)
     folder.rmdir()

@@ -148,7 +148,8 @@ class Connection(asyncio.Protocol):
         return self._head is not None
 
     def data_received(self, data: bytes) -> None:
-        self.changed = self._loop.time()
+        if self._head is not None or not self._buffer:  # a head has its time from its first byte on
+            self.changed = self._loop.time()
         if self._linger:
             self._discard(len(data))
         elif self._tunnel is not None:

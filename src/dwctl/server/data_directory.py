@@ -21,6 +21,8 @@ import msgspec
 from dwctl.core.errors import SetupError
 from dwctl.core.ids import new_id
 
+MAX_HOLDER = 4096
+
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """The process that uses a data directory."""
@@ -105,11 +107,28 @@ def hold(data_dir: Path) -> Hold:
 
 
 def read_holder(data_dir: Path) -> Holder | None:
-    """Who holds the directory, as far as it said."""
+    """Who holds the directory, as far as it said; None for a holder that was killed, whatever its file still says."""
     try:
-        return msgspec.json.decode((data_dir / "lock").read_bytes(), type=Holder)
+        descriptor = os.open(data_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _is_free(descriptor):
+            return None
+        return msgspec.json.decode(os.pread(descriptor, MAX_HOLDER, 0), type=Holder)
     except (OSError, msgspec.MsgspecError):
         return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Whether nobody holds the lock: only the kernel knows, a process's number may be another one's by now."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def load_secrets(data_dir: Path) -> Secrets:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -73,20 +74,28 @@ def _disk(data_dir: Path) -> Finding:
 
 
 async def _port(settings: Settings, data_dir: Path) -> Finding:
-    where = f"{settings.host}:{settings.port}"
     holder = read_holder(data_dir)
+    if holder is not None:
+        # Where it says that it listens: its port may have come from a flag that we were not given.
+        place = urlsplit(holder.address)
+        if place.hostname and place.port and await _listens(place.hostname, place.port):
+            return Finding(True, "port", f"process {holder.pid} answers on {holder.address}")
+        text = f"process {holder.pid} holds the data directory and does not answer ({holder.address})"
+        return Finding(False, "port", text)
+    where = f"{settings.host}:{settings.port}"
+    if await _listens(reachable(settings.host).strip("[]"), settings.port):
+        return Finding(False, "port", f"another program listens on {where}; choose another with --port")
+    return Finding(True, "port", f"{where} is free")
+
+
+async def _listens(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(reachable(settings.host).strip("[]"), settings.port)
-        writer.close()
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
-        if holder is not None:
-            text = f"process {holder.pid} holds the data directory and does not answer on {where}"
-            return Finding(False, "port", text)
-        return Finding(True, "port", f"{where} is free")
-    if holder is not None:
-        return Finding(True, "port", f"process {holder.pid} answers on {holder.address}")
-    return Finding(False, "port", f"another program listens on {where}; choose another with --port")
+        return False
+    writer.close()
+    return True
 
 
 async def _database(storage: Storage) -> Finding:

@@ -25,7 +25,8 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
 MAX_REPEATED = 8192
 """Bytes of a head that a connection remembers."""
-_ABSOLUTE = re.compile(rb"(?i:https?)://[^/?#]*")
+_ABSOLUTE = re.compile(rb"(?i:https?)://[0-9A-Za-z\-._~%!$&'()*+,;=:\[\]]+(?=[/?]|\Z)")
+"""A scheme and an authority (RFC 3986 §3.2) without a user, which RFC 9110 §4.2.4 forbids."""
 
 
 class HeadError(Exception):

@@ -19,7 +19,7 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_target_bytes: int = 8192
     """Path and query; more is answered with 414."""
     max_body_bytes: int = 32 * MIB
-    """Body of a gateway request; more is answered with 413."""
+    """Body of a gateway request; more is answered with 413. Configured as `limits.requests.max_body_size`."""
     head_timeout: Duration = Duration(30)
     """From the first byte of a head to its end."""
     body_timeout: Duration = Duration(60)
@@ -33,5 +33,6 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     drain: Duration = Duration(30)
     """On shutdown, how long requests under way may take to finish."""
     certificate: str | None = None
-    """PEM file with the certificate chain; with `private_key` the port speaks TLS."""
+    """PEM file with the certificate chain: the port then speaks TLS."""
     private_key: str | None = None
+    """PEM file with the key; unset: it is in the file of the certificate."""

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0
 BACKLOG = 4096
+CUT_WITHIN = 5.0
+"""Seconds to cut what is left after the drain."""
 
 
 class Listener:
@@ -44,6 +46,7 @@ class Listener:
         metrics: Metrics,
     ) -> None:
         self.settings = settings
+        self.stop_within = settings.drain + CUT_WITHIN
         self.handler = handler
         self.draining = False
         self.known_lines: Lines = {}

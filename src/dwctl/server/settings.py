@@ -34,8 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the routing state is kept fresh beside notices."""
 
-    enabled: bool = True
     fallback_interval_milliseconds: int = 300_000
+    """The routing state is read whole this often, even without a notice."""
 
 
 class BackgroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,14 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: str = "127.0.0.1"
     port: int = 3001
     data_dir: str | None = None
-    dashboard_url: str | None = None
     admin_email: str = "admin@localhost"
     admin_password: str | None = None
     secret_key: str | None = None
     database: DatabaseSettings = DatabaseSettings()
     database_url: str | None = None
     """Deprecated name of `database.url`."""
-    slow_statement_threshold_ms: int = 1000
     auth: AuthSettings = AuthSettings()
     limits: Limits = Limits()
     background_services: BackgroundSettings = BackgroundSettings()
@@ -138,6 +136,14 @@ def _validate(settings: Settings) -> None:
         (
             settings.limits.requests.max_body_size > 0,
             "limits.requests.max_body_size: expected more than 0",
+        ),
+        (
+            listener.max_body_bytes == ListenerSettings().max_body_bytes,
+            "listener.max_body_bytes: set limits.requests.max_body_size instead",
+        ),
+        (
+            listener.certificate is not None or listener.private_key is None,
+            "listener.certificate: expected with listener.private_key",
         ),
         (
             listener.max_connections > 0 and listener.max_head_bytes >= 1024,
