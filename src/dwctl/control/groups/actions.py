@@ -68,13 +68,13 @@ class GroupActions:
         """Ids of the members."""
         require(who, Resource.USERS, Operation.READ)
         _found(await self._store.get(group_id), group_id)
-        return (await self._store.members([group_id])).get(group_id, [])
+        return [user.id for user in (await self._store.members([group_id])).get(group_id, [])]
 
     async def models(self, who: Principal, group_id: UUID) -> list[UUID]:
         """Ids of the models that the group may use."""
         require(who, Resource.GROUPS, Operation.READ)
         _found(await self._store.get(group_id), group_id)
-        return (await self._store.models([group_id])).get(group_id, [])
+        return [model.id for model in (await self._store.models([group_id])).get(group_id, [])]
 
     async def of_user(self, who: Principal, user_id: UUID) -> list[Group]:
         """A person's groups, Everyone last; who made them is for managers."""
