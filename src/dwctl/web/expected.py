@@ -28,7 +28,7 @@ def _told(handler: BaseRouteHandler, key: str | None, message: str) -> str:
         return f"{inside}{missing['name']}: expected, but it is not there"
     if message.startswith(_ENUM) and key is not None:
         allowed = ", ".join(map(str, allowed_values(handler, key)))
-        return f"{key}: expected one of {allowed}, got{message.removeprefix(_ENUM + ' value')}"
+        return f"{key}: expected one of {allowed}, got{message.removeprefix(_ENUM)}"
     message = message[:1].lower() + message[1:]
     if key == "data":
         # What a body's own check says begins with the field.
