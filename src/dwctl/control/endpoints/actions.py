@@ -1,5 +1,6 @@
 """What may be done with endpoints (spec/platform §1.8, §4.1)."""
 
+import logging
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from dwctl.core.errors import BadRequest, Conflict, NotFound
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
+
+logger = logging.getLogger(__name__)
 
 VALIDATE_WITHIN = 10.0
 FETCH_WITHIN = 30.0
@@ -120,7 +123,10 @@ class EndpointActions:
             if fetched is not None:
                 known = await self._store.models(connection, endpoint_id)
                 todo = plan(fetched, known, row.model_filter, mapping or {})
-                await self._carry_out(connection, endpoint_id, todo, who.user_id)
+                if mapping is not None:
+                    await self._carry_out(connection, endpoint_id, todo, who.user_id)
+                else:
+                    await self._carry_out_if_possible(connection, endpoint_id, todo, who.user_id)
         return await self.show(endpoint_id)
 
     async def delete(self, who: Principal, endpoint_id: UUID) -> None:
@@ -180,6 +186,16 @@ class EndpointActions:
         except BadRequest:
             return None
 
+    async def _carry_out_if_possible(
+        self, connection: Connection, endpoint_id: UUID, todo: Plan, creator: UUID
+    ) -> None:
+        """Nobody asked for these models, so aliases that are taken must not keep an edit from being saved."""
+        try:
+            async with connection.transaction():
+                await self._carry_out(connection, endpoint_id, todo, creator)
+        except Conflict as error:
+            logger.warning("models of endpoint %s were not synchronized: %s", endpoint_id, error.message)
+
     async def _carry_out(
         self,
         connection: Connection,
@@ -188,21 +204,26 @@ class EndpointActions:
         creator: UUID,
         open_to: UUID | None = None,
     ) -> None:
-        wanted = {model.alias: model.model_name for model in todo.create}
-        names = dict(todo.rename)
-        aliases = [*(model.alias for model in todo.create), *names.values()]
-        twice = {alias for alias, count in Counter(aliases).items() if count > 1}
-        clashing = sorted(twice | await self._store.taken(connection, aliases))
-        if clashing:
-            conflicts = [
-                {"model_name": wanted.get(alias, alias), "attempted_alias": alias} for alias in clashing
-            ]
+        renamed = [rename.id for rename in todo.rename]
+        counts = Counter(alias for _, alias in todo.aliases)
+        taken = await self._store.taken(connection, list(counts), renamed)
+        conflicts = [
+            {"model_name": name, "attempted_alias": alias}
+            for name, alias in sorted(todo.aliases)
+            if alias in taken or counts[alias] > 1
+        ]
+        if conflicts:
+            clashing = ", ".join(dict.fromkeys(conflict["attempted_alias"] for conflict in conflicts))
             raise Conflict(
-                f"These aliases are taken: {', '.join(clashing)}. Give others in alias_mapping.",
+                f"These aliases are taken: {clashing}. Give others in alias_mapping.",
                 {"conflicts": conflicts},
             )
-        for model_id, alias in todo.rename:
-            await self._store.rename(connection, model_id, alias)
+        if len(renamed) > 1:
+            # Two models may swap their aliases: each makes way first.
+            for model_id in renamed:
+                await self._store.rename(connection, model_id, str(model_id))
+        for rename in todo.rename:
+            await self._store.rename(connection, rename.id, rename.alias)
         await self._store.create_models(connection, endpoint_id, todo.create, creator)
         if open_to is not None:
             await self._store.open_models(connection, [model.id for model in todo.create], open_to, creator)

@@ -1,5 +1,6 @@
 """What may be done with groups, and to whom it shows (spec/platform §1.6, §2.7)."""
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 from msgspec import UNSET
@@ -61,8 +62,13 @@ class GroupActions:
         """The group and its memberships."""
         require(who, Resource.GROUPS, Operation.DELETE)
         _not_everyone(group_id, "deleted")
-        if not await self._store.delete(group_id):
-            raise _missing(group_id)
+        # Whatever lost access by this is in one transaction: one name of it stands for all.
+        touched = await self._store.touched(group_id)
+        async with AsyncExitStack() as stack:
+            if touched is not None:
+                await stack.enter_async_context(self._propagation.confirm(*touched))
+            if not await self._store.delete(group_id):
+                raise _missing(group_id)
 
     async def users(self, who: Principal, group_id: UUID) -> list[UUID]:
         """Ids of the members."""

@@ -28,6 +28,13 @@ returning id, name, description, created_by, created_at, updated_at, source;
 -- name: delete_group
 delete from groups where id = $1 returning id;
 
+-- name: touched_by
+-- A member or a model of a group, as notices name it.
+select 'users' as noun, user_id as id from user_groups where group_id = $1
+union all
+select 'models', model_id from model_groups where group_id = $1
+limit 1;
+
 -- name: groups_of_users
 -- The groups of each account, Everyone last.
 select u.id as user_id, g.id, g.name, g.description, g.created_by, g.created_at, g.updated_at, g.source

@@ -66,6 +66,11 @@ class GroupStore:
         """Whether there was one."""
         return await self._database.fetch_value(self._sql["delete_group"], group_id) is not None
 
+    async def touched(self, group_id: UUID) -> tuple[str, str] | None:
+        """Noun and id of something that the gateway reads again when the group goes."""
+        row = await self._database.fetch_row(self._sql["touched_by"], group_id)
+        return None if row is None else (row["noun"], str(row["id"]))
+
     async def of_users(self, users: Iterable[UUID]) -> dict[UUID, list[Group]]:
         """Everybody's groups, Everyone last."""
         found: defaultdict[UUID, list[Group]] = defaultdict(list)
