@@ -26,6 +26,7 @@ class _Wanted(Body, kw_only=True):
     inner: _Inner | None = None
     note: str | UnsetType | None = UNSET
     anything: dict[str, Any] | None = None
+    metadata: _Inner | None = None
 
 
 @post("/wanted")
@@ -57,6 +58,9 @@ ROW = UUID(int=1)
         ({"name": "a", "colors": "red"}, "colors: expected array, got str"),
         ({"name": "a", "inner": {}}, "inner.count: expected, but it is not there"),
         ({"name": "a", "inner": {"count": "one"}}, "inner.count: expected int, got str"),
+        ({"name": "a", "metadata": {"count": "one"}}, "metadata.count: expected int, got str"),
+        ({"name": "a", "metadata": {}}, "metadata.count: expected, but it is not there"),
+        ({"name": "a", "metadata": 1}, "metadata: expected object | null, got int"),
         ({"name": "a\0"}, "name: expected text without NUL characters"),
         ({"name": "a", "note": "\0"}, "note: expected text without NUL characters"),
         ({"name": "a", "anything": {"b": ["\0"]}}, "anything: expected text without NUL characters"),

@@ -91,13 +91,9 @@ class EndpointActions:
         row = new_row(wanted)
         fetched = await self._fetch(row, skip=wanted.skip_fetch) if wanted.sync else []
         todo = plan(fetched, [], row.model_filter, wanted.alias_mapping or {})
-        async with AsyncExitStack() as stack:
-            if todo.create:
-                last = str(todo.create[-1].id)
-                await stack.enter_async_context(self._propagation.confirm("models", last))
-            connection = await stack.enter_async_context(self._store.database.transaction())
+        async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             await self._store.create(connection, row, creator)
-            await self._carry_out(connection, row.id, todo, creator, open_to)
+            await self._carry_out(confirmed, connection, row.id, todo, creator, open_to)
         return row.id
 
     async def update(self, who: Principal, endpoint_id: UUID, change: EndpointUpdate) -> Endpoint:
@@ -112,21 +108,22 @@ class EndpointActions:
         if fetched is None and change.concerns_models:
             fetched = await self._fetch_if_possible(row)
         async with (
-            self._propagation.confirm("endpoints", str(endpoint_id)) as confirmed,
+            AsyncExitStack() as confirmed,
+            self._propagation.confirm("endpoints", str(endpoint_id)) as changed,
             self._store.database.transaction() as connection,
         ):
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
             await self._store.update(connection, row)
             # A sealed key differs each time that it is written.
-            confirmed.made = row.api_key is not None or differs(row, current)
+            changed.made = row.api_key is not None or differs(row, current)
             if fetched is not None:
                 known = await self._store.models(connection, endpoint_id)
                 todo = plan(fetched, known, row.model_filter, mapping or {})
                 if mapping is not None:
-                    await self._carry_out(connection, endpoint_id, todo, who.user_id)
+                    await self._carry_out(confirmed, connection, endpoint_id, todo, who.user_id)
                 else:
-                    await self._carry_out_if_possible(connection, endpoint_id, todo, who.user_id)
+                    await self._carry_out_if_possible(confirmed, connection, endpoint_id, todo, who.user_id)
         return await self.show(endpoint_id)
 
     async def delete(self, who: Principal, endpoint_id: UUID) -> None:
@@ -147,12 +144,12 @@ class EndpointActions:
         url, key = await self._store.credential(endpoint_id)
         header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
         fetched = await _ask(url, header)
-        async with self._store.database.transaction() as connection:
+        async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
             known = await self._store.models(connection, endpoint_id)
             todo = plan(fetched, known, endpoint.model_filter, {})
-            await self._carry_out(connection, endpoint_id, todo, creator, open_to)
+            await self._carry_out(confirmed, connection, endpoint_id, todo, creator, open_to)
         return Synchronized(
             endpoint_id=endpoint_id,
             changes_made=todo.changes,
@@ -187,23 +184,30 @@ class EndpointActions:
             return None
 
     async def _carry_out_if_possible(
-        self, connection: Connection, endpoint_id: UUID, todo: Plan, creator: UUID
+        self,
+        confirmed: AsyncExitStack,
+        connection: Connection,
+        endpoint_id: UUID,
+        todo: Plan,
+        creator: UUID,
     ) -> None:
         """Nobody asked for these models, so aliases that are taken must not keep an edit from being saved."""
         try:
             async with connection.transaction():
-                await self._carry_out(connection, endpoint_id, todo, creator)
+                await self._carry_out(confirmed, connection, endpoint_id, todo, creator)
         except Conflict as error:
             logger.warning("models of endpoint %s were not synchronized: %s", endpoint_id, error.message)
 
     async def _carry_out(
         self,
+        confirmed: AsyncExitStack,
         connection: Connection,
         endpoint_id: UUID,
         todo: Plan,
         creator: UUID,
         open_to: UUID | None = None,
     ) -> None:
+        """`confirmed` is left after the transaction: until then the gateway has taken the models over."""
         renamed = [rename.id for rename in todo.rename]
         counts = Counter(alias for _, alias in todo.aliases)
         taken = await self._store.taken(connection, list(counts), renamed)
@@ -218,6 +222,8 @@ class EndpointActions:
                 f"These aliases are taken: {clashing}. Give others in alias_mapping.",
                 {"conflicts": conflicts},
             )
+        if todo.touched is not None:
+            await confirmed.enter_async_context(self._propagation.confirm("models", str(todo.touched)))
         if len(renamed) > 1:
             # Two models may swap their aliases: each makes way first.
             for model_id in renamed:

@@ -39,6 +39,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return made + [(rename.model_name, rename.alias) for rename in self.rename]
 
     @property
+    def touched(self) -> UUID | None:
+        """One of the models that change: they change in one transaction, so one stands for all."""
+        made = [model.id for model in self.create] + [rename.id for rename in self.rename]
+        return next(iter((*made, *self.reactivate, *self.deactivate)), None)
+
+    @property
     def changes(self) -> int:
         """How many models change."""
         return len(self.create) + len(self.reactivate) + len(self.deactivate) + len(self.rename)
