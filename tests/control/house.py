@@ -121,7 +121,7 @@ class House:
     async def endpoint(self, url: str, *models: str, open_to: UUID | None = None) -> UUID:
         """A new endpoint with models, without asking the server."""
         wanted = EndpointCreate(
-            name=f"endpoint-{self.number()}", url=url, skip_fetch=True, model_filter=list(models)
+            name=f"endpoint-{self.number()}", url=url, skip_fetch=True, model_filter=list(models) or None
         )
         wanted.sync = bool(models)
         return await self.plane.endpoints.add(UUID(int=0), wanted, open_to)

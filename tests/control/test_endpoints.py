@@ -128,9 +128,10 @@ async def test_another_header_carries_the_key(
         ),
         ({"url": "http://a:b@x/v1"}, "url: credentials belong in api_key, not in the address"),
         ({"url": "http://x/v 1"}, "url: expected no white space or control characters"),
-        ({"api_key": "a\nb"}, "api_key: expected printable ASCII characters"),
+        ({"api_key": "a\nb"}, "api_key: expected at most 8192 printable ASCII characters"),
+        ({"api_key": "x" * 8193}, "api_key: expected at most 8192 printable ASCII characters"),
         ({"auth_header_name": "a b"}, "auth_header_name: expected the name of a header, got 'a b'"),
-        ({"auth_header_prefix": "ä"}, "auth_header_prefix: expected printable ASCII characters"),
+        ({"auth_header_prefix": "ä"}, "auth_header_prefix: expected at most 255 printable ASCII characters"),
         (
             {"model_filter": [" "]},
             "model_filter: expected names of 1 to 512 characters that are not all blank",
