@@ -1,6 +1,7 @@
 """The control plane on a fresh database, and people who call it."""
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ import msgspec
 
 from dwctl.control.app import build_app
 from dwctl.control.endpoints.structs import EndpointCreate
+from dwctl.control.groups.store import GroupStore
+from dwctl.control.groups.structs import GroupCreate
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.plane import build_plane
 from dwctl.control.propagation import Propagation
@@ -83,6 +86,8 @@ class House:
         )
         self._sessions = Sessions(SECRET, 3600, clock)
         self._users = UserStore(database)
+        self._groups = GroupStore(database)
+        self._routing = RoutingStore(database, seal)
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -116,10 +121,29 @@ class House:
     async def endpoint(self, url: str, *models: str, open_to: UUID | None = None) -> UUID:
         """A new endpoint with models, without asking the server."""
         wanted = EndpointCreate(
-            name=f"endpoint-{self.number()}", url=url, skip_fetch=True, model_filter=list(models)
+            name=f"endpoint-{self.number()}", url=url, skip_fetch=True, model_filter=list(models) or None
         )
         wanted.sync = bool(models)
         return await self.plane.endpoints.add(UUID(int=0), wanted, open_to)
+
+    async def group(self, *members: Person, models: Iterable[UUID] = ()) -> UUID:
+        """A new group with members and models."""
+        wanted = GroupCreate(name=f"group-{self.number()}")
+        group_id = (await self._groups.create(wanted, UUID(int=0))).id
+        for person in members:
+            await self._groups.add_user(person.id, group_id)
+        for model_id in models:
+            await self._groups.add_model(model_id, group_id, UUID(int=0))
+        return group_id
+
+    async def routed(self) -> set[str]:
+        """Ids of the keys and models that the gateway reads at this moment."""
+        store = self._routing
+        models, _ = await store.models()
+        found = {model.id for model in models}
+        async for chunk in store.keys():
+            found.update(key.id for _, key in chunk)
+        return found
 
     async def model(self, alias: str) -> UUID:
         """Id of a live model."""

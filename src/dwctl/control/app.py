@@ -43,8 +43,9 @@ def build_app(
     checks: dict[str, Check],
     metrics: Callable[[], bytes] | None,
     ai_routes: Sequence[ControllerRouterHandler],
+    check_within: float = CHECK_WITHIN,
 ) -> Litestar:
-    """Put the routes together."""
+    """Put the routes together. A check of `/readyz` that takes longer than `check_within` seconds has failed."""
     admin = _guarded(
         plane,
         cors,
@@ -64,7 +65,7 @@ def build_app(
         own,
         session_api.public_router(plane.sessions),
         *ai_routes,
-        *_operations(checks),
+        *_operations(checks, check_within),
         *_documents(version),
     ]
     if metrics is not None:
@@ -143,7 +144,7 @@ def _operation_id(
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _operations(checks: dict[str, Check]) -> list[ControllerRouterHandler]:
+def _operations(checks: dict[str, Check], within: float) -> list[ControllerRouterHandler]:
     reading = [HttpMethod.GET, HttpMethod.HEAD]
 
     @route(["/healthz", "/health"], http_method=reading, media_type="text/plain", include_in_schema=False)
@@ -154,7 +155,7 @@ def _operations(checks: dict[str, Check]) -> list[ControllerRouterHandler]:
     @route("/readyz", http_method=reading, include_in_schema=False)
     async def ready() -> Response[dict[str, Any]]:
         """Everything that a request needs is there; else 503 and what is missing."""
-        found = {name: await _outcome(check) for name, check in checks.items()}
+        found = {name: await _outcome(check, within) for name, check in checks.items()}
         ok = not any(found.values())
         told = {name: "ok" if text is None else text for name, text in found.items()}
         body = {"status": "ok" if ok else "unavailable", "checks": told}
@@ -163,12 +164,12 @@ def _operations(checks: dict[str, Check]) -> list[ControllerRouterHandler]:
     return [health, ready]
 
 
-async def _outcome(check: Check) -> str | None:
+async def _outcome(check: Check, within: float) -> str | None:
     try:
-        async with asyncio.timeout(CHECK_WITHIN):
+        async with asyncio.timeout(within):
             return await check()
     except TimeoutError:
-        return f"no answer within {CHECK_WITHIN:g} s"
+        return f"no answer within {within:g} s"
 
 
 def _documents(version: str) -> list[ControllerRouterHandler]:

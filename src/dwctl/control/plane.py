@@ -62,7 +62,12 @@ def build_plane(
     users = UserActions(user_store, groups, propagation)
     endpoints = EndpointActions(endpoint_store, propagation, clock)
     return Plane(
-        authenticator=Authenticator(identity, sessions, settings.native.session.cookie_name),
+        authenticator=Authenticator(
+            identity,
+            sessions,
+            settings.native.session.cookie_name,
+            take_sessions=settings.native.enabled,
+        ),
         identity=identity,
         sessions=SessionActions(
             settings=settings,

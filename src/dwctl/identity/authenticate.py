@@ -18,11 +18,14 @@ ANY_PURPOSE = ADMIN_PURPOSES | AI_PURPOSES
 
 
 class Authenticator:
-    """Finds out who is asking."""
+    """Finds out who is asking. Without `take_sessions`, which is native sign-in switched off, only keys count."""
 
-    def __init__(self, store: IdentityStore, sessions: Sessions, cookie_name: str) -> None:
+    def __init__(
+        self, store: IdentityStore, sessions: Sessions, cookie_name: str, *, take_sessions: bool = True
+    ) -> None:
         self._store = store
         self._sessions = sessions
+        self._take_sessions = take_sessions
         self.cookie_name = cookie_name
 
     async def principal(
@@ -35,7 +38,7 @@ class Authenticator:
             if found is not None:
                 return found
         token = cookies.get(self.cookie_name)
-        return None if token is None else await self.by_session(token)
+        return None if token is None or not self._take_sessions else await self.by_session(token)
 
     async def by_session(self, token: str) -> Principal | None:
         """Whoever signed in, unless their sessions have been ended since."""

@@ -1,4 +1,4 @@
-"""Errors of the admin API, rendered once (spec/platform §0.5): plain text with a status, JSON for conflicts.
+"""Errors of the admin API, rendered once (spec/platform §0.5): plain text, JSON for conflicts and for "try later".
 
 Under `/ai` the same errors wear OpenAI's envelope.
 """
@@ -67,6 +67,9 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         return Response(body, status_code=409, media_type="application/json", headers=ALWAYS)
     if error.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error.message)
+    if isinstance(error, TooManyRequests | Unavailable):
+        word = "too_many_requests" if error.status == 429 else "unavailable"
+        return _try_later(request, error.status, word, error.message, headers)
     return _answer(request, error.status, error.message, headers)
 
 
@@ -105,11 +108,7 @@ def render_database_away(request: Request[Any, Any, Any], error: Exception) -> R
     """The database cannot be reached, or has no connection left."""
     logger.error("%s %s: the database does not answer: %r", request.method, request.url.path, error)
     message = "The database does not answer; try again later."
-    headers = {"retry-after": str(RETRY_AFTER)}
-    if request.url.path.startswith("/ai/"):
-        return _answer(request, 503, message, headers)
-    body = {"error": "unavailable", "message": message, "retry_after_seconds": RETRY_AFTER}
-    return Response(body, status_code=503, media_type="application/json", headers=ALWAYS | headers)
+    return _try_later(request, 503, "unavailable", message, {"retry-after": str(RETRY_AFTER)})
 
 
 def render_unknown(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -139,6 +138,16 @@ def _answer(
         code = "invalid_api_key" if status == 401 else None
         return _json(Problem(status=status, message=message, type=kind, code=code), headers)
     return _text(status, message, headers)
+
+
+def _try_later(
+    request: Request[Any, Any, Any], status: int, word: str, message: str, headers: dict[str, str]
+) -> Response[Any]:
+    """Programs wait and ask again, so they are told in JSON how long; the same number stands in the header."""
+    if request.url.path.startswith("/ai/"):
+        return _answer(request, status, message, headers)
+    body = {"error": word, "message": message, "retry_after_seconds": int(headers["retry-after"])}
+    return Response(body, status_code=status, media_type="application/json", headers=ALWAYS | headers)
 
 
 def _json(problem: Problem, headers: dict[str, str]) -> Response[Any]:

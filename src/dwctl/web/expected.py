@@ -15,8 +15,26 @@ _ENUM = "Invalid enum value"
 def validation_text(handler: BaseRouteHandler, error: ValidationException) -> str:
     """`name: expected str, got int; …` for every field that is wrong."""
     extra = error.extra if isinstance(error.extra, list) else []
-    told = [_told(handler, entry.get("key"), str(entry.get("message", ""))) for entry in extra]
+    told = [_told(handler, _key(handler, entry), str(entry.get("message", ""))) for entry in extra]
     return "; ".join(told) or error.detail
+
+
+def _key(handler: BaseRouteHandler, entry: dict[str, Any]) -> str | None:
+    """Where it is wrong. The framework takes every `data.` out of the path, that of `metadata.a` too: undone here."""
+    key: str | None = entry.get("key")
+    body = handler.parsed_fn_signature.parameters.get("data")
+    if key is None or body is None or entry.get("source") != "body":
+        return key
+    node = _plain(inspect.type_info(body.annotation))
+    fields = [field.encode_name for field in node.fields] if isinstance(node, inspect.StructType) else []
+    first = _STEP.search(key)
+    if first is not None and first[0] in fields:
+        return key
+    for field in fields:
+        stem = field.removesuffix("data")
+        if stem != field and key.startswith(stem):
+            return f"{field}.{key.removeprefix(stem)}"
+    return key
 
 
 def _told(handler: BaseRouteHandler, key: str | None, message: str) -> str:
@@ -28,7 +46,7 @@ def _told(handler: BaseRouteHandler, key: str | None, message: str) -> str:
         return f"{inside}{missing['name']}: expected, but it is not there"
     if message.startswith(_ENUM) and key is not None:
         allowed = ", ".join(map(str, allowed_values(handler, key)))
-        return f"{key}: expected one of {allowed}, got{message.removeprefix(_ENUM + ' value')}"
+        return f"{key}: expected one of {allowed}, got{message.removeprefix(_ENUM)}"
     message = message[:1].lower() + message[1:]
     if key == "data":
         # What a body's own check says begins with the field.

@@ -1,5 +1,6 @@
 """What may be done with endpoints (spec/platform §1.8, §4.1)."""
 
+import logging
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from dwctl.core.errors import BadRequest, Conflict, NotFound
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
+
+logger = logging.getLogger(__name__)
 
 VALIDATE_WITHIN = 10.0
 FETCH_WITHIN = 30.0
@@ -88,13 +91,9 @@ class EndpointActions:
         row = new_row(wanted)
         fetched = await self._fetch(row, skip=wanted.skip_fetch) if wanted.sync else []
         todo = plan(fetched, [], row.model_filter, wanted.alias_mapping or {})
-        async with AsyncExitStack() as stack:
-            if todo.create:
-                last = str(todo.create[-1].id)
-                await stack.enter_async_context(self._propagation.confirm("models", last))
-            connection = await stack.enter_async_context(self._store.database.transaction())
+        async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             await self._store.create(connection, row, creator)
-            await self._carry_out(connection, row.id, todo, creator, open_to)
+            await self._carry_out(confirmed, connection, row.id, todo, creator, open_to)
         return row.id
 
     async def update(self, who: Principal, endpoint_id: UUID, change: EndpointUpdate) -> Endpoint:
@@ -109,18 +108,22 @@ class EndpointActions:
         if fetched is None and change.concerns_models:
             fetched = await self._fetch_if_possible(row)
         async with (
-            self._propagation.confirm("endpoints", str(endpoint_id)) as confirmed,
+            AsyncExitStack() as confirmed,
+            self._propagation.confirm("endpoints", str(endpoint_id)) as changed,
             self._store.database.transaction() as connection,
         ):
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
             await self._store.update(connection, row)
             # A sealed key differs each time that it is written.
-            confirmed.made = row.api_key is not None or differs(row, current)
+            changed.made = row.api_key is not None or differs(row, current)
             if fetched is not None:
                 known = await self._store.models(connection, endpoint_id)
                 todo = plan(fetched, known, row.model_filter, mapping or {})
-                await self._carry_out(connection, endpoint_id, todo, who.user_id)
+                if mapping is not None:
+                    await self._carry_out(confirmed, connection, endpoint_id, todo, who.user_id)
+                else:
+                    await self._carry_out_if_possible(confirmed, connection, endpoint_id, todo, who.user_id)
         return await self.show(endpoint_id)
 
     async def delete(self, who: Principal, endpoint_id: UUID) -> None:
@@ -141,12 +144,12 @@ class EndpointActions:
         url, key = await self._store.credential(endpoint_id)
         header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
         fetched = await _ask(url, header)
-        async with self._store.database.transaction() as connection:
+        async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
             known = await self._store.models(connection, endpoint_id)
             todo = plan(fetched, known, endpoint.model_filter, {})
-            await self._carry_out(connection, endpoint_id, todo, creator, open_to)
+            await self._carry_out(confirmed, connection, endpoint_id, todo, creator, open_to)
         return Synchronized(
             endpoint_id=endpoint_id,
             changes_made=todo.changes,
@@ -180,29 +183,53 @@ class EndpointActions:
         except BadRequest:
             return None
 
+    async def _carry_out_if_possible(
+        self,
+        confirmed: AsyncExitStack,
+        connection: Connection,
+        endpoint_id: UUID,
+        todo: Plan,
+        creator: UUID,
+    ) -> None:
+        """Nobody asked for these models, so aliases that are taken must not keep an edit from being saved."""
+        try:
+            async with connection.transaction():
+                await self._carry_out(confirmed, connection, endpoint_id, todo, creator)
+        except Conflict as error:
+            logger.warning("models of endpoint %s were not synchronized: %s", endpoint_id, error.message)
+
     async def _carry_out(
         self,
+        confirmed: AsyncExitStack,
         connection: Connection,
         endpoint_id: UUID,
         todo: Plan,
         creator: UUID,
         open_to: UUID | None = None,
     ) -> None:
-        wanted = {model.alias: model.model_name for model in todo.create}
-        names = dict(todo.rename)
-        aliases = [*(model.alias for model in todo.create), *names.values()]
-        twice = {alias for alias, count in Counter(aliases).items() if count > 1}
-        clashing = sorted(twice | await self._store.taken(connection, aliases))
-        if clashing:
-            conflicts = [
-                {"model_name": wanted.get(alias, alias), "attempted_alias": alias} for alias in clashing
-            ]
+        """`confirmed` is left after the transaction: until then the gateway has taken the models over."""
+        renamed = [rename.id for rename in todo.rename]
+        counts = Counter(alias for _, alias in todo.aliases)
+        taken = await self._store.taken(connection, list(counts), renamed)
+        conflicts = [
+            {"model_name": name, "attempted_alias": alias}
+            for name, alias in sorted(todo.aliases)
+            if alias in taken or counts[alias] > 1
+        ]
+        if conflicts:
+            clashing = ", ".join(dict.fromkeys(conflict["attempted_alias"] for conflict in conflicts))
             raise Conflict(
-                f"These aliases are taken: {', '.join(clashing)}. Give others in alias_mapping.",
+                f"These aliases are taken: {clashing}. Give others in alias_mapping.",
                 {"conflicts": conflicts},
             )
-        for model_id, alias in todo.rename:
-            await self._store.rename(connection, model_id, alias)
+        if todo.touched is not None:
+            await confirmed.enter_async_context(self._propagation.confirm("models", str(todo.touched)))
+        if len(renamed) > 1:
+            # Two models may swap their aliases: each makes way first.
+            for model_id in renamed:
+                await self._store.rename(connection, model_id, str(model_id))
+        for rename in todo.rename:
+            await self._store.rename(connection, rename.id, rename.alias)
         await self._store.create_models(connection, endpoint_id, todo.create, creator)
         if open_to is not None:
             await self._store.open_models(connection, [model.id for model in todo.create], open_to, creator)

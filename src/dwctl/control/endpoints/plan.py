@@ -15,14 +15,34 @@ from dwctl.control.endpoints.structs import UpstreamModel
 from dwctl.core.ids import new_uuid
 
 
+class Rename(msgspec.Struct, frozen=True):
+    """A model that gets another alias."""
+
+    id: UUID
+    model_name: str
+    alias: str
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The changes."""
 
     create: list[NewModel]
     reactivate: list[UUID]
     deactivate: list[UUID]
-    rename: list[tuple[UUID, str]]
+    rename: list[Rename]
     wanted: int
+
+    @property
+    def aliases(self) -> list[tuple[str, str]]:
+        """Upstream name and alias of every model that gets one."""
+        made = [(model.model_name, model.alias) for model in self.create]
+        return made + [(rename.model_name, rename.alias) for rename in self.rename]
+
+    @property
+    def touched(self) -> UUID | None:
+        """One of the models that change: they change in one transaction, so one stands for all."""
+        made = [model.id for model in self.create] + [rename.id for rename in self.rename]
+        return next(iter((*made, *self.reactivate, *self.deactivate)), None)
 
     @property
     def changes(self) -> int:
@@ -44,7 +64,7 @@ def plan(
         by_name.setdefault(old.model_name, []).append(old)
     create: list[NewModel] = []
     reactivate: list[UUID] = []
-    rename: list[tuple[UUID, str]] = []
+    rename: list[Rename] = []
     for name, model in wanted.items():
         alias = aliases.get(name, name).strip()
         there = by_name.get(name)
@@ -66,7 +86,7 @@ def plan(
             if old.status == "inactive":
                 reactivate.append(old.id)
             if name in aliases and old.alias != alias:
-                rename.append((old.id, alias))
+                rename.append(Rename(old.id, name, alias))
     deactivate = [
         model.id
         for name, models in by_name.items()

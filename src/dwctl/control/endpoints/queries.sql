@@ -38,7 +38,7 @@ delete from endpoints where id = $1 returning id;
 select id, alias, model_name, status, deleted_at is not null as deleted from models where endpoint_id = $1;
 
 -- name: taken_aliases
-select alias from models where alias = any ($1) and deleted_at is null;
+select alias from models where alias = any ($1) and deleted_at is null and id <> all ($2);
 
 -- name: lock_endpoint
 -- Synchronizations of one endpoint take turns. No row when it is not there any more.

@@ -15,6 +15,7 @@ AUTH_HEADER = "Authorization"
 AUTH_PREFIX = "Bearer "
 MAX_NAME = 255
 MAX_ALIAS = 512
+MAX_KEY = 8192
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 
@@ -86,10 +87,13 @@ def check_headers(name: str | None, prefix: str | None, key: str | None) -> None
     """Raise 400 for what cannot stand in a header."""
     if name is not None and name and _HEADER_NAME.fullmatch(name) is None:
         raise BadRequest(f"auth_header_name: expected the name of a header, got '{name}'")
-    if prefix is not None and _HEADER_VALUE.fullmatch(prefix) is None:
-        raise BadRequest("auth_header_prefix: expected printable ASCII characters")
-    if key is not None and _HEADER_VALUE.fullmatch(key) is None:
-        raise BadRequest("api_key: expected printable ASCII characters")
+    _check_value("auth_header_prefix", prefix, MAX_NAME)
+    _check_value("api_key", key, MAX_KEY)
+
+
+def _check_value(field: str, text: str | None, most: int) -> None:
+    if text is not None and (len(text) > most or _HEADER_VALUE.fullmatch(text) is None):
+        raise BadRequest(f"{field}: expected at most {most} printable ASCII characters")
 
 
 def check_aliases(mapping: dict[str, str] | None) -> None:

@@ -102,9 +102,10 @@ class EndpointStore:
         rows = await connection.fetch(self._sql["list_endpoint_models"], endpoint_id)
         return [KnownModel(*row.values()) for row in rows]
 
-    async def taken(self, connection: Connection, aliases: list[str]) -> set[str]:
-        """Which aliases live models have already."""
-        return {row["alias"] for row in await connection.fetch(self._sql["taken_aliases"], aliases)}
+    async def taken(self, connection: Connection, aliases: list[str], but_not_by: list[UUID]) -> set[str]:
+        """Which aliases other live models have already."""
+        rows = await connection.fetch(self._sql["taken_aliases"], aliases, but_not_by)
+        return {row["alias"] for row in rows}
 
     async def create_models(
         self, connection: Connection, endpoint_id: UUID, models: list[NewModel], creator: UUID

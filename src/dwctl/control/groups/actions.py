@@ -1,5 +1,6 @@
 """What may be done with groups, and to whom it shows (spec/platform §1.6, §2.7)."""
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 from msgspec import UNSET
@@ -61,20 +62,25 @@ class GroupActions:
         """The group and its memberships."""
         require(who, Resource.GROUPS, Operation.DELETE)
         _not_everyone(group_id, "deleted")
-        if not await self._store.delete(group_id):
-            raise _missing(group_id)
+        # Whatever lost access by this is in one transaction: one name of it stands for all.
+        touched = await self._store.touched(group_id)
+        async with AsyncExitStack() as stack:
+            if touched is not None:
+                await stack.enter_async_context(self._propagation.confirm(*touched))
+            if not await self._store.delete(group_id):
+                raise _missing(group_id)
 
     async def users(self, who: Principal, group_id: UUID) -> list[UUID]:
         """Ids of the members."""
         require(who, Resource.USERS, Operation.READ)
         _found(await self._store.get(group_id), group_id)
-        return (await self._store.members([group_id])).get(group_id, [])
+        return [user.id for user in (await self._store.members([group_id])).get(group_id, [])]
 
     async def models(self, who: Principal, group_id: UUID) -> list[UUID]:
         """Ids of the models that the group may use."""
         require(who, Resource.GROUPS, Operation.READ)
         _found(await self._store.get(group_id), group_id)
-        return (await self._store.models([group_id])).get(group_id, [])
+        return [model.id for model in (await self._store.models([group_id])).get(group_id, [])]
 
     async def of_user(self, who: Principal, user_id: UUID) -> list[Group]:
         """A person's groups, Everyone last; who made them is for managers."""

@@ -28,6 +28,13 @@ returning id, name, description, created_by, created_at, updated_at, source;
 -- name: delete_group
 delete from groups where id = $1 returning id;
 
+-- name: touched_by
+-- A member or a model of a group, as notices name it.
+select 'users' as noun, user_id as id from user_groups where group_id = $1
+union all
+select 'models', model_id from model_groups where group_id = $1
+limit 1;
+
 -- name: groups_of_users
 -- The groups of each account, Everyone last.
 select u.id as user_id, g.id, g.name, g.description, g.created_by, g.created_at, g.updated_at, g.source
@@ -39,17 +46,22 @@ order by g.id = '00000000-0000-0000-0000-000000000000', g.name;
 
 -- name: members_of
 -- Members of groups; of Everyone all live accounts but the system's.
-select group_id, user_id from user_groups where group_id = any ($1)
-union all
-select '00000000-0000-0000-0000-000000000000'::uuid, id from users
-where '00000000-0000-0000-0000-000000000000'::uuid = any ($1) and deleted_at is null and auth_source <> 'system'
-order by 1, 2;
+select m.group_id, u.id, u.username, u.email, u.display_name, u.avatar_url
+from (
+    select group_id, user_id from user_groups where group_id = any ($1)
+    union all
+    select '00000000-0000-0000-0000-000000000000'::uuid, id from users
+    where '00000000-0000-0000-0000-000000000000'::uuid = any ($1)
+) as m
+join users u on u.id = m.user_id and u.deleted_at is null and u.auth_source <> 'system'
+order by m.group_id, u.id;
 
 -- name: models_of
-select g.group_id, g.model_id from model_groups g
+select g.group_id, m.id, m.alias, m.model_name, m.display_name, m.type
+from model_groups g
 join models m on m.id = g.model_id and m.deleted_at is null
 where g.group_id = any ($1)
-order by 1, 2;
+order by g.group_id, m.id;
 
 -- name: groups_of_model
 select group_id from model_groups where model_id = $1 order by 1;

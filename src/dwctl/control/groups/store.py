@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import UnsetType
 
-from dwctl.control.groups.structs import Group, GroupCreate, GroupUpdate
+from dwctl.control.groups.structs import Group, GroupCreate, GroupModel, GroupUpdate, GroupUser
 from dwctl.core.errors import Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
@@ -66,6 +66,11 @@ class GroupStore:
         """Whether there was one."""
         return await self._database.fetch_value(self._sql["delete_group"], group_id) is not None
 
+    async def touched(self, group_id: UUID) -> tuple[str, str] | None:
+        """Noun and id of something that the gateway reads again when the group goes."""
+        row = await self._database.fetch_row(self._sql["touched_by"], group_id)
+        return None if row is None else (row["noun"], str(row["id"]))
+
     async def of_users(self, users: Iterable[UUID]) -> dict[UUID, list[Group]]:
         """Everybody's groups, Everyone last."""
         found: defaultdict[UUID, list[Group]] = defaultdict(list)
@@ -78,13 +83,23 @@ class GroupStore:
         rows = await self._database.fetch(self._sql["groups_of_model"], model_id)
         return [row["group_id"] for row in rows]
 
-    async def members(self, groups: Iterable[UUID]) -> dict[UUID, list[UUID]]:
-        """User ids by group."""
-        return _by_group(await self._database.fetch(self._sql["members_of"], list(groups)), "user_id")
+    async def members(self, groups: Iterable[UUID]) -> dict[UUID, list[GroupUser]]:
+        """Members by group."""
+        found: defaultdict[UUID, list[GroupUser]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["members_of"], list(groups)):
+            member = GroupUser(
+                row["id"], row["username"], row["email"], row["display_name"], row["avatar_url"]
+            )
+            found[row["group_id"]].append(member)
+        return found
 
-    async def models(self, groups: Iterable[UUID]) -> dict[UUID, list[UUID]]:
-        """Model ids by group."""
-        return _by_group(await self._database.fetch(self._sql["models_of"], list(groups)), "model_id")
+    async def models(self, groups: Iterable[UUID]) -> dict[UUID, list[GroupModel]]:
+        """Live models by group."""
+        found: defaultdict[UUID, list[GroupModel]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["models_of"], list(groups)):
+            model = GroupModel(row["id"], row["alias"], row["model_name"], row["display_name"], row["type"])
+            found[row["group_id"]].append(model)
+        return found
 
     async def user_exists(self, user_id: UUID) -> bool:
         """Whether there is a live account."""
@@ -122,13 +137,6 @@ def _group(row: Any) -> Group:
         updated_at=row["updated_at"],
         source=row["source"],
     )
-
-
-def _by_group(rows: Iterable[Any], column: str) -> dict[UUID, list[UUID]]:
-    found: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for row in rows:
-        found[row["group_id"]].append(row[column])
-    return found
 
 
 def _taken(name: str) -> Conflict:

@@ -23,6 +23,26 @@ class GroupUpdate(Body, kw_only=True):
     description: str | UnsetType | None = UNSET
 
 
+class GroupUser(msgspec.Struct, frozen=True):
+    """A member, with what a list shows of a person."""
+
+    id: UUID
+    username: str
+    email: str
+    display_name: str | None
+    avatar_url: str | None
+
+
+class GroupModel(msgspec.Struct, frozen=True):
+    """A model that a group may use, with what a list shows of it."""
+
+    id: UUID
+    alias: str
+    model_name: str
+    display_name: str | None
+    model_type: str
+
+
 class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A group as it is shown."""
 
@@ -34,5 +54,5 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: datetime
     updated_at: datetime
     source: str
-    users: list[UUID] | UnsetType = UNSET
-    models: list[UUID] | UnsetType = UNSET
+    users: list[GroupUser] | UnsetType = UNSET
+    models: list[GroupModel] | UnsetType = UNSET

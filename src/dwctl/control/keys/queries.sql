@@ -2,7 +2,8 @@
 -- Live, shown keys of an account. $2 to leave out, $3 to give.
 select
     k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
-    k.secret_prefix, count(*) over () as total
+    k.secret_prefix, k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size,
+    count(*) over () as total
 from api_keys k
 where k.user_id = $1 and k.deleted_at is null and not k.hidden
 order by k.created_at desc, k.id
@@ -14,13 +15,16 @@ select count(*) from api_keys where user_id = $1 and deleted_at is null and not 
 -- name: get_key
 select
     k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
-    k.secret_prefix
+    k.secret_prefix, k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size
 from api_keys k
 where k.id = $2 and k.user_id = $1 and k.deleted_at is null and not k.hidden;
 
 -- name: create_key
-insert into api_keys (id, secret_hash, secret_prefix, name, description, purpose, user_id, created_by, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+insert into api_keys (
+    id, secret_hash, secret_prefix, name, description, purpose, user_id, created_by, expires_at, requests_per_second,
+    burst_size
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: delete_key
 update api_keys set deleted_at = now()

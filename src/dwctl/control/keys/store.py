@@ -49,6 +49,8 @@ class KeyStore:
                 user_id,
                 creator,
                 wanted.expires_at,
+                wanted.requests_per_second,
+                wanted.burst_size,
             )
         except asyncpg.UniqueViolationError as error:
             text = f"An API key with the name '{wanted.name}' already exists."
@@ -81,4 +83,6 @@ def _key(row: Any, models: list[UUID]) -> ApiKey:
         last_used=row["last_used"],
         key_prefix=row["secret_prefix"],
         model_access=models,
+        requests_per_second=row["requests_per_second"],
+        burst_size=row["burst_size"],
     )

@@ -15,6 +15,10 @@ class KeyCreate(Body, kw_only=True):
     name: str
     description: str | None = None
     purpose: str = "realtime"
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    member_id: UUID | None = None
+    """For keys of organizations."""
     expires_at: datetime | None = None
 
 

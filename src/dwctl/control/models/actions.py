@@ -1,6 +1,5 @@
 """What may be done with models, and to whom what shows (spec/platform §1.9, §4.4)."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -9,18 +8,22 @@ from msgspec import UNSET, UnsetType
 from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
-from dwctl.control.models.structs import Model, ModelCreate, ModelUpdate
+from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
 from dwctl.control.propagation import Propagation
 from dwctl.core.errors import BadRequest, NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
-from dwctl.web.paging import Page, Window
+from dwctl.web.paging import Window
 
-SORTS = ("created_at", "alias")
+SORTS = (
+    *("created_at", "alias", "intelligence_index", "released_at", "context_window", "provider"),
+    "price_from",
+)
+"""Models have no prices yet, so `price_from` leaves the newest first."""
 ORDERS = ("asc", "desc")
 MAX_TEXT = 512
-MAX_METADATA_KEYS = 50
+MAX_EXTRA = 50
 MAX_METADATA_BYTES = 16 * 1024
 
 
@@ -34,7 +37,7 @@ class ModelActions:
 
     async def page(
         self, who: Principal, wanted: Filter, window: Window, include: frozenset[str], *, accessible: bool
-    ) -> Page[Model]:
+    ) -> ModelPage:
         """A page of models: those that one may use, or all for managers."""
         if wanted.sort not in SORTS:
             raise BadRequest(f"sort: expected one of {', '.join(SORTS)}, got '{wanted.sort}'")
@@ -46,9 +49,15 @@ class ModelActions:
             wanted = msgspec.structs.replace(wanted, status="active")
         if not who.is_admin:
             wanted = msgspec.structs.replace(wanted, deleted=False)
-        models, total = await self._store.page(wanted, window)
+        models: list[Model] = []
+        total = 0
+        if not wanted.composite:
+            models, total = await self._store.page(wanted, window)
         await self._complete(who, models, include)
-        return Page(models, total, window.skip, window.limit)
+        facets: Facets | UnsetType = UNSET
+        if "facets" in include:
+            facets = await self._store.facets(wanted.accessible_to, wanted.status)
+        return ModelPage(models, total, window.skip, window.limit, facets=facets)
 
     async def get(
         self, who: Principal, model_id: UUID, include: frozenset[str], *, deleted: bool = False
@@ -75,7 +84,7 @@ class ModelActions:
             raise BadRequest(f"hosted_on: there is no endpoint with ID {wanted.hosted_on}")
         row = ModelRow(
             id=new_uuid(),
-            alias=_alias(wanted.alias or wanted.model_name),
+            alias=_alias(wanted.model_name if wanted.alias is None else wanted.alias),
             display_name=wanted.display_name,
             description=wanted.description,
             type=wanted.model_type or model_type(wanted.model_name),
@@ -122,6 +131,9 @@ class ModelActions:
             for model in models:
                 if model.hosted_on in endpoints:
                     model.endpoint = endpoints[model.hosted_on]
+        if self._sees_all(who):
+            for model in models:
+                model.is_composite = False
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
@@ -154,13 +166,15 @@ def _alias(text: str) -> str:
     return alias
 
 
-def _metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+def _metadata(metadata: Metadata | None) -> Metadata | None:
     if metadata is None:
         return None
-    if len(metadata) > MAX_METADATA_KEYS or len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
-        raise BadRequest(
-            f"metadata: expected at most {MAX_METADATA_KEYS} keys and {MAX_METADATA_BYTES} bytes"
-        )
+    extra = metadata.extra if isinstance(metadata.extra, dict) else {}
+    if len(extra) > MAX_EXTRA:
+        raise BadRequest(f"metadata.extra: expected at most {MAX_EXTRA} keys, got {len(extra)}")
+    size = len(msgspec.json.encode(metadata))
+    if size > MAX_METADATA_BYTES:
+        raise BadRequest(f"metadata: expected at most {MAX_METADATA_BYTES} bytes, got {size}")
     return metadata
 
 

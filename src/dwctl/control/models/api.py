@@ -9,10 +9,10 @@ from litestar.status_codes import HTTP_200_OK
 
 from dwctl.control.models.actions import ModelActions
 from dwctl.control.models.store import Filter
-from dwctl.control.models.structs import Model, ModelCreate, ModelType, ModelUpdate
+from dwctl.control.models.structs import Model, ModelCreate, ModelPage, ModelType, ModelUpdate
 from dwctl.core.errors import BadRequest
 from dwctl.web.authentication import Who
-from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window, words
+from dwctl.web.paging import DEFAULT_LIMIT, csv, window, words
 
 
 @get("/models")
@@ -25,6 +25,7 @@ async def list_models(
     include: FromQuery[str | None] = None,
     endpoint: FromQuery[UUID | None] = None,
     group: FromQuery[str | None] = None,
+    provider: FromQuery[str | None] = None,
     model_type: FromQuery[ModelType | None] = None,
     capability: FromQuery[str | None] = None,
     is_composite: FromQuery[bool | None] = None,
@@ -33,10 +34,8 @@ async def list_models(
     inactive: FromQuery[bool | None] = None,
     sort: FromQuery[str] = "created_at",
     sort_direction: FromQuery[str] = "desc",
-) -> Page[Model]:
-    """List models. `include`: `groups`, `endpoints`."""
-    if is_composite:
-        return Page([], 0, *_bounds(skip, limit))
+) -> ModelPage:
+    """List models. `include`: `groups`, `endpoints`, `facets`."""
     status = None if inactive is None else ("inactive" if inactive else "active")
     wanted = Filter(
         endpoint=endpoint,
@@ -44,6 +43,8 @@ async def list_models(
         search=words("search", search),
         type=model_type,
         capability=words("capability", capability),
+        provider=words("provider", provider),
+        composite=is_composite,
         deleted=deleted,
         status=status,
         sort=sort,
@@ -89,11 +90,6 @@ async def delete_model(
 ) -> UUID:
     """Delete a model; the answer is its id."""
     return await models.delete(principal, model_id)
-
-
-def _bounds(skip: int, limit: int) -> tuple[int, int]:
-    bounds = window(skip, limit)
-    return bounds.skip, bounds.limit
 
 
 def _uuid(word: str) -> UUID:

@@ -1,13 +1,25 @@
 -- name: list_models
 -- Filters that are null do not apply. $1 the account whose access counts, null for all models; $2 endpoint; $3 groups;
 -- $4 part of alias, model name or endpoint name; $5 type; $6 capability; $7 deleted ones too; $8 status; $9 sort column;
--- $10 descending; $11 to leave out; $12 to give.
+-- $10 descending; $11 provider; $12 to leave out; $13 to give. Models without what is sorted by come last.
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
+cross join lateral (
+    select
+        case $9::text
+            when 'alias' then m.alias
+            when 'provider' then lower(m.metadata ->> 'provider')
+            when 'released_at' then m.metadata ->> 'released_at'
+        end as by_text,
+        case
+            when $9 in ('intelligence_index', 'context_window') and jsonb_typeof(m.metadata -> $9) = 'number'
+            then (m.metadata ->> $9)::numeric
+        end as by_number
+) as sorted
 where ($7::boolean or m.deleted_at is null)
     and (
         $1::uuid is null
@@ -32,13 +44,40 @@ where ($7::boolean or m.deleted_at is null)
     and ($5::text is null or m.type = $5)
     and ($6::text is null or $6 = any (m.capabilities))
     and ($8::text is null or m.status = $8)
+    and ($11::text is null or lower(m.metadata ->> 'provider') = lower($11))
 order by
-    case when $9 = 'alias' and not $10 then m.alias end asc,
-    case when $9 = 'alias' and $10 then m.alias end desc,
-    case when $9 = 'created_at' and not $10 then m.created_at end asc,
-    case when $9 = 'created_at' and $10 then m.created_at end desc,
+    case when not $10 then sorted.by_text end asc nulls last,
+    case when $10 then sorted.by_text end desc nulls last,
+    case when not $10 then sorted.by_number end asc nulls last,
+    case when $10 then sorted.by_number end desc nulls last,
+    case when not $10 then m.created_at end asc,
+    m.created_at desc,
     m.id
-offset $11 limit $12;
+offset $12 limit $13;
+
+-- name: facets
+-- $1 the account whose access counts, null for all models; $2 status or null.
+with seen as (
+    select m.type, m.capabilities, m.metadata ->> 'provider' as provider
+    from models m
+    where m.deleted_at is null
+        and ($2::text is null or m.status = $2)
+        and (
+            $1::uuid is null
+            or exists (
+                select 1 from model_groups g
+                where g.model_id = m.id
+                    and (
+                        g.group_id = '00000000-0000-0000-0000-000000000000'
+                        or g.group_id in (select group_id from user_groups where user_id = $1)
+                    )
+            )
+        )
+)
+select
+    (select array_agg(distinct provider order by provider) from seen where provider is not null) as providers,
+    (select array_agg(distinct one order by one) from seen, unnest(capabilities) as one) as capabilities,
+    (select array_agg(distinct type order by type) from seen) as model_types;
 
 -- name: get_model
 select

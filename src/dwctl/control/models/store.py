@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from dwctl.control.models.structs import GroupSummary, Model
+from dwctl.control.models.structs import Facets, GroupSummary, Metadata, Model
 from dwctl.core.errors import Conflict
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
@@ -24,6 +24,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     search: str | None = None
     type: str | None = None
     capability: str | None = None
+    provider: str | None = None
+    composite: bool | None = None
     deleted: bool = False
     status: str | None = None
     sort: str = "created_at"
@@ -39,7 +41,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None
     type: str
     capabilities: list[str]
-    metadata: dict[str, Any] | None
+    metadata: Metadata | dict[str, Any] | None
 
 
 class ModelStore:
@@ -62,6 +64,7 @@ class ModelStore:
             wanted.status,
             wanted.sort,
             wanted.order == "desc",
+            wanted.provider,
         )
         sql = self._sql["list_models"]
         rows = await self._database.fetch(sql, *arguments, window.skip, window.limit)
@@ -69,6 +72,15 @@ class ModelStore:
             return [_model(row) for row in rows], rows[0]["total"]
         first = await self._database.fetch_row(sql, *arguments, 0, 1)
         return [], 0 if first is None else first["total"]
+
+    async def facets(self, accessible_to: UUID | None, status: str | None) -> Facets:
+        """What live models can be narrowed to: all, or those of an account or a status."""
+        row: Any = await self._database.fetch_row(self._sql["facets"], accessible_to, status)
+        return Facets(
+            providers=row["providers"] or [],
+            capabilities=row["capabilities"] or [],
+            model_types=row["model_types"] or [],
+        )
 
     async def get(self, model_id: UUID) -> Model | None:
         """One model, deleted or not."""

@@ -1,6 +1,6 @@
 """Models on the wire (spec/platform §1.9, §4.4)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,8 +9,22 @@ from msgspec import UNSET, UnsetType
 
 from dwctl.control.endpoints.structs import Endpoint
 from dwctl.web.body import Body
+from dwctl.web.paging import Page
 
 ModelType = Literal["CHAT", "EMBEDDINGS", "RERANKER"]
+
+
+class Metadata(Body, kw_only=True, omit_defaults=True):
+    """What is told about a model; `extra` is free."""
+
+    provider: str | UnsetType | None = UNSET
+    display_category: Literal["generation", "embedding", "ocr"] | UnsetType | None = UNSET
+    intelligence_index: float | UnsetType | None = UNSET
+    context_window: int | UnsetType | None = UNSET
+    released_at: date | UnsetType | None = UNSET
+    quantization: str | UnsetType | None = UNSET
+    attribution: str | UnsetType | None = UNSET
+    extra: dict[str, Any] | UnsetType | None = UNSET
 
 
 class ModelCreate(Body, kw_only=True):
@@ -24,7 +38,7 @@ class ModelCreate(Body, kw_only=True):
     description: str | None = None
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -35,7 +49,7 @@ class ModelUpdate(Body, kw_only=True):
     description: str | UnsetType | None = UNSET
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -62,10 +76,25 @@ class Model(msgspec.Struct, kw_only=True):
     created_at: datetime
     updated_at: datetime
     last_sync: datetime | None
-    is_composite: bool = False
+    is_composite: bool | UnsetType = UNSET
+    """For those who may read all models."""
     deleted: bool = False
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """What the models that the caller sees can be narrowed to."""
+
+    providers: list[str]
+    capabilities: list[str]
+    model_types: list[str]
+
+
+class ModelPage(Page[Model], frozen=True, kw_only=True):
+    """The envelope, with facets when they are asked for."""
+
+    facets: Facets | UnsetType = UNSET

@@ -49,11 +49,14 @@ class UserActions:
         check(wanted)
         return await self.show(await self._store.create(wanted, password_hash=password_hash))
 
-    async def get(self, who: Principal, user_id: UUID) -> User:
+    async def get(self, who: Principal, user_id: UUID, include: frozenset[str] = frozenset()) -> User:
         """One account: one's own, or any for those who may."""
         if user_id != who.user_id:
             require(who, Resource.USERS, Operation.READ)
-        return await self.show(user_id)
+        user = await self.show(user_id)
+        if "organizations" in include:
+            user.organizations = []
+        return user
 
     async def update(self, who: Principal, user_id: UUID, change: UserUpdate) -> User:
         """Change an account; roles only by those who may update all."""
@@ -61,6 +64,7 @@ class UserActions:
             raise Forbidden("Insufficient permissions to Update roles of Users")
         if user_id != who.user_id:
             require(who, Resource.USERS, Operation.UPDATE)
+        _not_system(user_id, "changed")
         _check_text("display_name", change.display_name)
         _check_text("avatar_url", change.avatar_url)
         await self.show(user_id)
@@ -72,8 +76,7 @@ class UserActions:
         require(who, Resource.USERS, Operation.DELETE)
         if user_id == who.user_id:
             raise BadRequest("You cannot delete your own account")
-        if user_id == NIL:
-            raise Forbidden("The system account cannot be deleted")
+        _not_system(user_id, "deleted")
         if (await self.show(user_id)).is_admin and not who.is_admin:
             raise Forbidden("Only an administrator may delete an administrator")
         async with self._propagation.confirm("users", str(user_id)):
@@ -101,6 +104,11 @@ def check(wanted: UserCreate) -> None:
 def _check_text(field: str, text: str | UnsetType | None) -> None:
     if isinstance(text, str) and len(text) > MAX_OPTIONAL:
         raise BadRequest(f"{field}: expected at most {MAX_OPTIONAL} characters, got {len(text)}")
+
+
+def _not_system(user_id: UUID, what: str) -> None:
+    if user_id == NIL:
+        raise Forbidden(f"The system account cannot be {what}")
 
 
 def _missing(user_id: UUID) -> NotFound:

@@ -34,15 +34,22 @@ async def create_user(
 
 
 @get("/users/current")
-async def get_current_user(principal: Who, users: NamedDependency[UserActions]) -> User:
-    """The caller's account."""
-    return await users.get(principal, principal.user_id)
+async def get_current_user(
+    principal: Who, users: NamedDependency[UserActions], include: FromQuery[str | None] = None
+) -> User:
+    """The caller's account. `include`: `organizations`."""
+    return await users.get(principal, principal.user_id, csv(include))
 
 
 @get("/users/{user_id:uuid}")
-async def get_user(principal: Who, users: NamedDependency[UserActions], user_id: FromPath[UUID]) -> User:
-    """Get an account."""
-    return await users.get(principal, user_id)
+async def get_user(
+    principal: Who,
+    users: NamedDependency[UserActions],
+    user_id: FromPath[UUID],
+    include: FromQuery[str | None] = None,
+) -> User:
+    """Get an account. `include`: `organizations`."""
+    return await users.get(principal, user_id, csv(include))
 
 
 @patch("/users/current")

@@ -29,6 +29,14 @@ class UserUpdate(Body, kw_only=True):
     roles: list[Role] | UnsetType = UNSET
 
 
+class UserOrganization(msgspec.Struct, frozen=True):
+    """An organization that a person belongs to."""
+
+    id: UUID
+    name: str
+    role: str
+
+
 class User(msgspec.Struct, kw_only=True):
     """A user as shown: the contract's keys; what this version does not have yet is null or false."""
 
@@ -53,3 +61,5 @@ class User(msgspec.Struct, kw_only=True):
     auto_topup_monthly_limit: float | None = None
     has_auto_topup_payment_method: bool = False
     groups: list[Group] | UnsetType = UNSET
+    organizations: list[UserOrganization] | UnsetType = UNSET
+    """Empty until there are organizations."""
