@@ -1,7 +1,7 @@
 """Endpoints: shapes, their key, the models that come with them, and what a change does to those."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +12,7 @@ KEYS = {
     *("id", "name", "description", "url", "model_filter", "requires_api_key", "auth_header_name"),
     *("auth_header_prefix", "created_by", "created_at", "updated_at"),
 }
-NOBODY = uuid4()
+NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 AWAY = "http://127.0.0.1:9/v1"
 SECRET = "upstream-secret-1234"
 

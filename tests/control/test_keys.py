@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -24,7 +24,7 @@ KEYS = {
     *("key_prefix", "model_access", "requests_per_second", "burst_size"),
 }
 OWN = "/users/current/api-keys"
-NOBODY = uuid4()
+NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 
 
 async def test_the_secret_is_shown_once(house: House) -> None:

@@ -1,7 +1,7 @@
 """Models: who sees which, what of them, lists narrowed and sorted, and what changes and deletions do."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +14,7 @@ ALWAYS = {
 }
 MANAGED = {*ALWAYS, "is_composite", "created_by"}
 AWAY = "http://127.0.0.1:9/v1"
-NOBODY = uuid4()
+NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 
 
 @pytest.fixture

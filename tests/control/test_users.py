@@ -1,7 +1,7 @@
 """People: shapes, who may see and change whom, roles, and what deleting somebody takes along."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -24,7 +24,7 @@ KEYS = {
     *("batch_notifications_enabled", "low_balance_threshold", "auto_topup_amount", "auto_topup_threshold"),
     *("auto_topup_monthly_limit", "has_auto_topup_payment_method"),
 }
-NOBODY = uuid4()
+NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 ANNA: dict[str, Any] = {"username": "anna", "email": "anna@example.com"}
 
 

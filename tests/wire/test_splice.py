@@ -54,6 +54,11 @@ def test_it_is_parse_change_serialise(case: tuple[str, list[tuple[str, object]]]
     assert len(members_of(changed)) == len({*dict(members), "model"})
 
 
+def test_a_key_that_stands_there_again_is_one_member_afterwards() -> None:
+    for again in (b'"model":null', b'"mod\\u0065l":"b"'):
+        assert json.loads(MODEL.set(b'{"model":"a",%b}' % again, b'"new"')) == {"model": "new"}
+
+
 @given(objects("model", "id", repeats=True))
 def test_repeated_keys_keep_their_meaning(case: tuple[str, list[tuple[str, object]]]) -> None:
     text, members = case

@@ -18,13 +18,14 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Member:
     """One top-level key, prepared once."""
 
-    __slots__ = ("_anywhere", "_first", "_key", "_name", "_read")
+    __slots__ = ("_anywhere", "_first", "_key", "_name", "_quoted", "_read")
 
     def __init__(self, name: str) -> None:
         key = re.escape(msgspec.json.encode(name))
         found = key + _GAP + rb":" + _GAP + rb"(" + _STRING + rb")"
         self._name = name
-        self._key = msgspec.json.encode(name) + b":"
+        self._quoted = msgspec.json.encode(name)
+        self._key = self._quoted + b":"
         self._first = re.compile(_GAP + rb"\{" + _GAP + found)
         self._anywhere = re.compile(found)
         read = msgspec.defstruct("Read", [(name, msgspec.Raw, msgspec.Raw(b""))])
@@ -33,12 +34,14 @@ class Member:
     def set(self, body: bytes, value: bytes) -> bytes:
         """The object with this member set to a JSON value, or the body as it is when it is no JSON object.
 
-        A string that stands first in the object is replaced without reading the rest of the body.
+        A string that stands first in the object is replaced without a parse, unless the key may stand there again.
         """
         match = self._first.match(body)
         if match is not None:
             start, end = match.span(1)
-            return b"".join((body[:start], value, body[end:]))
+            rest = body[end:]
+            if self._quoted not in rest and b"\\u" not in rest:
+                return b"".join((body[:start], value, rest))
         old = self._value(body)
         if old is None or old == value:
             return body
