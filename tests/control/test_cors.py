@@ -45,6 +45,16 @@ async def test_without_settings_no_other_page_gets_anything(house: House) -> Non
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
+async def test_a_configured_page_may_ask_before_it_calls_a_model(open_house: House) -> None:
+    answer = await preflight(open_house, CONSOLE, "/ai/v1/chat/completions")
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == CONSOLE
+    assert (
+        "access-control-allow-origin"
+        not in (await preflight(open_house, EVIL, "/ai/v1/chat/completions")).headers
+    )
+
+
 async def test_a_configured_page_may_ask_first(open_house: House) -> None:
     answer = await preflight(open_house, CONSOLE)
     assert answer.status_code == 204

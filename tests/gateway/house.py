@@ -20,6 +20,7 @@ from dwctl.requests.record import Record
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
+from dwctl.wire.cors import NO_CORS, Cors
 from tests.gateway.ledger import Ledger
 from tests.gateway.wire import DEADLINE, Answer, Wire
 
@@ -76,6 +77,7 @@ class House:
         tls: ssl.SSLContext | None = None,
         max_record_bytes: int = 1 << 20,
         listener: ListenerSettings | None = None,
+        cors: Cors = NO_CORS,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -91,6 +93,7 @@ class House:
             metrics=self.metrics,
             daemon_id=new_id(),
             max_record_bytes=max_record_bytes,
+            cors=cors,
         )
         self.listener = Listener(
             host="127.0.0.1",

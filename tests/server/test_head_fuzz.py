@@ -1,12 +1,15 @@
 """Our grammar against llhttp: what we accept, it accepts, and both read the same."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httptools
+import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dwctl.server.head import HeadError, RequestHead, parse
+from dwctl.server.head import HeadError, Repeats, RequestHead, parse
+from dwctl.wire.exchange import Memo
 
 
 class Reading:
@@ -112,3 +115,58 @@ def test_what_we_accept_llhttp_reads_the_same(head: bytes) -> None:
     assert parser.get_http_version() == f"1.{mine.minor}"
     if mine.length == 0 and b"upgrade" not in head.lower():
         assert reading.keep_alive == mine.keep_alive
+
+
+LENGTHS = st.sampled_from(
+    [b"0", b"5", b"17", b"05", b"5 ", b" 5", b"", b"+5", b"5,5", b"1" * 19, b"\xb2", b"5\r\n"]
+)
+REPEATED = st.builds(
+    lambda name, lines, lengths, noise: [
+        damaged(b"\r\n".join([b"POST /p HTTP/1.1", b"Host: h", name + length, *lines]), one)
+        for length, one in zip(lengths, noise, strict=False)
+    ],
+    st.sampled_from([b"Content-Length: ", b"content-length: ", b"CONTENT-LENGTH:", b"X-Content-Length: "]),
+    LINES,
+    st.lists(LENGTHS, min_size=2, max_size=5),
+    st.lists(st.one_of(st.just([]), NOISE), min_size=5, max_size=5),
+)
+
+
+def read(parsing: Callable[[bytes], RequestHead], data: bytes) -> object:
+    """Everything that a head says, or how it is refused."""
+    try:
+        head = parsing(data)
+    except HeadError as error:
+        return error.status, error.message
+    return {name: value for name, value in msgspec.structs.asdict(head).items() if name != "memo"}
+
+
+@settings(max_examples=1500, deadline=None)
+@given(REPEATED)
+@example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5"] * 2)
+@example(
+    [
+        b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nx: 1",
+        b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 6",
+    ]
+)
+@example([b"POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5"] * 2)
+def test_a_repeated_head_reads_as_if_it_were_the_first(heads: list[bytes]) -> None:
+    repeats = Repeats()
+    for head in heads:
+        assert read(lambda data: repeats.parse(data, 100, 1000, {}), head) == read(
+            lambda data: parse(data, 100, 1000), head
+        )
+
+
+def test_what_was_worked_out_from_a_head_is_kept_for_its_repetition_alone() -> None:
+    repeats = Repeats()
+
+    def memo(data: bytes) -> Memo:
+        return repeats.parse(data, 100, 1000, {}).memo
+
+    first = memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nAuthorization: a")
+    assert memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 617\r\nAuthorization: a") is first
+    other = memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 617\r\nAuthorization: b")
+    assert other is not first
+    assert memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nAuthorization: a") is not first

@@ -5,6 +5,7 @@ from hashlib import sha256
 import msgspec
 
 from dwctl.gateway.prepare import passed_on
+from dwctl.wire.cors import Cors
 from dwctl.wire.exchange import Exchange
 
 MAX_USER_AGENT = 256
@@ -20,9 +21,11 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     user_agent: str | None
     passed_on: bytes
     """The headers that go on to an upstream, each line ended."""
+    cors: bytes
+    """The lines by which a browser may show its page the answer."""
 
 
-def caller_of(exchange: Exchange) -> Caller:
+def caller_of(exchange: Exchange, cors: Cors) -> Caller:
     """Who sends this request."""
     known = exchange.memo.facts
     if isinstance(known, Caller):
@@ -35,6 +38,7 @@ def caller_of(exchange: Exchange) -> Caller:
         None if override is None else override.decode("utf-8", "replace"),
         None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
         passed_on(exchange.headers),
+        cors.lines(exchange.header(b"origin")),
     )
     exchange.memo.facts = caller
     return caller

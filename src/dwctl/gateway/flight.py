@@ -62,6 +62,7 @@ class Flight:
     __slots__ = (
         "_around",
         "_body",
+        "_cors",
         "_exchange",
         "_first_byte",
         "_head",
@@ -90,6 +91,7 @@ class Flight:
         upstream: Upstream,
         record: Record,
         request: bytes,
+        cors: bytes,
         *,
         hide_usage: bool,
         deadline: float,
@@ -102,6 +104,7 @@ class Flight:
         self._record = record
         self._ident = record.id.encode()
         self._request = request
+        self._cors = cors
         self._hide_usage = hide_usage
         self.deadline = deadline
         self._ticket: Ticket | None = None
@@ -306,7 +309,7 @@ class Flight:
         return b"0\r\n\r\n" if exchange is not None and exchange.chunked_ok else b""
 
     def _our_lines(self) -> bytes:
-        return our_lines(self._ident, self._overhead if self._around.overhead_header else None)
+        return self._cors + our_lines(self._ident, self._overhead if self._around.overhead_header else None)
 
     def _replace_body(self, body: bytes) -> None:
         self._body = [body]

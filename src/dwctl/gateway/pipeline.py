@@ -26,6 +26,7 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Model, Routing, Target
+from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
@@ -54,6 +55,7 @@ class Gateway:
         metrics: Metrics,
         daemon_id: str,
         max_record_bytes: int,
+        cors: Cors = NO_CORS,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -65,6 +67,7 @@ class Gateway:
         self._client = client
         self._total_timeout = settings.upstream.total_timeout
         self._daemon_id = daemon_id
+        self._cors = cors
         self._peeker = Peeker()
         self._pages = ModelPages()
         self._upstreams: dict[tuple[str, str], Upstream] = {}
@@ -116,7 +119,7 @@ class Gateway:
 
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
-        caller = caller_of(exchange)
+        caller = caller_of(exchange, self._cors)
         admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
@@ -132,6 +135,7 @@ class Gateway:
             upstream,
             record,
             request,
+            caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
         )
@@ -173,20 +177,26 @@ class Gateway:
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
         self._counts.refused(problem.status)
-        lines = our_lines(new_id().encode(), None) + connection_line(exchange, keep_alive=exchange.keep_alive)
-        exchange.finish(render(problem, lines))
+        lines = (
+            our_lines(new_id().encode(), None),
+            self._cors.lines(exchange.header(b"origin")),
+            connection_line(exchange, keep_alive=exchange.keep_alive),
+        )
+        exchange.finish(render(problem, b"".join(lines)))
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
-        key = authenticate(snapshot, caller_of(exchange), self.now())
+        caller = caller_of(exchange, self._cors)
+        key = authenticate(snapshot, caller, self.now())
         body = self._pages.page(snapshot, key, exchange.path)
         exchange.finish(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n%b"
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"
             % (
                 status_line(200),
                 len(body),
                 date_line(),
                 new_id().encode(),
+                caller.cors,
                 connection_line(exchange, keep_alive=exchange.keep_alive),
                 body,
             )

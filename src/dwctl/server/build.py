@@ -21,6 +21,7 @@ from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.replay import Replay
@@ -34,6 +35,7 @@ from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+from dwctl.wire.cors import Cors
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         metrics=metrics,
         daemon_id=str(daemon_id),
         max_record_bytes=recording.max_body_bytes,
+        cors=_cors(settings.auth.security.cors),
     )
     plane = build_plane(
         database=database,
@@ -135,6 +138,12 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
+
+
+def _cors(settings: CorsSettings) -> Cors:
+    return Cors(
+        settings.allowed_origins, credentials=settings.allow_credentials, exposed=settings.exposed_headers
+    )
 
 
 def _database_check(database: Database) -> Check:
