@@ -56,6 +56,8 @@ class Supervisor:
         running: list[tuple[Service, asyncio.Task[None]]] = []
         try:
             for service in self._services:
+                if stopping.is_set():
+                    return
                 await service.start()
                 running.append((service, start_task(service.run(), name=service.name)))
             if started is not None:

@@ -24,6 +24,8 @@ NOT_KEYS = frozenset({"CONFIG"})
 """Variables with our prefix that are not keys: they say where the settings are."""
 WHOLE_NAMES = {"DATABASE_URL": "database.url", "DATABASE_REPLICA_URL": "database.replica_url"}
 
+_JSON_HINT = """; a list is written as JSON, such as ["one", "two"]"""
+
 T = TypeVar("T", bound=msgspec.Struct)
 Tree = dict[str, Any]
 
@@ -71,17 +73,20 @@ def load(
     tree = read_file(file) if file is not None else {}
     source = str(file)
     ignored = [*_check(cls, tree, source, accepted)]
+    variables: dict[str, str] = {}
     for name, path, value in _of_environment(cls, environ):
         ignored += _check(cls, _nest(path, value), name, accepted)
         _put(tree, path, value)
+        variables[path] = name
     for path, given in (overrides or {}).items():
         if given is not None:
             _put(tree, path, given)
+            variables.pop(path, None)
     _drop_ignored(tree, ignored)
     try:
         settings = msgspec.convert(tree, cls, strict=False, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
-        raise SetupError(f"configuration: {_named(error)}") from error
+        raise SetupError(f"configuration: {_named(error, variables)}") from error
     return settings, tuple(sorted(set(ignored)))
 
 
@@ -119,7 +124,7 @@ def _of_environment(
         path = rest.lower().replace("__", ".")
         if environ[name] == "" and _is_optional(cls, path):
             continue
-        yield name, path, _parsed(environ[name])
+        yield name, path, environ[name] if _is_text(cls, path) else _parsed(environ[name])
     for name, path in WHOLE_NAMES.items():
         if environ.get(name):
             yield name, path, environ[name]
@@ -127,7 +132,7 @@ def _of_environment(
 
 def _parsed(text: str) -> object:
     """Lists and objects are JSON; everything else stays text and is converted by its field's type."""
-    if text[:1] in "[{" and text[:1]:
+    if text.startswith(("[", "{")):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:
@@ -187,15 +192,26 @@ def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:
 
 def _is_optional(cls: type[msgspec.Struct], path: str) -> bool:
     """Whether an empty variable counts as unset: where the field may be None."""
+    return type(None) in get_args(_type_at(cls, path))
+
+
+def _is_text(cls: type[msgspec.Struct], path: str) -> bool:
+    """Whether a value is taken as it is: a password may begin with a bracket."""
+    kind = _type_at(cls, path)
+    return str in (get_args(kind) or (kind,)) and get_origin(kind) in (None, Union, UnionType)
+
+
+def _type_at(cls: type[msgspec.Struct], path: str) -> Any:
+    """The annotation of the field at a dotted path; None where there is none."""
     current: type[msgspec.Struct] | None = cls
     annotation: Any = None
     for part in path.split("."):
         if current is None:
-            return False
+            return None
         fields = {field.encode_name: field.type for field in msgspec.structs.fields(current)}
         annotation = fields.get(part)
         current = _struct_in(annotation)
-    return type(None) in get_args(annotation)
+    return annotation
 
 
 def _nest(path: str, value: object) -> Tree:
@@ -220,7 +236,13 @@ def _dec_hook(kind: type, value: object) -> object:
     raise NotImplementedError(f"settings of type {kind}")
 
 
-def _named(error: msgspec.ValidationError) -> str:
-    """msgspec says "Expected `int`, got `str` - at `$.port`"; we name the key first."""
+def _named(error: msgspec.ValidationError, variables: Mapping[str, str]) -> str:
+    """msgspec says "Expected `int`, got `str` - at `$.port`"; we name the key first, and the variable it came from."""
     text, _, at = str(error).partition(" - at `$.")
-    return f"{at.rstrip('`')}: {text[:1].lower()}{text[1:]}" if at else text
+    if not at:
+        return text
+    path = at.rstrip("`")
+    whole = path.partition("[")[0]
+    origin = f" (from {variables[whole]})" if whole in variables else ""
+    hint = _JSON_HINT if origin and text.startswith("Expected `array`") else ""
+    return f"{path}: {text[:1].lower()}{text[1:]}{hint}{origin}"

@@ -52,7 +52,13 @@ def runner(cluster: Path) -> Runner:
     if os.geteuid() != 0:
         return Runner(None, None, _own_name())
     if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        known = pwd.getpwuid(owner)
+        try:
+            known = pwd.getpwuid(owner)
+        except KeyError as error:
+            raise SetupError(
+                f"{cluster} belongs to the user id {owner}, which has no entry in the user database, and PostgreSQL "
+                f"needs one. Add it, or give the directory to another user: chown -R nobody {cluster}"
+            ) from error
         return Runner(known.pw_uid, known.pw_gid, known.pw_name)
     for name in _UNPRIVILEGED:
         try:

@@ -63,7 +63,9 @@ class Listener:
             try:
                 await self._connect()
                 delay = RETRY_FIRST
-            except (*UNREACHABLE, asyncpg.PostgresError, TimeoutError) as error:
+            except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                # Half-way it may be connected and deaf.
+                await self._close()
                 logger.warning("not listening: %s; next try in %.1f s", error, delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)

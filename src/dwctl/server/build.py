@@ -129,7 +129,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         settings=recording,
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
-    owned: tuple[Service, ...] = () if storage.embedded is None else (storage.embedded,)
+    owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
     services = (
         *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
     )  # fmt: skip

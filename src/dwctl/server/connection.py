@@ -11,14 +11,14 @@ from typing import Protocol, cast
 
 from dwctl.server.head import HeadError, Lines, RequestHead, parse
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.refusal import asked_path, refusal
 from dwctl.wire.chunks import ChunkError, Chunks
-from dwctl.wire.errors import Problem, render, status_line
 from dwctl.wire.exchange import Handler, Headers
 
 PIPELINE_BYTES = 64 * 1024
 """Bytes of later requests held while one is answered; then reading pauses."""
 LINGER_BYTES = 64 * 1024 * 1024
-LINGER_SECONDS = 5.0
+LINGER_SECONDS = 30.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -210,10 +210,13 @@ class Connection(asyncio.Protocol):
         return self._head is not None
 
     def data_received(self, data: bytes) -> None:
-        self.changed = self._loop.time()
         if self._linger:
             self._discard(len(data))
-        elif self._tunnel is not None:
+            return
+        # Within a head the time of its first byte stays: it has a limit as a whole, however it trickles in.
+        if self._head is not None or not self._buffer:
+            self.changed = self._loop.time()
+        if self._tunnel is not None:
             self._tunnel.body_received(data)
         elif self._reading_body:
             self._read_body(data)
@@ -440,18 +443,8 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         head = self._head
-        if head is not None and head.path.startswith(b"/ai/"):
-            answer = render(Problem(status=status, message=message, code=code), keep_alive=False)
-        else:
-            text = message.encode()
-            answer = (
-                b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (
-                    status_line(status),
-                    len(text),
-                    text,
-                )
-            )
+        path = asked_path(self._buffer) if head is None else head.path
+        answer = refusal(path, status, message, code)
         self._exchange = None
         self._parts = []
         self.send(answer)
@@ -463,6 +456,7 @@ class Connection(asyncio.Protocol):
         """Say that no more will come, and read over what the client still sends: closing at once would reset it."""
         self._linger = LINGER_BYTES
         self._buffer = b""
+        self.changed = self._loop.time()
         self.resume()
         transport = self.transport
         if transport is None or self.eof:

@@ -79,7 +79,7 @@ class Listener:
                 reuse_address=True,
             )
         except OSError as error:
-            raise SetupError(_why_not_bound(self._host, self._port, error)) from error
+            raise SetupError(why_not_bound(self._host, self._port, error)) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def run(self) -> None:
@@ -173,7 +173,8 @@ def reachable(host: str) -> str:
     return host if address.version == 4 else f"[{host}]"
 
 
-def _why_not_bound(host: str, port: int, error: OSError) -> str:
+def why_not_bound(host: str, port: int, error: OSError) -> str:
+    """Why an address cannot be listened on, and what to do."""
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return (
