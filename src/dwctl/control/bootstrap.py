@@ -16,6 +16,7 @@ from dwctl.control.endpoints.structs import EndpointCreate, EndpointUpdate
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.store import Filter, ModelStore
+from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import Clock
@@ -58,6 +59,7 @@ class Bootstrap:
         models: ModelStore,
         keys: KeyStore,
         passwords: Passwords,
+        propagation: Propagation,
         clock: Clock,
     ) -> None:
         self._identity = identity
@@ -67,6 +69,7 @@ class Bootstrap:
         self._models = models
         self._keys = keys
         self._passwords = passwords
+        self._propagation = propagation
         self._clock = clock
 
     async def administrator(self, email: str, password: str | None) -> Administrator:
@@ -116,14 +119,16 @@ class Bootstrap:
         return Import(url=address, models=tuple(model.alias for model in models), chat_model=chat)
 
     async def first_key(self, admin: UUID) -> str | None:
-        """The secret of the administrator's first key, if it is made now."""
+        """The secret of the administrator's first key, if it is made now; the gateway knows it when this returns."""
         _, count = await self._keys.page(admin, Window(0, 1))
         if count:
             return None
         made = new_key()
         wanted = KeyCreate(name=FIRST_KEY, description="Made by the first start with --upstream.")
+        key_id = new_uuid()
         try:
-            await self._keys.create(new_uuid(), admin, admin, wanted, made)
+            async with self._propagation.confirm("api_keys", str(key_id)):
+                await self._keys.create(key_id, admin, admin, wanted, made)
         except Conflict:
             return None
         return made.secret
