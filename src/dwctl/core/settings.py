@@ -242,7 +242,9 @@ def _named(error: msgspec.ValidationError, variables: Mapping[str, str]) -> str:
     if not at:
         return text
     path = at.rstrip("`")
-    whole = path.partition("[")[0]
-    origin = f" (from {variables[whole]})" if whole in variables else ""
-    hint = _JSON_HINT if origin and text.startswith("Expected `array`") else ""
+    place = path.partition("[")[0]
+    hint = _JSON_HINT if place in variables and text.startswith("Expected `array`") else ""
+    while place and place not in variables:
+        place = place.rpartition(".")[0]
+    origin = f" (from {variables[place]})" if place else ""
     return f"{path}: {text[:1].lower()}{text[1:]}{hint}{origin}"
