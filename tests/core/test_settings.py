@@ -86,8 +86,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         (
             "DWCTL_INNER__NAMES",
             "a,b",
-            'inner.names: expected `array`, got `str`; a list is written as JSON, such as ["one", "two"] '
-            "(from DWCTL_INNER__NAMES)",
+            'expected `array`, got `str`; a list is written as JSON, such as ["one", "two"] (from DWCTL_INNER_',
         ),
         ("DWCTL_INNER__NAMES", "[1]", "inner.names[0]: expected `str`, got `int` (from DWCTL_INNER__NAMES)"),
         ("DWCTL_INNER", "x", "inner: expected `object`, got `str` (from DWCTL_INNER)"),
