@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -132,7 +133,7 @@ def test_calls_go_on_while_the_database_is_away_and_no_secret_is_told(
                 server.start()
                 until(lambda: ready(product)[0] == 200, "it is ready again")
                 for name in during:
-                    until(lambda name=name: stored(product, name), "the row of a call meanwhile")
+                    until(partial(stored, product, name), "the row of a call meanwhile")
                 # Notices are heard again: a new key counts, a revoked one does not.
                 made = make_key(admin, "after")
                 assert ask(product, made["key"])
