@@ -62,6 +62,7 @@ class Listener:
                 await self._watch()
             try:
                 await self._connect()
+                logger.info("listening again; everything is read anew")
                 delay = RETRY_FIRST
             except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 # Half-way it may be connected and deaf.

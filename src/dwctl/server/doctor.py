@@ -12,7 +12,7 @@ from dwctl.control.endpoints.rows import credential
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.core.errors import Error, SetupError
 from dwctl.core.seal import Seal, SealError
-from dwctl.db.migrations import load, unapplied
+from dwctl.db.migrations import load, require_create, unapplied
 from dwctl.server.data_directory import Holder, beside_server, load_secrets, prepare, read_holder
 from dwctl.server.exposure import require_strong
 from dwctl.server.listener import why_not_bound
@@ -108,6 +108,8 @@ async def _database(storage: Storage) -> Finding:
     version = await storage.database.fetch_value("show server_version")
     name = " ".join(filter(None, (f"PostgreSQL {version}", storage.place)))
     missing = await unapplied(storage.database)
+    if missing:
+        await require_create(storage.database)
     if len(missing) == len(load()):
         return Finding(True, "database", f"{name}, still empty: dwctl serve or dwctl migrate sets it up")
     if missing:
