@@ -49,6 +49,24 @@ def test_a_start_that_is_refused_uses_up_nothing_that_is_shown_once(data_dir: Pa
             product.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("run", "run cannot be made: File exists"),
+        ("postgres.log", "PostgreSQL cannot be started: "),
+        ("spool", "calls cannot be recorded in "),
+    ],
+)
+def test_something_is_in_the_way(data_dir: Path, name: str, told: str) -> None:
+    place = data_dir / "data" / name
+    place.parent.mkdir(mode=0o755)
+    if name == "postgres.log":
+        place.mkdir()
+    else:
+        place.touch()
+    assert told in refused(data_dir, "--port", "0")
+
+
 def test_a_lock_that_is_anothers(data_dir: Path) -> None:
     (data_dir / "data" / "lock").mkdir(parents=True)
     said = refused(data_dir)

@@ -100,7 +100,10 @@ class EmbeddedPostgres:
         if not (self._cluster / "PG_VERSION").is_file():
             await asyncio.to_thread(self._make_cluster, programs, who)
         self._check_major(programs)
-        self._process = self._spawn(programs, who)
+        try:
+            self._process = self._spawn(programs, who)
+        except OSError as error:
+            raise SetupError(f"PostgreSQL cannot be started: {error}") from error
         await self._until_ready()
         # At every start: one that was killed here has left a cluster without it.
         await self._create_database()
