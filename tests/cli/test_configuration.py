@@ -44,6 +44,15 @@ def test_an_empty_file_is_valid(data_dir: Path) -> None:
             "limits:\n  requests:\n    max_body_size: 0\n",
             "limits.requests.max_body_size: expected more than 0",
         ),
+        ("port: 1\nhost: localhost\nport: 2\n", "line 3, column 1: not YAML: the key port stands here twice"),
+        ("a: " + "[" * 2000, "nested too deeply"),
+        ("listener:\n  drain: -1\n", "listener.drain: expected a duration"),
+        ("listener:\n  drain: .inf\n", "listener.drain: expected a duration"),
+        ("recording:\n  heartbeat_secs: 0\n", "recording: expected heartbeat_secs > 0"),
+        ("database:\n  pool:\n    max_connections: 0\n", "database.pool: expected max_connections > 0"),
+        ("database:\n  pool:\n    acquire_timeout_secs: 0\n", "database.pool.acquire_timeout_secs: "),
+        ("credits: 5\n", "credits: expected keys and values below it"),
+        ("host: 0.0.0.0\nadmin_password: password\n", "the admin_password is too weak to listen on 0.0.0.0"),
         ("admin_email: nobody\n", "admin_email: expected an e-mail address"),
     ],
 )
@@ -52,7 +61,7 @@ def test_what_is_wrong_is_named(data_dir: Path, text: str, told: str) -> None:
     assert status == 1
     assert said.startswith("dwctl: ")
     assert told in said
-    assert said.count("\n") == 1
+    assert said.count("\ndwctl: ") == 0
 
 
 def test_a_key_of_the_contract_that_is_not_used_is_accepted_and_told(data_dir: Path) -> None:

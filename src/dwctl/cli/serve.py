@@ -10,6 +10,7 @@ import msgspec
 
 from dwctl.cli.context import load
 from dwctl.core import logs
+from dwctl.server.exposure import require_strong
 from dwctl.server.serve import Wish
 from dwctl.server.serve import run as run_server
 
@@ -34,6 +35,11 @@ def run(options: Options, say: Callable[[str], None]) -> None:
     flags = {"host": options.host, "port": options.port, "data_dir": options.data_dir}
     context = load(options.config, flags)
     if options.validate:
+        require_strong(
+            context.settings.host,
+            secret_key=context.settings.secret_key,
+            admin_password=context.settings.admin_password,
+        )
         say("The configuration is valid.")
         if context.ignored:
             say(f"Accepted and not used by this version: {', '.join(context.ignored)}")

@@ -44,6 +44,8 @@ class Duration(float):
         if isinstance(value, bool):
             raise ValueError("expected a duration such as 30s or 24h")
         if isinstance(value, int | float):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"expected a duration such as 30s, 500ms or 24h, not {value!r}")
             return cls(value)
         text = str(value).strip().replace(" ", "")
         if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -99,7 +101,9 @@ def read_file(file: Path) -> Tree:
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"the configuration file {file} cannot be read: {error}") from error
     try:
-        tree = yaml.safe_load(text)
+        tree = _Loader(text).get_single_data()
+    except RecursionError as error:
+        raise SetupError(f"{file}: nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -111,6 +115,21 @@ def read_file(file: Path) -> Tree:
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise SetupError(f"{file}: expected keys and values, such as `port: 3001`")
     return tree
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: which one would hold is a guess."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value} stands here twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _of_environment(
@@ -150,6 +169,8 @@ def _check(
         if _accepted(path, value, accepted):
             yield path
         elif key not in fields:
+            if any(pattern == f"{path}.*" for pattern in accepted):
+                raise SetupError(f"{source}: {path}: expected keys and values below it")
             known = [*(f"{at}{name}" for name in fields), *(p.removesuffix(".*") for p in accepted)]
             near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(sorted(fields))}"
