@@ -111,6 +111,20 @@ def test_a_body_of_50_mb(product: Product, client: openai.OpenAI, upstream: Upst
     assert ask(client) == TEXT
 
 
+def test_a_body_too_large_for_the_admin_api(product: Product, client: openai.OpenAI) -> None:
+    answer = httpx.post(
+        f"{product.address}/authentication/login",
+        content=b"x" * FIFTY_MB,
+        headers={"content-type": "application/json"},
+        timeout=60,
+        trust_env=False,
+    )
+    assert answer.status_code == 413
+    assert answer.text == "The request's body is larger than 2097152 bytes."
+    assert answer.headers["connection"] == "close"
+    assert ask(client) == TEXT
+
+
 def test_a_flood_of_headers(product: Product, client: openai.OpenAI) -> None:
     flood = head(product, *[f"x-{number}: {'a' * 100}" for number in range(5000)])
     for _ in range(20):

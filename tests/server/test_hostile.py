@@ -49,6 +49,13 @@ async def test_other_paths_are_told_in_plain_text() -> None:
     assert answer.endswith(b"The request has more than 128 header lines.")
 
 
+async def test_a_client_that_speaks_tls_is_told_at_once() -> None:
+    async with house() as made:
+        answer = await made.say(b"\x16\x03\x01\x00\xf8\x01\x00\x00\xf4\x03\x03" + b"a" * 200)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"This port speaks HTTP, not HTTPS.")
+
+
 async def trickle(made: House, data: bytes, every: float) -> bytes:
     """Send bytes one by one until the server has enough of it; what it said."""
     reader, writer = await made.connect()

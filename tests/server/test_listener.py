@@ -348,6 +348,7 @@ async def test_an_answer_before_the_body_was_read_ends_the_connection() -> None:
     async with house() as made:
         answer = await made.say(post("/early", b"x" * 10)[:-5])
         assert b"200 OK" in answer
+        assert b"connection: close" in answer
         assert answer.endswith(b"no")
 
 

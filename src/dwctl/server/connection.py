@@ -17,6 +17,8 @@ from dwctl.wire.exchange import Handler, Headers
 
 PIPELINE_BYTES = 64 * 1024
 """Bytes of later requests held while one is answered; then reading pauses."""
+TLS = 0x16
+"""First byte of a TLS handshake: the client would wait for an answer in TLS until the time of a head is over."""
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 30.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -336,6 +338,9 @@ class Connection(asyncio.Protocol):
                 end = self._buffer.find(b"\r\n\r\n")
                 limit = self._host.settings.max_head_bytes
                 if end < 0 and len(self._buffer) <= limit:
+                    if self._buffer[0] == TLS:
+                        self._refuse(400, "This port speaks HTTP, not HTTPS.")
+                        break
                     if self._buffer[:2] == b"\r\n":
                         self._buffer = self._buffer[2:]
                         continue
