@@ -80,6 +80,37 @@ def test_the_environment_goes_before_the_file_and_flags_go_before_both(data_dir:
     assert ended.status == 0
 
 
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        (
+            {"DWCTL_HOST": "0.0.0.0", "DWCTL_ADMIN_PASSWORD": "x" * 20},
+            "admin_password is too weak to listen on 0.0.0.0",
+        ),
+        (
+            {"DWCTL_HOST": "0.0.0.0", "DWCTL_SECRET_KEY": "x" * 40},
+            "secret_key is too weak to listen on 0.0.0.0",
+        ),
+        ({"DWCTL_ADMIN_EMAIL": "nobody"}, "admin_email: expected an e-mail address"),
+        (
+            {"DWCTL_DATA_DIR": "~no-such-person/x"},
+            "data_dir: there is no such home directory: ~no-such-person/x",
+        ),
+        ({"DWCTL_PORT": "many"}, "port: expected `int`, got `str` (from DWCTL_PORT)"),
+        ({"DWCTL_CREDITS": "1"}, "DWCTL_CREDITS: credits: expected keys and values below it"),
+        ({"DATABASE_URL": "", "DWCTL_DATABASE__TYPE": "external"}, "database.url: expected with"),
+    ],
+)
+def test_variables_reach_their_keys(data_dir: Path, environment: dict[str, str], told: str) -> None:
+    status, said = validate(data_dir, "", **environment)
+    assert status == 1
+    assert told in said
+    # A flag goes before the variable.
+    if "DWCTL_HOST" in environment:
+        flag = ["--host", "127.0.0.1"]
+        assert dwctl("serve", "--validate", *flag, directory=data_dir, environment=environment).status == 0
+
+
 def test_nested_keys_and_lists_of_the_environment(data_dir: Path) -> None:
     origins = '["https://a.example", "https://b.example"]'
     assert validate(data_dir, "", DWCTL_AUTH__SECURITY__CORS__ALLOWED_ORIGINS=origins)[0] == 0

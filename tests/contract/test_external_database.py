@@ -19,7 +19,7 @@ from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("contract")]
 
 SECRETS = {
     "database": "the-database-password",

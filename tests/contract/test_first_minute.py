@@ -78,17 +78,3 @@ def test_a_configured_password_counts_once(data_dir: Path) -> None:
             assert configured not in product.output
         finally:
             product.close()
-
-
-def test_host_port_and_place_by_the_environment(data_dir: Path) -> None:
-    """The flags of a test's product go before these two; the place has no flag here."""
-    file = data_dir / "named.yaml"
-    file.write_text("metadata:\n  title: From the file\nhost: 192.0.2.1\n")
-    given = {"DWCTL_CONFIG": str(file), "DWCTL_PORT": "1", "DWCTL_METADATA__REGION": "moon"}
-    product = Product(data_dir, environment=given)
-    product.start()
-    try:
-        assert product.address.startswith("http://127.0.0.1:")
-        assert not product.address.endswith(":1")
-    finally:
-        product.close()
