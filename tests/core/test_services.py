@@ -97,6 +97,20 @@ async def test_one_that_cannot_stop_does_not_keep_the_others(fails: str) -> None
     assert log[-2:] == ["stop b", "stop a"]
 
 
+async def test_one_that_needs_longer_gets_it() -> None:
+    log: list[str] = []
+
+    class Slow(Step):
+        stop_within = 30.0
+
+        async def stop(self) -> None:
+            await asyncio.sleep(0.1)
+            await super().stop()
+
+    await run([Step("a", log), Slow("b", log)], within=0.01)
+    assert log[-2:] == ["stop b", "stop a"]
+
+
 async def test_a_set_of_tasks_loses_none(caplog: pytest.LogCaptureFixture) -> None:
     tasks = TaskSet()
     done: list[int] = []

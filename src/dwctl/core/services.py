@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from contextvars import Context
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,16 @@ class Service(Protocol):
 
     async def stop(self) -> None:
         """Flushes and lets go; called after `run` has ended, also when it failed."""
+        ...
+
+
+@runtime_checkable
+class SlowToStop(Service, Protocol):
+    """A service that may take longer than others to stop."""
+
+    @property
+    def stop_within(self) -> float:
+        """Seconds after which it is given up."""
         ...
 
 
@@ -80,12 +90,13 @@ class Supervisor:
     async def _stop(self, running: list[tuple[Service, asyncio.Task[None]]]) -> None:
         for service, task in reversed(running):
             task.cancel()
+            within = service.stop_within if isinstance(service, SlowToStop) else self._stop_within
             try:
-                async with asyncio.timeout(self._stop_within):
+                async with asyncio.timeout(within):
                     await asyncio.wait([task])
                     await service.stop()
             except TimeoutError:
-                logger.error("%s did not stop within %g s", service.name, self._stop_within)
+                logger.error("%s did not stop within %g s", service.name, within)
             except Exception:
                 logger.exception("%s failed while stopping", service.name)
 

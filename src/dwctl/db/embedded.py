@@ -71,6 +71,7 @@ class EmbeddedPostgres:
     """A server on `<data_dir>/postgres`. A `Service`: `run` ends with an error when the server does."""
 
     name = "postgres"
+    stop_within = STOP_WITHIN + 5.0
 
     def __init__(
         self, data_dir: Path, *, cluster: Path | None = None, options: dict[str, str] | None = None

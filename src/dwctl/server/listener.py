@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0
 BACKLOG = 4096
+CUT_WITHIN = 5.0
 
 
 class Listener:
@@ -65,6 +66,11 @@ class Listener:
         """Where clients reach the port."""
         scheme = "https" if self.settings.certificate else "http"
         return f"{scheme}://{reachable(self._host)}:{self._port}"
+
+    @property
+    def stop_within(self) -> float:
+        """The drain time, and some to cut what is left then."""
+        return self.settings.drain + CUT_WITHIN
 
     async def start(self) -> None:
         """Bind; port 0 takes any free one."""

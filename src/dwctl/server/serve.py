@@ -17,7 +17,7 @@ from dwctl import __version__
 from dwctl.control.bootstrap import Administrator, Import
 from dwctl.control.plane import Plane
 from dwctl.core.errors import BadRequest, Error, SetupError
-from dwctl.core.services import STOP_WITHIN, ServiceFailed, Supervisor, start_task
+from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.server.build import Application, build
 from dwctl.server.data_directory import Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
@@ -103,9 +103,7 @@ async def _start_and_run(
         prepared = await _prepare(settings, wish, application.plane)
         start.over()
         started = asyncio.Event()
-        # The listener may take its whole drain time, and then some to let go.
-        supervisor = Supervisor(application.services, stop_within=settings.listener.drain + STOP_WITHIN)
-        running = start_task(supervisor.run(stopping, started), name="supervisor")
+        running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")
         ready = start_task(started.wait(), name="started")
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
