@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +35,7 @@ class Server:
     """A PostgreSQL beside the product, which neither starts nor stops it."""
 
     def __init__(self, home: Path, runner: asyncio.Runner) -> None:
+        self._home = home
         self._embedded = EmbeddedPostgres(home)
         self._runner = runner
         self.url = self._embedded.dsn.replace("dwctl@", f"dwctl:{SECRETS['database']}@")
@@ -40,6 +43,15 @@ class Server:
     def start(self) -> None:
         """On the same address as before."""
         self._runner.run(self._embedded.start())
+
+    def hang(self, number: signal.Signals) -> None:
+        """It and its processes stop without a word (SIGSTOP), or go on (SIGCONT)."""
+        postmaster = (self._home / "postgres" / "postmaster.pid").read_text().split()[0]
+        os.kill(int(postmaster), number)
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if stat.read_text().rpartition(")")[2].split()[1] == postmaster:
+                    os.kill(int(stat.parent.name), number)
 
     def stop(self) -> None:
         """Connections are cut."""
@@ -122,6 +134,12 @@ def test_calls_go_on_while_the_database_is_away_and_no_secret_is_told(
                 before = ask(product, product.key)
                 gone = make_key(admin, "before")
                 until(lambda: stored(product, before), "the row of a call before")
+                server.hang(signal.SIGSTOP)
+                # httpx gives up after five seconds: whoever asks is told in time, and calls are answered.
+                assert ready(product)[0] == 503
+                assert ask(product, product.key)
+                server.hang(signal.SIGCONT)
+                until(lambda: ready(product)[0] == 200, "it goes on")
                 server.stop()
                 until(lambda: ready(product)[0] == 503, "it says that it is not ready")
                 assert "the database does not answer" in ready(product)[1]

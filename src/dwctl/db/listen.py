@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from dwctl.db.postgres import UNREACHABLE
+from dwctl.db.postgres import UNREACHABLE, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Listener:
             except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 # Half-way it may be connected and deaf.
                 await self._close()
-                logger.warning("not listening: %s; next try in %.1f s", error, delay)
+                logger.warning("not listening: %s; next try in %.1f s", reason_of(error), delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
 

@@ -161,14 +161,15 @@ def _why_unreachable(dsn: str, error: Exception) -> str:
     if isinstance(error, ValueError):
         return "database.url cannot be read; it looks like postgresql://user:password@host:5432/name"
     return (
-        f"PostgreSQL at {where} cannot be reached: {_text_of(error)}. Check that it runs, and "
+        f"PostgreSQL at {where} cannot be reached: {reason_of(error)}. Check that it runs, and "
         "host and port in database.url or DATABASE_URL; unset them to use the embedded server."
     )
 
 
-def _text_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
+    """What to tell of a database that is away; a limit of time has no words of its own."""
     if isinstance(error, TimeoutError):
-        return f"it does not answer within {CONNECT_WITHIN:g} s"
+        return str(error) or "it does not answer in time"
     return str(error) or type(error).__name__
 
 

@@ -1,5 +1,6 @@
 """The composition root: every object is made here, once, and given to those who need it."""
 
+import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -34,6 +35,10 @@ from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+
+READY_WITHIN = 1.5
+"""Seconds; less than the whole check may take (control/app.py). The driver answers a first cancellation by asking the
+server to end the statement, and waits for it: a server that hangs needs the second one."""
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +144,8 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
 def _database_check(database: Database) -> Check:
     async def check() -> str | None:
         try:
-            await database.fetch_value("select 1")
+            async with asyncio.timeout(READY_WITHIN):
+                await database.fetch_value("select 1")
         except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, Error) as error:
             return f"the database does not answer: {type(error).__name__}"
         return None
