@@ -10,6 +10,7 @@
 start that finds it absent makes a new one. It is written before anything is sealed or signed with it.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -94,12 +95,16 @@ def prepare(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         probe = data_dir / f".write-probe-{os.getpid()}"
-        probe.write_bytes(b"dwctl")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"dwctl")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space there" if full else "give this user the right to write there"
         raise SetupError(
             f"the data directory {data_dir} cannot be written: {error.strerror or error}. "
-            "Choose another with --data-dir, or give this user the right to write there."
+            f"Choose another with --data-dir, or {advice}."
         ) from error
 
 

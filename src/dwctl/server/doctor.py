@@ -33,10 +33,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examine(settings: Settings, data_dir: Path) -> list[Finding]:
     """Look at everything; a check that fails does not keep the next one from being made."""
-    findings = [_exposure(settings), _directory(data_dir)]
-    if not findings[-1].ok:
+    directory = _directory(data_dir)
+    findings = [_exposure(settings), directory, *_disk(data_dir)]
+    if not directory.ok:
         return findings
-    findings.append(_disk(data_dir))
     try:
         with beside_server(data_dir, "dwctl doctor") as join:
             findings.append(await _port(settings, read_holder(data_dir) if join else None))
@@ -65,12 +65,14 @@ def _directory(data_dir: Path) -> Finding:
     return Finding(True, "data directory", f"{data_dir} can be written")
 
 
-def _disk(data_dir: Path) -> Finding:
+def _disk(data_dir: Path) -> list[Finding]:
+    if not data_dir.is_dir():
+        return []
     free = shutil.disk_usage(data_dir).free
     text = f"{free / 1024**3:.1f} GiB free in {data_dir}"
     if free < LEAST_FREE:
-        return Finding(False, "disk", f"{text}; less than 1 GiB is too little, free some or move --data-dir")
-    return Finding(True, "disk", text)
+        text = f"{text}; less than 1 GiB is too little, free some or move --data-dir"
+    return [Finding(free >= LEAST_FREE, "disk", text)]
 
 
 async def _port(settings: Settings, holder: Holder | None) -> Finding:
