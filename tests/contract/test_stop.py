@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,22 @@ from tests.server_process import Product
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("contract")
+Make = Callable[..., Product]
 WORDS = [f"{number} " for number in range(30)]
+
+
+@pytest.fixture
+def make(data_dir: Path) -> Iterator[Make]:
+    """Makes products on the test's data directory; none outlives the test."""
+    made: list[Product] = []
+
+    def product(upstream: str | None = None) -> Product:
+        made.append(Product(data_dir, upstream=upstream))
+        return made[-1]
+
+    yield product
+    for one in made:
+        one.end()
 
 
 def processes_on(data_dir: Path) -> list[str]:
@@ -41,8 +57,10 @@ def slow_stream(gap: float) -> Answer:
     return stream_reply(frames(shapes.chat_chunks(MODEL, WORDS)), gap=gap)
 
 
-def test_a_stream_under_way_is_finished_and_nothing_is_left(data_dir: Path, upstream: UpstreamThread) -> None:
-    product = Product(data_dir, upstream=upstream.url)
+def test_a_stream_under_way_is_finished_and_nothing_is_left(
+    make: Make, data_dir: Path, upstream: UpstreamThread
+) -> None:
+    product = make(upstream.url)
     product.start()
     upstream.push(slow_stream(0.03))
     with openai.OpenAI(base_url=product.base_url, api_key=product.key, max_retries=0) as client:
@@ -63,9 +81,9 @@ def test_a_stream_under_way_is_finished_and_nothing_is_left(data_dir: Path, upst
 
 
 @pytest.mark.long
-def test_the_drain_time_is_the_one_that_is_set(data_dir: Path, upstream: UpstreamThread) -> None:
+def test_the_drain_time_is_the_one_that_is_set(make: Make, data_dir: Path, upstream: UpstreamThread) -> None:
     """Longer than a service may take to stop otherwise."""
-    product = Product(data_dir, upstream=upstream.url)
+    product = make(upstream.url)
     product.start()
     upstream.push(slow_stream(0.5))
     with openai.OpenAI(base_url=product.base_url, api_key=product.key, max_retries=0) as client:
@@ -80,8 +98,8 @@ def test_the_drain_time_is_the_one_that_is_set(data_dir: Path, upstream: Upstrea
     assert "did not stop within" not in product.output
 
 
-def test_a_second_signal_ends_at_once(data_dir: Path, upstream: UpstreamThread) -> None:
-    product = Product(data_dir, upstream=upstream.url)
+def test_a_second_signal_ends_at_once(make: Make, data_dir: Path, upstream: UpstreamThread) -> None:
+    product = make(upstream.url)
     product.start()
     upstream.push(Answer((Pause(60),)))
     call = threading.Thread(target=call_and_lose, args=(product.base_url, product.key), daemon=True)
@@ -110,10 +128,10 @@ def call_and_lose(base_url: str, key: str) -> None:
         )
 
 
-def test_a_signal_while_it_starts(data_dir: Path) -> None:
-    product = Product(data_dir)
+def test_a_signal_while_it_starts(make: Make, data_dir: Path) -> None:
+    product = make()
     product.begin()
-    until((data_dir / "postgres" / "postmaster.pid").exists, "the database starts")
+    until((data_dir / ".postgres.making").exists, "the database is being made")
     os.kill(product.pid, signal.SIGTERM)
     assert product.wait_for_end() == 0
     assert "Traceback" not in product.output
@@ -125,9 +143,11 @@ def test_a_signal_while_it_starts(data_dir: Path) -> None:
     product.stop()
 
 
-def test_a_signal_while_it_waits_for_a_model_server(data_dir: Path, upstream: UpstreamThread) -> None:
+def test_a_signal_while_it_waits_for_a_model_server(
+    make: Make, data_dir: Path, upstream: UpstreamThread
+) -> None:
     upstream.forget(lambda _: Answer((Pause(60),)))
-    product = Product(data_dir, upstream=upstream.url)
+    product = make(upstream.url)
     product.begin()
     upstream.wait_until(lambda: bool(upstream.requests), "it asks for the models")
     os.kill(product.pid, signal.SIGTERM)
