@@ -21,14 +21,15 @@ class Server:
     async def clone(self, template: str) -> str:
         """A copy of a database, by its files: a few hundredths of a second."""
         name = f"test_{next(self._numbers)}"
-        await self._run(f"create database {name} template {template} strategy file_copy")
+        await self.run(f"create database {name} template {template} strategy file_copy")
         return name
 
     async def drop(self, name: str) -> None:
         """Remove a database and whoever is still connected."""
-        await self._run(f"drop database {name} with (force)")
+        await self.run(f"drop database {name} with (force)")
 
-    async def _run(self, sql: str) -> None:
+    async def run(self, sql: str) -> None:
+        """A statement about databases and roles."""
         connection = await asyncpg.connect(self._embedded.dsn_of("postgres"))
         try:
             await connection.execute(sql)

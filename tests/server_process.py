@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,11 +37,20 @@ def read_welcome(program: Program, *, first: bool, upstream: bool) -> Welcome:
 class Product:
     """A data directory and the process that works on it now."""
 
-    def __init__(self, data_dir: Path, *, upstream: str | None = None, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        upstream: str | None = None,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self._upstream = upstream
         self._arguments = tuple(arguments)
+        self._environment = dict(environment or {})
         self._program: Program | None = None
+        self._last: Program | None = None
         self._welcome: Welcome | None = None
 
     def start(self) -> None:
@@ -51,6 +60,15 @@ class Product:
     def start_again(self) -> None:
         """Start on what starts that were killed have left: what is shown once may have been shown to nobody."""
         self._start(first=False)
+
+    def begin(self) -> None:
+        """Start it and wait for nothing."""
+        self._program = self._launch()
+
+    def wait_for(self, pattern: str) -> str:
+        """Wait until it has printed this; gives the first group of the pattern, or all that matched."""
+        found = self._running.wait_for(pattern, START_DEADLINE)
+        return str(found[1] if found.re.groups else found[0])
 
     def kill_while_starting(self, after: float) -> None:
         """Start, and SIGKILL it so many seconds later, wherever it is."""
@@ -82,9 +100,11 @@ class Product:
             "PYTHONPATH": str(ROOT / "src"),
             "HOME": str(self.data_dir),
             "LC_ALL": "C.UTF-8",
+            **self._environment,
         }
         # In the data directory, so that no configuration file of the working directory is read.
-        return Program(command, environment=environment, directory=self.data_dir)
+        self._last = Program(command, environment=environment, directory=self.data_dir)
+        return self._last
 
     @property
     def pid(self) -> int:
@@ -120,8 +140,10 @@ class Product:
 
     @property
     def output(self) -> str:
-        """What the running process has printed."""
-        return self._running.text
+        """What the process has printed, the running one or the last that ran."""
+        if self._last is None:
+            raise AssertionError("it has not been started")
+        return self._last.text
 
     def stop(self) -> None:
         """SIGTERM; it must end by itself, with status 0 and without a traceback."""
@@ -136,6 +158,11 @@ class Product:
         program = self._running
         self._program = None
         program.kill()
+
+    def end(self) -> None:
+        """Kill it if it still runs: for a test that ends it in its own way, and fails before."""
+        if self._program is not None:
+            self.kill()
 
     def wait_for_end(self) -> int:
         """Wait until it ends by itself; returns its exit status."""

@@ -1,9 +1,8 @@
 """The spool's disk fills up: new calls are refused with the reason, answered ones keep their rows, and it heals."""
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -13,6 +12,7 @@ import pytest
 from dwctl.requests.record import State
 from tests.chaos.load import HEADER
 from tests.chaos.rows import rows_of
+from tests.cli.command import dwctl
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import upstream_in_thread
 from tests.server_process import Product
@@ -24,23 +24,53 @@ CALLS = 400
 BODY = "x" * 8000
 
 
-@pytest.fixture
-def small_spool(open_directory: Path) -> Iterator[Path]:
-    """A data directory whose spool lies on a file system of its own, which is soon full."""
-    home = Path(tempfile.mkdtemp(dir=open_directory))
-    home.chmod(0o755)
-    spool = home / "spool"
-    spool.mkdir()
+@contextmanager
+def small(place: Path, size: str) -> Iterator[None]:
+    """A file system of its own for a folder."""
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SPOOL_BYTES}", "none", str(spool)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", str(place)],
         check=False,
         capture_output=True,
     )
     if mounted.returncode != 0:
         pytest.skip("a small file system can be mounted by root alone")
-    yield home
-    subprocess.run(["umount", str(spool)], check=True)
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def write_without_end(path: Path) -> None:
+    """Until it cannot."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 1024 * 1024)
+
+
+@pytest.fixture
+def small_spool(data_dir: Path) -> Iterator[Path]:
+    """A data directory whose spool lies on a file system that is soon full."""
+    (data_dir / "spool").mkdir()
+    with small(data_dir / "spool", SPOOL_BYTES):
+        yield data_dir
+
+
+def test_a_start_on_a_full_disk_says_so_and_leaves_nothing(data_dir: Path) -> None:
+    with small(data_dir, "150m"):
+        fill = data_dir / "fill"
+        with pytest.raises(OSError, match="No space left"):
+            write_without_end(fill)
+        for command in ("serve", "doctor"):
+            ended = dwctl(command, "--data-dir", data_dir, directory=data_dir.parent)
+            assert ended.status == 1
+            assert "cannot be written: No space left on device. " in ended.output + ended.errors
+            assert "free some space there" in ended.output + ended.errors
+        assert "FAIL  disk: 0.0 GiB free" in ended.output
+        assert [path.name for path in data_dir.iterdir()] == ["fill"]
+        fill.unlink()
+        product = Product(data_dir)
+        product.start()
+        product.stop()
 
 
 async def test_a_full_disk_refuses_new_calls_and_loses_none(small_spool: Path) -> None:

@@ -21,7 +21,12 @@ def run(data_dir: Path, *arguments: str, given: str = "") -> Ended:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     return dwctl(
-        *arguments, "--data-dir", data_dir, directory=data_dir, environment={"DWCTL_PORT": port}, given=given
+        *arguments,
+        "--data-dir",
+        data_dir,
+        directory=data_dir.parent,
+        environment={"DWCTL_PORT": port},
+        given=given,
     )
 
 
@@ -46,9 +51,8 @@ def test_an_unknown_flag_is_status_2(data_dir: Path) -> None:
 
 def test_before_the_first_start(data_dir: Path) -> None:
     doctor = run(data_dir, "doctor")
-    assert doctor.status == 1
-    assert "FAIL  database: " in doctor.output
-    assert "run dwctl migrate" in doctor.output
+    assert (doctor.status, "FAIL" in doctor.output) == (0, False)
+    assert "still empty: dwctl serve or dwctl migrate sets it up" in doctor.output
     migrated = run(data_dir, "migrate")
     assert migrated.output.startswith("applied 0001")
     assert run(data_dir, "migrate").output == "The database is up to date.\n"
@@ -68,6 +72,9 @@ def test_beside_a_running_server(data_dir: Path) -> None:
             assert doctor.status == 0, doctor.output
             assert f"ok    port: process {product.pid} answers on {product.address}\n" in doctor.output
             assert f"1 models at {upstream.url}" in doctor.output
+            assert f"process {product.pid} answers on {product.address}" in doctor.output
+            assert (doctor.status, "FAIL" in doctor.output) == (0, False)
+            assert run(data_dir, "migrate").output == "The database is up to date.\n"
             short = run(data_dir, "user", "password", product.admin_email, given="short\n")
             assert (short.status, "password: " in short.errors) == (1, True)
             changed = run(data_dir, "user", "password", product.admin_email, given=f"{NEW}\n")
@@ -90,6 +97,32 @@ def test_the_doctor_finds_a_taken_port(data_dir: Path) -> None:
         port = str(taken.getsockname()[1])
         ended = dwctl("doctor", "--data-dir", data_dir, directory=data_dir, environment={"DWCTL_PORT": port})
     assert ended.status == 1
-    assert (
-        f"FAIL  port: another program listens on 127.0.0.1:{port}; choose another with --port" in ended.output
-    )
+    assert f"FAIL  port: 127.0.0.1:{port} is taken by another program. Choose another port" in ended.output
+
+
+def test_after_a_server_was_killed(data_dir: Path) -> None:
+    """What it wrote about itself is still there, and it is not."""
+    product = Product(data_dir)
+    product.start()
+    product.kill()
+    doctor = run(data_dir, "doctor")
+    assert (doctor.status, "FAIL" in doctor.output) == (0, False)
+    assert " is free\n" in doctor.output
+    assert run(data_dir, "migrate").output == "The database is up to date.\n"
+    assert run(data_dir, "user", "password", product.admin_email, given=f"{NEW}\n").status == 0
+    joined = run(data_dir, "serve", "--join")
+    assert (joined.status, "start without --join" in joined.errors) == (1, True)
+
+
+def test_the_doctor_finds_a_database_that_is_away_and_a_directory_that_is_none(data_dir: Path) -> None:
+    url = {"DATABASE_URL": "postgresql://someone:hunter2@127.0.0.1:9/dwctl"}
+    ended = dwctl("doctor", "--data-dir", data_dir, directory=data_dir, environment=url)
+    assert ended.status == 1
+    assert "FAIL  database: PostgreSQL at 127.0.0.1:9/dwctl cannot be reached" in ended.output
+    assert "hunter2" not in ended.output + ended.errors
+    file = data_dir / "file"
+    file.touch()
+    ended = run(file, "doctor")
+    assert ended.status == 1
+    assert f"FAIL  data directory: the data directory {file} cannot be written" in ended.output
+    assert "--data-dir" in ended.output

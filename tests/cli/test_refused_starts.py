@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import dwctl
+from tests.fakes.upstream import upstream_in_thread
 from tests.server_process import Product
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -29,6 +30,54 @@ def test_a_port_that_is_taken(data_dir: Path) -> None:
         said = refused(data_dir, "--port", str(port))
     assert str(port) in said
     assert "--port" in said
+
+
+def test_a_start_that_is_refused_uses_up_nothing_that_is_shown_once(data_dir: Path) -> None:
+    home = data_dir / "data"
+    with socket.socket() as taken, upstream_in_thread() as upstream:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(data_dir, "--port", "0", "--upstream", "http://127.0.0.1:9/v1")
+        refused(data_dir, "--port", str(taken.getsockname()[1]), "--upstream", upstream.url)
+        home.chmod(0o755)
+        product = Product(home, upstream=upstream.url)
+        product.start()
+        try:
+            assert product.admin_password
+            assert product.key.startswith("sk-")
+        finally:
+            product.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("run", "run cannot be made: File exists"),
+        ("postgres.log", "PostgreSQL cannot be started: "),
+        ("spool", "calls cannot be recorded in "),
+    ],
+)
+def test_something_is_in_the_way(data_dir: Path, name: str, told: str) -> None:
+    place = data_dir / "data" / name
+    place.parent.mkdir(mode=0o755)
+    if name == "postgres.log":
+        place.mkdir()
+    else:
+        place.touch()
+    assert told in refused(data_dir, "--port", "0")
+
+
+def test_a_lock_that_is_anothers(data_dir: Path) -> None:
+    (data_dir / "data" / "lock").mkdir(parents=True)
+    said = refused(data_dir)
+    assert f"{data_dir / 'data' / 'lock'} cannot be opened" in said
+    assert "--data-dir" in said
+
+
+def test_a_home_that_is_none(data_dir: Path) -> None:
+    ended = dwctl("serve", "--data-dir", "~nobody-of-this-name/x", directory=data_dir)
+    assert ended.status == 1
+    assert "there is no such home directory: ~nobody-of-this-name/x" in ended.errors
 
 
 def test_a_data_directory_that_cannot_be_written(data_dir: Path) -> None:
@@ -72,23 +121,3 @@ def test_damaged_secrets_are_not_replaced(data_dir: Path) -> None:
     said = refused(data_dir)
     assert "secrets.json cannot be read" in said
     assert (data_dir / "data" / "secrets.json").read_text() == "{"
-
-
-def test_a_second_start_on_the_same_data_names_the_first_and_joins_when_asked(data_dir: Path) -> None:
-    first = Product(data_dir / "data")
-    (data_dir / "data").mkdir(mode=0o755)
-    first.start()
-    try:
-        said = refused(data_dir, "--port", "0")
-        assert f"is in use by process {first.pid} ({first.address})" in said
-        assert "--join" in said
-        second = Product(data_dir / "data", arguments=["--join"])
-        second.start_again()
-        try:
-            assert second.address != first.address
-        finally:
-            second.close()
-    finally:
-        first.close()
-    said = refused(data_dir, "--join")
-    assert "start without --join" in said

@@ -40,10 +40,17 @@ class Step:
 
 async def run(services: list[Service], *, stop: bool = True, within: float = 5.0) -> None:
     stopping, started = asyncio.Event(), asyncio.Event()
-    if stop:
-        stopping.set()
-    await Supervisor(services, stop_within=within).run(stopping, started)
+    stopper = asyncio.get_running_loop().create_task(set_after(started, stopping))
+    try:
+        await Supervisor(services, stop_within=within).run(stopping if stop else asyncio.Event(), started)
+    finally:
+        stopper.cancel()
     assert started.is_set()
+
+
+async def set_after(first: asyncio.Event, second: asyncio.Event) -> None:
+    await first.wait()
+    second.set()
 
 
 async def test_start_in_order_stop_in_reverse() -> None:
@@ -57,6 +64,20 @@ async def test_what_started_is_stopped_when_a_later_one_cannot_start() -> None:
     with pytest.raises(OSError, match="b cannot start"):
         await run([Step("a", log), Step("b", log, fails="start"), Step("c", log)])
     assert log == ["start a", "start b", "stop a"]
+
+
+async def test_told_to_stop_while_it_starts_it_starts_nothing_more() -> None:
+    log: list[str] = []
+    stopping, started = asyncio.Event(), asyncio.Event()
+
+    class Impatient(Step):
+        async def start(self) -> None:
+            await super().start()
+            stopping.set()
+
+    await Supervisor([Step("a", log), Impatient("b", log), Step("c", log)]).run(stopping, started)
+    assert log == ["start a", "start b", "stop b", "stop a"]
+    assert not started.is_set()
 
 
 @pytest.mark.parametrize("fails", ["run", ""])

@@ -75,3 +75,44 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SetupError, match=r"x\.yaml cannot be read"):
         load(Outer, file=file, environ={})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("DWCTL_PORT", "many", "port: expected `int`, got `str` (from DWCTL_PORT)"),
+        ("DWCTL_ON", "perhaps", "on: expected `bool`, got `str` (from DWCTL_ON)"),
+        ("DWCTL_INNER__WAIT", "soon", "inner.wait: expected a duration such as 30s, 500ms or 24h"),
+        (
+            "DWCTL_INNER__NAMES",
+            "a,b",
+            'expected `array`, got `str`; a list is written as JSON, such as ["one", "two"] (from DWCTL_INNER_',
+        ),
+        ("DWCTL_INNER__NAMES", "[1]", "inner.names[0]: expected `str`, got `int` (from DWCTL_INNER__NAMES)"),
+        ("DWCTL_INNER", "x", "inner: expected `object`, got `str` (from DWCTL_INNER)"),
+        ("DWCTL_INNER", '{"names": 5}', "inner.names: expected `array`, got `int` (from DWCTL_INNER)"),
+        ("DWCTL_PROT", "1", "DWCTL_PROT: unknown key prot; did you mean port?"),
+        ("DWCTL_INNER__WIAT", "1", "DWCTL_INNER__WIAT: unknown key inner.wiat; did you mean inner.wait?"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_was_expected(variable: str, value: str, told: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        read({variable: value})
+    assert told in caught.value.message
+    assert variable in caught.value.message
+
+
+def test_a_wrong_flag_is_not_blamed_on_the_variable_that_it_replaces() -> None:
+    with pytest.raises(SetupError) as caught:
+        read({"DWCTL_PORT": "7"}, port="many")
+    assert "DWCTL_PORT" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["[brackets]", "[1]", '{"a": 1}', "12345678", "true", "null", " spaces "])
+def test_a_text_is_taken_as_it_is(text: str) -> None:
+    assert read({"DWCTL_TITLE": text}).title == text
+
+
+def test_a_group_as_json_and_a_member_of_it() -> None:
+    given = {"DWCTL_INNER": '{"wait": "2m", "names": ["a"]}', "DWCTL_INNER__WAIT": "3m"}
+    assert read(given).inner == Inner(Duration(180), ("a",))

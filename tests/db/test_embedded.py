@@ -116,6 +116,23 @@ async def _starts(data_dir: Path) -> None:
     await server.stop()
 
 
+async def test_a_cluster_in_use_is_left_alone(data_dir: Path) -> None:
+    """Two data directories with one `database.data_dir`: the second start must not end the first server."""
+    first = EmbeddedPostgres(data_dir)
+    await first.start()
+    try:
+        (data_dir / "other").mkdir()
+        second = EmbeddedPostgres(data_dir / "other", cluster=data_dir / "postgres")
+        with pytest.raises(SetupError, match="another dwctl works with the database in "):
+            await second.start()
+        assert await write_and_count(first) == 1
+    finally:
+        await first.stop()
+    await second.start()
+    assert await write_and_count(second) == 2
+    await second.stop()
+
+
 async def test_a_half_made_cluster_is_thrown_away(data_dir: Path) -> None:
     half = data_dir / ".postgres.making"
     half.mkdir()

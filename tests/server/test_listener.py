@@ -11,7 +11,7 @@ import pytest
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
-from dwctl.core.services import Patient
+from dwctl.core.services import SlowToStop
 from dwctl.core.settings import Duration
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
@@ -365,6 +365,7 @@ async def test_an_answer_before_the_body_was_read_ends_the_connection() -> None:
     async with house() as made:
         answer = await made.say(post("/early", b"x" * 10)[:-5])
         assert b"200 OK" in answer
+        assert b"connection: close" in answer
         assert answer.endswith(b"no")
 
 
@@ -438,7 +439,7 @@ async def test_a_drain_finishes_what_is_under_way_and_closes_what_is_idle() -> N
 
 async def test_a_drain_gets_the_time_that_its_setting_names() -> None:
     listener: object = House(ListenerSettings(drain=Duration(120))).listener
-    assert isinstance(listener, Patient)
+    assert isinstance(listener, SlowToStop)
     assert listener.stop_within > 120
 
 

@@ -33,17 +33,21 @@ def main() -> None:
     """The Control Layer: one gateway, one row for every call."""
 
 
+# Whether it can be read is for us to find out: our answer says what to do.
+_PATH = click.Path(path_type=Path, readable=False)
+
+
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command has."""
     command = click.option(
         "-f",
         "--config",
-        type=click.Path(path_type=Path),
+        type=_PATH,
         help="YAML file; default DWCTL_CONFIG, else config.yaml here if it is there.",
     )(command)
-    return click.option(
-        "--data-dir", type=click.Path(path_type=Path), help="Where the embedded database and the spool live."
-    )(command)
+    return click.option("--data-dir", type=_PATH, help="Where the embedded database and the spool live.")(
+        command
+    )
 
 
 @main.command(name="serve")

@@ -8,7 +8,7 @@ from dwctl.core.clock import SystemClock
 from dwctl.core.errors import BadRequest, NotFound
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.store import IdentityStore
-from dwctl.server.data_directory import prepare, read_holder
+from dwctl.server.data_directory import beside_server, prepare
 from dwctl.server.storage import open_storage
 
 
@@ -16,15 +16,15 @@ def set_password(config: Path | None, data_dir: Path | None, email: str, passwor
     """Replace a password, whether the server runs or not."""
     context = load(config, {"data_dir": data_dir})
     prepare(context.data_dir)
-    asyncio.run(_set_password(context, email, password))
+    with beside_server(context.data_dir, "dwctl user password") as join:
+        asyncio.run(_set_password(context, email, password, join=join))
 
 
-async def _set_password(context: Context, email: str, password: str) -> None:
+async def _set_password(context: Context, email: str, password: str, *, join: bool) -> None:
     passwords = Passwords(context.settings.auth.native.password)
     if "\n" in password or not password:
         raise BadRequest("password: expected one line that is not empty")
     passwords.check_length(password)
-    join = read_holder(context.data_dir) is not None
     async with open_storage(context.settings, context.data_dir, join=join) as storage:
         store = IdentityStore(storage.database)
         account = await store.account_by_email(email)

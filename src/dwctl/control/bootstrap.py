@@ -16,10 +16,11 @@ from dwctl.control.endpoints.structs import EndpointCreate, EndpointUpdate
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.store import Filter, ModelStore
+from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import Clock
-from dwctl.core.errors import Conflict, NotFound
+from dwctl.core.errors import Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.identity.principal import NIL, STANDARD, Principal
 from dwctl.identity.secrets import Passwords, new_key, new_password
@@ -34,8 +35,7 @@ class Administrator(msgspec.Struct, frozen=True):
     """The administrator's account."""
 
     id: UUID
-    generated_password: str | None
-    """Set when one was made now."""
+    has_password: bool
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +59,7 @@ class Bootstrap:
         models: ModelStore,
         keys: KeyStore,
         passwords: Passwords,
+        propagation: Propagation,
         clock: Clock,
     ) -> None:
         self._identity = identity
@@ -68,32 +69,30 @@ class Bootstrap:
         self._models = models
         self._keys = keys
         self._passwords = passwords
+        self._propagation = propagation
         self._clock = clock
 
     async def administrator(self, email: str, password: str | None) -> Administrator:
-        """The account of `email`, made if it is missing; `password` counts only when it has none."""
+        """The account of `email`, made if it is missing; refuses a first password that is too short or too long.
+
+        It gets the password later, by `first_password`: what keeps a start from succeeding must not use up
+        the one time at which a generated password is shown.
+        """
         account = await self._identity.account_by_email(email)
+        has_password = account is not None and account.password_hash is not None
+        if password is not None and not has_password:
+            self._passwords.check_length(password, "admin_password")
         if account is None:
             wanted = UserCreate(username=email, email=email, roles=["PlatformManager"])
-            user_id = await self._users.create(wanted, is_admin=True)
-        else:
-            user_id = account.id
-            await self._users.make_administrator(user_id, ["PlatformManager", STANDARD])
-            if account.password_hash is not None:
-                return Administrator(user_id, None)
-        chosen = password or new_password()
-        if password is not None:
-            self._passwords.check_length(password, "admin_password")
-        await self._identity.set_password(user_id, await self._passwords.hash(chosen), self._clock.now())
-        return Administrator(user_id, None if password is not None else chosen)
+            return Administrator(await self._users.create(wanted, is_admin=True), has_password=False)
+        await self._users.make_administrator(account.id, ["PlatformManager", STANDARD])
+        return Administrator(account.id, has_password)
 
-    async def set_password(self, email: str, password: str) -> None:
-        """Replace a person's password; their sessions end."""
-        account = await self._identity.account_by_email(email)
-        if account is None:
-            raise NotFound(f"there is no account with the e-mail {email}")
-        self._passwords.check_length(password)
-        await self._identity.set_password(account.id, await self._passwords.hash(password), self._clock.now())
+    async def first_password(self, admin: UUID, password: str | None) -> str | None:
+        """Give the administrator a password; the one that was made when none is configured."""
+        chosen = password or new_password()
+        await self._identity.set_password(admin, await self._passwords.hash(chosen), self._clock.now())
+        return None if password is not None else chosen
 
     async def knows(self, url: str) -> bool:
         """Whether a server was imported before."""
@@ -120,14 +119,16 @@ class Bootstrap:
         return Import(url=address, models=tuple(model.alias for model in models), chat_model=chat)
 
     async def first_key(self, admin: UUID) -> str | None:
-        """The secret of the administrator's first key, if it is made now."""
+        """The secret of the administrator's first key, if it is made now; the gateway knows it when this returns."""
         _, count = await self._keys.page(admin, Window(0, 1))
         if count:
             return None
         made = new_key()
         wanted = KeyCreate(name=FIRST_KEY, description="Made by the first start with --upstream.")
+        key_id = new_uuid()
         try:
-            await self._keys.create(new_uuid(), admin, admin, wanted, made)
+            async with self._propagation.confirm("api_keys", str(key_id)):
+                await self._keys.create(key_id, admin, admin, wanted, made)
         except Conflict:
             return None
         return made.secret

@@ -91,6 +91,7 @@ def build_plane(
             models=model_store,
             keys=key_store,
             passwords=passwords,
+            propagation=propagation,
             clock=clock,
         ),
     )

@@ -59,3 +59,5 @@ def configure(*, level: str = "info", stream: TextIO | None = None, json: bool |
     # Libraries that say at `info` what only their authors need.
     for noisy in ("httpx", "httpcore", "asyncio", "litestar"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    # Its pool tells each failed attempt with a traceback; whoever needs the database says in a line that it is away.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)

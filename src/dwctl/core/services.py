@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STOP_WITHIN = 10.0
-"""Seconds that one service may take to stop before it is given up, unless it is `Patient`."""
+"""Seconds that one service may take to stop before it is given up, unless it is `SlowToStop`."""
 
 
 class Service(Protocol):
@@ -38,11 +38,13 @@ class Service(Protocol):
 
 
 @runtime_checkable
-class Patient(Protocol):
-    """A service whose stop may take longer than that of others, such as a drain."""
+class SlowToStop(Service, Protocol):
+    """A service that may take longer than others to stop."""
 
-    stop_within: float
-    """Seconds."""
+    @property
+    def stop_within(self) -> float:
+        """Seconds after which it is given up."""
+        ...
 
 
 class ServiceFailed(Exception):
@@ -64,6 +66,8 @@ class Supervisor:
         running: list[tuple[Service, asyncio.Task[None]]] = []
         try:
             for service in self._services:
+                if stopping.is_set():
+                    return
                 await service.start()
                 running.append((service, start_task(service.run(), name=service.name)))
             if started is not None:
@@ -86,7 +90,7 @@ class Supervisor:
     async def _stop(self, running: list[tuple[Service, asyncio.Task[None]]]) -> None:
         for service, task in reversed(running):
             task.cancel()
-            within = service.stop_within if isinstance(service, Patient) else self._stop_within
+            within = service.stop_within if isinstance(service, SlowToStop) else self._stop_within
             try:
                 async with asyncio.timeout(within):
                     await asyncio.wait([task])

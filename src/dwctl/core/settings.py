@@ -24,6 +24,8 @@ NOT_KEYS = frozenset({"CONFIG"})
 """Variables with our prefix that are not keys: they say where the settings are."""
 WHOLE_NAMES = {"DATABASE_URL": "database.url", "DATABASE_REPLICA_URL": "database.replica_url"}
 
+_JSON_HINT = """; a list is written as JSON, such as ["one", "two"]"""
+
 T = TypeVar("T", bound=msgspec.Struct)
 Tree = dict[str, Any]
 
@@ -42,6 +44,8 @@ class Duration(float):
         if isinstance(value, bool):
             raise ValueError("expected a duration such as 30s or 24h")
         if isinstance(value, int | float):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"expected a duration such as 30s, 500ms or 24h, not {value!r}")
             return cls(value)
         text = str(value).strip().replace(" ", "")
         if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -71,17 +75,20 @@ def load(
     tree = read_file(file) if file is not None else {}
     source = str(file)
     ignored = [*_check(cls, tree, source, accepted)]
+    variables: dict[str, str] = {}
     for name, path, value in _of_environment(cls, environ):
         ignored += _check(cls, _nest(path, value), name, accepted)
         _put(tree, path, value)
+        variables[path] = name
     for path, given in (overrides or {}).items():
         if given is not None:
             _put(tree, path, given)
+            variables.pop(path, None)
     _drop_ignored(tree, ignored)
     try:
         settings = msgspec.convert(tree, cls, strict=False, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
-        raise SetupError(f"configuration: {_named(error)}") from error
+        raise SetupError(f"configuration: {_named(error, variables)}") from error
     return settings, tuple(sorted(set(ignored)))
 
 
@@ -94,7 +101,9 @@ def read_file(file: Path) -> Tree:
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"the configuration file {file} cannot be read: {error}") from error
     try:
-        tree = yaml.safe_load(text)
+        tree = _Loader(text).get_single_data()
+    except RecursionError as error:
+        raise SetupError(f"{file}: nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -108,6 +117,21 @@ def read_file(file: Path) -> Tree:
     return tree
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: which one would hold is a guess."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value} stands here twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _of_environment(
     cls: type[msgspec.Struct], environ: Mapping[str, str]
 ) -> Iterator[tuple[str, str, object]]:
@@ -119,7 +143,7 @@ def _of_environment(
         path = rest.lower().replace("__", ".")
         if environ[name] == "" and _is_optional(cls, path):
             continue
-        yield name, path, _parsed(environ[name])
+        yield name, path, environ[name] if _is_text(cls, path) else _parsed(environ[name])
     for name, path in WHOLE_NAMES.items():
         if environ.get(name):
             yield name, path, environ[name]
@@ -127,7 +151,7 @@ def _of_environment(
 
 def _parsed(text: str) -> object:
     """Lists and objects are JSON; everything else stays text and is converted by its field's type."""
-    if text[:1] in "[{" and text[:1]:
+    if text.startswith(("[", "{")):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:
@@ -145,6 +169,8 @@ def _check(
         if _accepted(path, value, accepted):
             yield path
         elif key not in fields:
+            if any(pattern == f"{path}.*" for pattern in accepted):
+                raise SetupError(f"{source}: {path}: expected keys and values below it")
             known = [*(f"{at}{name}" for name in fields), *(p.removesuffix(".*") for p in accepted)]
             near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(sorted(fields))}"
@@ -187,15 +213,26 @@ def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:
 
 def _is_optional(cls: type[msgspec.Struct], path: str) -> bool:
     """Whether an empty variable counts as unset: where the field may be None."""
+    return type(None) in get_args(_type_at(cls, path))
+
+
+def _is_text(cls: type[msgspec.Struct], path: str) -> bool:
+    """Whether a value is taken as it is: a password may begin with a bracket."""
+    kind = _type_at(cls, path)
+    return str in (get_args(kind) or (kind,)) and get_origin(kind) in (None, Union, UnionType)
+
+
+def _type_at(cls: type[msgspec.Struct], path: str) -> Any:
+    """The annotation of the field at a dotted path; None where there is none."""
     current: type[msgspec.Struct] | None = cls
     annotation: Any = None
     for part in path.split("."):
         if current is None:
-            return False
+            return None
         fields = {field.encode_name: field.type for field in msgspec.structs.fields(current)}
         annotation = fields.get(part)
         current = _struct_in(annotation)
-    return type(None) in get_args(annotation)
+    return annotation
 
 
 def _nest(path: str, value: object) -> Tree:
@@ -220,7 +257,15 @@ def _dec_hook(kind: type, value: object) -> object:
     raise NotImplementedError(f"settings of type {kind}")
 
 
-def _named(error: msgspec.ValidationError) -> str:
-    """msgspec says "Expected `int`, got `str` - at `$.port`"; we name the key first."""
+def _named(error: msgspec.ValidationError, variables: Mapping[str, str]) -> str:
+    """msgspec says "Expected `int`, got `str` - at `$.port`"; we name the key first, and the variable it came from."""
     text, _, at = str(error).partition(" - at `$.")
-    return f"{at.rstrip('`')}: {text[:1].lower()}{text[1:]}" if at else text
+    if not at:
+        return text
+    path = at.rstrip("`")
+    place = path.partition("[")[0]
+    hint = _JSON_HINT if place in variables and text.startswith("Expected `array`") else ""
+    while place and place not in variables:
+        place = place.rpartition(".")[0]
+    origin = f" (from {variables[place]})" if place else ""
+    return f"{path}: {text[:1].lower()}{text[1:]}{hint}{origin}"

@@ -50,9 +50,9 @@ class Programs(msgspec.Struct, frozen=True):
 def runner(cluster: Path) -> Runner:
     """Who runs the server of this cluster; refuses what PostgreSQL cannot work with."""
     if os.geteuid() != 0:
-        return Runner(None, None, _own_name())
+        return Runner(None, None, known_user(os.geteuid()).pw_name)
     if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        known = pwd.getpwuid(owner)
+        known = known_user(owner, cluster)
         return Runner(known.pw_uid, known.pw_gid, known.pw_name)
     for name in _UNPRIVILEGED:
         try:
@@ -66,14 +66,18 @@ def runner(cluster: Path) -> Runner:
     )
 
 
-def _own_name() -> str:
+def known_user(uid: int, owned: Path | None = None) -> pwd.struct_passwd:
+    """The entry of a user in the user database, which PostgreSQL needs; `owned` is how we came to that user."""
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid)
     except KeyError as error:
+        who = f"the user id {uid}" if owned is None else f"{owned} belongs to the user id {uid}, which"
+        other = (
+            "start as another user" if owned is None else f"give it to another user (chown -R nobody {owned})"
+        )
         raise SetupError(
-            f"the user id {os.geteuid()} has no entry in the user database, and PostgreSQL needs one. Add it "
-            "(for a container: a line in /etc/passwd), start as another user, or set DATABASE_URL to an "
-            "external PostgreSQL."
+            f"{who} has no entry in the user database, and PostgreSQL needs one. Add it (for a container: a line "
+            f"in /etc/passwd), {other}, or set DATABASE_URL to an external PostgreSQL."
         ) from error
 
 

@@ -14,6 +14,7 @@ The server listens on a unix socket only, in a directory that nobody else may en
 
 import asyncio
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
@@ -79,6 +80,7 @@ class EmbeddedPostgres:
         self._cluster = cluster or data_dir / "postgres"
         self._options = OPTIONS | (options or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock = -1
         self._log = data_dir / "postgres.log"
 
     @property
@@ -96,12 +98,16 @@ class EmbeddedPostgres:
             return
         who = runner(self._cluster)
         self._own(who)
+        self._claim()
         programs = await asyncio.to_thread(find, self._data_dir, who)
         await self._end_orphan()
         if not (self._cluster / "PG_VERSION").is_file():
             await asyncio.to_thread(self._make_cluster, programs, who)
         self._check_major(programs)
-        self._process = self._spawn(programs, who)
+        try:
+            self._process = self._spawn(programs, who)
+        except OSError as error:
+            raise SetupError(f"PostgreSQL cannot be started: {error}") from error
         await self._until_ready()
         # At every start: one that was killed here has left a cluster without it.
         await self._create_database()
@@ -113,19 +119,20 @@ class EmbeddedPostgres:
             raise RuntimeError("started before it runs")
         while (status := process.poll()) is None:
             await asyncio.sleep(0.5)
+        self._unclaim()
         raise SetupError(f"PostgreSQL ended with status {status}; see {self._log}")
 
     async def stop(self) -> None:
         """Fast shutdown: connections are closed, everything committed is on disk."""
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            await asyncio.to_thread(process.wait, STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                await asyncio.to_thread(process.wait, STOP_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        self._unclaim()
 
     def running_dsn(self) -> str | None:
         """The connection string when a server already runs on this cluster: for `--join` and the doctor."""
@@ -148,10 +155,32 @@ class EmbeddedPostgres:
             )
         try:
             self._sockets().mkdir(mode=0o700, exist_ok=True)
+            # One that was there already may be another user's, in a shared /tmp: that one cannot be changed.
+            self._sockets().chmod(0o700)
             if who.uid is not None and who.gid is not None:
                 os.chown(self._sockets(), who.uid, who.gid)
         except OSError as error:
             raise SetupError(f"{self._sockets()} cannot be made: {error.strerror}") from error
+
+    def _claim(self) -> None:
+        """A server of a living process is not an orphan: whoever shares a cluster must not end it."""
+        path = self._cluster.with_name(f".{self._cluster.name}.lock")
+        try:
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unclaim()
+            raise SetupError(
+                f"another dwctl works with the database in {self._cluster}. Stop it, or choose another place with "
+                "--data-dir or database.data_dir."
+            ) from error
+        except OSError as error:
+            raise SetupError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+    def _unclaim(self) -> None:
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     def _make_cluster(self, programs: Programs, who: Runner) -> None:
         making = self._cluster.with_name(f".{self._cluster.name}.making")

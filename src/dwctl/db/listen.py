@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from dwctl.db.postgres import UNREACHABLE
+from dwctl.db.postgres import UNREACHABLE, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +62,12 @@ class Listener:
                 await self._watch()
             try:
                 await self._connect()
+                logger.info("listening again; everything is read anew")
                 delay = RETRY_FIRST
-            except (*UNREACHABLE, asyncpg.PostgresError, TimeoutError) as error:
-                logger.warning("not listening: %s; next try in %.1f s", error, delay)
+            except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                # Half-way it may be connected and deaf.
+                await self._close()
+                logger.warning("not listening: %s; next try in %.1f s", reason_of(error), delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
 

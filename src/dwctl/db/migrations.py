@@ -28,6 +28,9 @@ create table if not exists schema_migrations (
     applied_at timestamptz not null default now()
 )
 """
+_GRANT = (
+    "Make that user its owner (alter database NAME owner to USER), or grant it create on the schema public."
+)
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -79,7 +82,7 @@ async def migrate(database: Database, migrations: list[Migration] | None = None)
     async with database.acquire() as connection:
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         try:
-            await connection.execute(_TABLE)
+            await _make_table(connection)
             todo = pending(known, await _applied(connection))
             for migration in todo:
                 await _apply(connection, migration)
@@ -95,6 +98,19 @@ async def unapplied(database: Database) -> list[str]:
         there = await connection.fetchval("select to_regclass('schema_migrations') is not null")
         applied = await _applied(connection) if there else {}
         return [migration.name for migration in pending(load(), applied)]
+
+
+async def _make_table(connection: Connection) -> None:
+    try:
+        await connection.execute(_TABLE)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SetupError(f"the database cannot be set up: {error}. {_GRANT}") from error
+
+
+async def require_create(database: Database) -> None:
+    """Refuse a database in which our user may not make tables; changes nothing."""
+    if not await database.fetch_value("select has_schema_privilege(current_schema(), 'create')"):
+        raise SetupError(f"the user of database.url may not make tables in this database. {_GRANT}")
 
 
 async def _applied(connection: Connection) -> dict[int, tuple[str, str]]:

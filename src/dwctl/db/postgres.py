@@ -49,11 +49,13 @@ class Database:
                 server_settings={"application_name": "dwctl", "timezone": "UTC"},
             )
             version = await self.fetch_value("show server_version_num")
+            encoding = await self.fetch_value("show server_encoding")
         except (*UNREACHABLE, TimeoutError, asyncpg.PostgresError, ValueError) as error:
             await self.close()
             raise SetupError(_why_unreachable(self.dsn, error)) from error
         try:
             require_version(int(version))
+            require_encoding(encoding)
         except SetupError:
             await self.close()
             raise
@@ -141,6 +143,15 @@ def require_version(number: int) -> None:
         )
 
 
+def require_encoding(encoding: str) -> None:
+    """Refuse a database that cannot store every text that a call may carry."""
+    if encoding != "UTF8":
+        raise SetupError(
+            f"the database has the encoding {encoding}; dwctl needs UTF8. Make another one with: "
+            "create database NAME encoding 'UTF8' template template0"
+        )
+
+
 def _why_unreachable(dsn: str, error: Exception) -> str:
     where = describe(dsn)
     if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
@@ -150,12 +161,22 @@ def _why_unreachable(dsn: str, error: Exception) -> str:
     if isinstance(error, ValueError):
         return "database.url cannot be read; it looks like postgresql://user:password@host:5432/name"
     return (
-        f"PostgreSQL at {where} cannot be reached: {str(error) or type(error).__name__}. Check that it runs, and "
+        f"PostgreSQL at {where} cannot be reached: {reason_of(error)}. Check that it runs, and "
         "host and port in database.url or DATABASE_URL; unset them to use the embedded server."
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """What to tell of a database that is away; a limit of time has no words of its own."""
+    if isinstance(error, TimeoutError):
+        return str(error) or "it does not answer in time"
+    return str(error) or type(error).__name__
+
+
 def describe(dsn: str) -> str:
-    """Host and port of a connection string, never its password."""
-    rest = dsn.partition("://")[2]
-    return rest.rpartition("@")[2].partition("?")[0] or "the configured address"
+    """Host and port of a connection string, never its password, be the string as odd as it may."""
+    place = dsn.partition("://")[2].partition("#")[0].partition("?")[0]
+    if "@" in dsn and "@" not in place:
+        # A password with a question mark that is not quoted: where it ends is anyone's guess.
+        return "the configured address"
+    return place.rpartition("@")[2] or "the configured address"

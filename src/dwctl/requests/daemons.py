@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from dwctl.db.lease import Lease
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.writer import AWAY
@@ -76,7 +76,7 @@ class Daemon:
                     if await self._maintenance.take():
                         await self._make_partitions()
             except (*AWAY, asyncpg.PostgresError) as error:
-                logger.warning("no heartbeat: %s", error)
+                logger.warning("no heartbeat: %s", reason_of(error))
 
     async def stop(self) -> None:
         """Say that the end was in order."""
@@ -84,7 +84,7 @@ class Daemon:
             await self._database.execute(self._sql["stop_daemon"], self._daemon_id)
             await self._maintenance.release()
         except (*AWAY, asyncpg.PostgresError) as error:
-            logger.warning("the end of this process is not noted: %s", error)
+            logger.warning("the end of this process is not noted: %s", reason_of(error))
 
     async def _make_partitions(self) -> None:
         """A range that ids in the default partition already use cannot be made: those rows stay there."""

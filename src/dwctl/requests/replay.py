@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests import frames
 from dwctl.requests.frames import Entry
@@ -58,7 +58,7 @@ class Replay:
             try:
                 await self.take_over()
             except (*AWAY, asyncpg.PostgresError, OSError) as error:
-                logger.warning("what dead processes left is not taken over yet: %s", error)
+                logger.warning("what dead processes left is not taken over yet: %s", reason_of(error))
             await asyncio.sleep(max(1.0, self._settings.heartbeat_secs))
 
     async def stop(self) -> None:

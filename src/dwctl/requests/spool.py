@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from dwctl.core.errors import SetupError
+
 PROBE = "probe"
 
 
@@ -36,12 +38,19 @@ class Spool:
         """Bytes on disk."""
 
     def open(self) -> None:
-        """Make the folder, lock it, begin the first segment."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = take_lock(self.folder)
+        """Make the folder, lock it, begin the first segment; raises `SetupError` when that cannot be."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = take_lock(self.folder)
+            if self._lock >= 0:
+                self._begin_segment()
+        except OSError as error:
+            raise SetupError(
+                f"calls cannot be recorded in {self.folder}: {error.strerror or error}. Make room or give this "
+                "user the right to write there, or choose another place with --data-dir."
+            ) from error
         if self._lock < 0:
             raise BlockingIOError(f"{self.folder} belongs to a living process")
-        self._begin_segment()
 
     @property
     def position(self) -> Position:

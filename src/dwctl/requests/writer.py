@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 
 from dwctl.core.metrics import Metrics
-from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests.frames import Entry, Kind
 from dwctl.requests.recorder import Recorder
@@ -174,7 +174,7 @@ class Writer:
                 await self._committer.beat(self._daemon_id)
             empty = self._recorder.backlog.empty
         except (*AWAY, asyncpg.PostgresError) as error:
-            logger.warning("records stay in the spool for the next start: %s", error)
+            logger.warning("records stay in the spool for the next start: %s", reason_of(error))
         self._spool.close(delete=empty)
 
     async def flush(self, within: float = 2.0) -> bool:
@@ -221,7 +221,9 @@ class Writer:
                 backlog.put_back(taken)
                 if not patient:
                     raise
-                logger.warning("records wait for the database: %s; next try in %.1f s", error, delay)
+                logger.warning(
+                    "records wait for the database: %s; next try in %.1f s", reason_of(error), delay
+                )
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
                 continue

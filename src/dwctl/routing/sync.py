@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from dwctl.core.clock import Clock
+from dwctl.db.postgres import reason_of
 from dwctl.routing.change import Change
 from dwctl.routing.dirty import Dirty
 from dwctl.routing.key_index import KeyIndex
@@ -77,7 +78,7 @@ class RoutingSync:
                 delay = min(max(delay * 2, RETRY_FIRST), RETRY_MOST)
                 logger.warning(
                     "routing state not refreshed, the old one stays: %s; next try in %.1f s",
-                    error,
+                    reason_of(error),
                     delay,
                 )
             else:

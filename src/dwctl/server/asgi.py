@@ -221,6 +221,8 @@ class AsgiCall:
             else:
                 self._keep_alive = False
         lines.append(date_line())
+        # What is still to come of the request stands between its answer and the next one.
+        self._keep_alive = self._keep_alive and self._complete
         if not self._keep_alive:
             lines.append(b"connection: close\r\n")
         elif self._head.minor == 0:

@@ -1,5 +1,6 @@
 """The composition root: every object is made here, once, and given to those who need it."""
 
+import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -36,6 +37,10 @@ from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.wire.cors import Cors
+
+READY_WITHIN = 1.5
+"""Seconds; less than the whole check may take (control/app.py). The driver answers a first cancellation by asking the
+server to end the statement, and waits for it: a server that hangs needs the second one."""
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +138,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         metrics=metrics,
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
-    owned: tuple[Service, ...] = () if storage.embedded is None else (storage.embedded,)
+    owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
     services = (
         *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
     )  # fmt: skip
@@ -149,7 +154,8 @@ def _cors(settings: CorsSettings) -> Cors:
 def _database_check(database: Database) -> Check:
     async def check() -> str | None:
         try:
-            await database.fetch_value("select 1")
+            async with asyncio.timeout(READY_WITHIN):
+                await database.fetch_value("select 1")
         except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, Error) as error:
             return f"the database does not answer: {type(error).__name__}"
         return None

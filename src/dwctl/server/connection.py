@@ -10,14 +10,16 @@ from typing import Protocol, cast
 from dwctl.server.exchange import HttpExchange
 from dwctl.server.head import HeadError, Lines, Repeats, RequestHead
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.refusal import asked_path, refusal
 from dwctl.wire.chunks import ChunkError, Chunks
-from dwctl.wire.errors import Problem, render, status_line
 from dwctl.wire.exchange import Handler
 
 PIPELINE_BYTES = 64 * 1024
 """Bytes of later requests held while one is answered; then reading pauses."""
+TLS = 0x16
+"""First byte of a TLS handshake: the client would wait for an answer in TLS until the time of a head is over."""
 LINGER_BYTES = 64 * 1024 * 1024
-LINGER_SECONDS = 5.0
+LINGER_SECONDS = 30.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -148,11 +150,13 @@ class Connection(asyncio.Protocol):
         return self._head is not None
 
     def data_received(self, data: bytes) -> None:
-        if self._head is not None or not self._buffer:  # a head has its time from its first byte on
-            self.changed = self._loop.time()
         if self._linger:
             self._discard(len(data))
-        elif self._tunnel is not None:
+            return
+        # Within a head the time of its first byte stays: it has a limit as a whole, however it trickles in.
+        if self._head is not None or not self._buffer:
+            self.changed = self._loop.time()
+        if self._tunnel is not None:
             self._tunnel.body_received(data)
         elif self._reading_body:
             self._read_body(data)
@@ -274,6 +278,9 @@ class Connection(asyncio.Protocol):
                 end = self._buffer.find(b"\r\n\r\n")
                 limit = self._host.settings.max_head_bytes
                 if end < 0 and len(self._buffer) <= limit:
+                    if self._buffer[0] == TLS:
+                        self._refuse(400, "This port speaks HTTP, not HTTPS.")
+                        break
                     if self._buffer[:2] == b"\r\n":
                         self._buffer = self._buffer[2:]
                         continue
@@ -388,18 +395,8 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         head = self._head
-        if head is not None and head.path.startswith(b"/ai/"):
-            answer = render(Problem(status=status, message=message, code=code), keep_alive=False)
-        else:
-            text = message.encode()
-            answer = (
-                b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (
-                    status_line(status),
-                    len(text),
-                    text,
-                )
-            )
+        path = asked_path(self._buffer) if head is None else head.path
+        answer = refusal(path, status, message, code)
         self._exchange = None
         self._parts = []
         self.send(answer)
@@ -411,6 +408,7 @@ class Connection(asyncio.Protocol):
         """Say that no more will come, and read over what the client still sends: closing at once would reset it."""
         self._linger = LINGER_BYTES
         self._buffer = b""
+        self.changed = self._loop.time()
         self.resume()
         transport = self.transport
         if transport is None or self.eof:

@@ -10,10 +10,13 @@
 start that finds it absent makes a new one. It is written before anything is sealed or signed with it.
 """
 
+import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,7 +24,8 @@ import msgspec
 from dwctl.core.errors import SetupError
 from dwctl.core.ids import new_id
 
-MAX_HOLDER = 4096
+CLAIM_WITHIN = 0.5
+"""Seconds: whoever asks for the holder has the lock for a moment, and that is no reason to refuse a start."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,24 +33,31 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     address: str
+    """Where it listens; something else than an address while it does not."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is a server that has started."""
+        return self.address.startswith("http")
 
 
 class Hold:
     """This process's claim on a data directory; the kernel gives it back when the process ends, however it ends."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def tell(self, address: str) -> None:
-        """Note for others who holds the directory."""
+        """Note for others who holds the directory; a full disk makes this a holder without a name."""
         content = msgspec.json.encode(Holder(pid=os.getpid(), address=address))
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, content, 0)
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, content, 0)
 
     def release(self) -> None:
         """Give it back."""
-        os.ftruncate(self._descriptor, 0)
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 
@@ -70,7 +81,13 @@ def default_data_dir(environ: Mapping[str, str], *, root: bool) -> Path:
     if Path(known).is_absolute():
         return Path(known) / "dwctl"
     home = environ.get("HOME")
-    return (Path(home) if home else Path.home()) / ".local" / "share" / "dwctl"
+    try:
+        return (Path(home) if home else Path.home()) / ".local" / "share" / "dwctl"
+    except RuntimeError as error:
+        raise SetupError(
+            "this user has no home directory and HOME is not set, so there is no place for data. "
+            "Name one with --data-dir (or DWCTL_DATA_DIR)."
+        ) from error
 
 
 def prepare(data_dir: Path) -> None:
@@ -78,57 +95,88 @@ def prepare(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         probe = data_dir / f".write-probe-{os.getpid()}"
-        probe.write_bytes(b"dwctl")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"dwctl")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space there" if full else "give this user the right to write there"
         raise SetupError(
             f"the data directory {data_dir} cannot be written: {error.strerror or error}. "
-            "Choose another with --data-dir, or give this user the right to write there."
+            f"Choose another with --data-dir, or {advice}."
         ) from error
 
 
 def hold(data_dir: Path) -> Hold:
-    """Claim the directory, or say which process has it."""
-    path = data_dir / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Claim the directory for a server, or say which process has it."""
+    held = claim(data_dir, "starting")
+    if held is not None:
+        return held
+    holder = read_holder(data_dir)
+    who = f"process {holder.pid} ({holder.address})" if holder and holder.pid else "another process"
+    raise SetupError(
+        f"the data directory {data_dir} is in use by {who}. Stop it, choose another directory with "
+        "--data-dir, or add --join (and another --port) to work beside it on the same database."
+    )
+
+
+@contextmanager
+def beside_server(data_dir: Path, command: str) -> Iterator[bool]:
+    """For a command that needs the database: whether a server runs, whose database is then used.
+
+    Without one the directory is the command's own until it ends, so that no server starts in between.
+    """
+    held = claim(data_dir, command)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = read_holder(data_dir)
-        os.close(descriptor)
-        who = f"process {holder.pid} ({holder.address})" if holder else "another process"
+        yield held is None
+    finally:
+        if held is not None:
+            held.release()
+
+
+def claim(data_dir: Path, told: str) -> Hold | None:
+    """Claim the directory; None when another process has it."""
+    try:
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
         raise SetupError(
-            f"the data directory {data_dir} is in use by {who}. Stop it, choose another directory with "
-            "--data-dir, or add --join (and another --port) to work beside it on the same database."
+            f"{data_dir / 'lock'} cannot be opened: {error.strerror or error}. "
+            "Start dwctl as the user who owns the directory, or choose another with --data-dir."
         ) from error
-    held = Hold(path, descriptor)
-    held.tell("starting")
+    deadline = time.monotonic() + CLAIM_WITHIN
+    while not _locked(descriptor):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            return None
+        time.sleep(0.02)
+    held = Hold(descriptor)
+    held.tell(told)
     return held
 
 
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def read_holder(data_dir: Path) -> Holder | None:
-    """Who holds the directory, as far as it said; None for a holder that was killed, whatever its file still says."""
+    """Who holds the directory now; what a process that was killed has written counts for nothing."""
     try:
         descriptor = os.open(data_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        if _is_free(descriptor):
+        if _locked(descriptor):
             return None
-        return msgspec.json.decode(os.pread(descriptor, MAX_HOLDER, 0), type=Holder)
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
     except (OSError, msgspec.MsgspecError):
-        return None
+        return Holder(pid=0, address="an unknown address")
     finally:
         os.close(descriptor)
-
-
-def _is_free(descriptor: int) -> bool:
-    """Whether nobody holds the lock: only the kernel knows, a process's number may be another one's by now."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def load_secrets(data_dir: Path) -> Secrets:

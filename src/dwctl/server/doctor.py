@@ -12,10 +12,10 @@ from dwctl.control.endpoints.rows import credential
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.core.errors import Error, SetupError
 from dwctl.core.seal import Seal, SealError
-from dwctl.db.migrations import unapplied
-from dwctl.server.data_directory import load_secrets, prepare, read_holder
+from dwctl.db.migrations import load, require_create, unapplied
+from dwctl.server.data_directory import Holder, beside_server, load_secrets, prepare, read_holder
 from dwctl.server.exposure import require_strong
-from dwctl.server.listener import reachable
+from dwctl.server.listener import why_not_bound
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
 
@@ -33,16 +33,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examine(settings: Settings, data_dir: Path) -> list[Finding]:
     """Look at everything; a check that fails does not keep the next one from being made."""
-    findings = [_exposure(settings), _directory(data_dir)]
-    if not findings[-1].ok:
+    directory = _directory(data_dir)
+    findings = [_exposure(settings), directory, *_disk(data_dir)]
+    if not directory.ok:
         return findings
-    findings.append(_disk(data_dir))
-    findings.append(await _port(settings, data_dir))
     try:
-        join = read_holder(data_dir) is not None
-        async with open_storage(settings, data_dir, join=join, apply=False) as storage:
-            findings.append(await _database(storage))
-            findings += await _upstreams(settings, data_dir, storage)
+        with beside_server(data_dir, "dwctl doctor") as join:
+            findings.append(await _port(settings, read_holder(data_dir) if join else None))
+            async with open_storage(settings, data_dir, join=join, apply=False) as storage:
+                findings.append(await _database(storage))
+                findings += await _upstreams(settings, data_dir, storage)
     except Error as error:
         findings.append(Finding(False, "database", error.message))
     return findings
@@ -65,46 +65,59 @@ def _directory(data_dir: Path) -> Finding:
     return Finding(True, "data directory", f"{data_dir} can be written")
 
 
-def _disk(data_dir: Path) -> Finding:
+def _disk(data_dir: Path) -> list[Finding]:
+    if not data_dir.is_dir():
+        return []
     free = shutil.disk_usage(data_dir).free
     text = f"{free / 1024**3:.1f} GiB free in {data_dir}"
     if free < LEAST_FREE:
-        return Finding(False, "disk", f"{text}; less than 1 GiB is too little, free some or move --data-dir")
-    return Finding(True, "disk", text)
+        text = f"{text}; less than 1 GiB is too little, free some or move --data-dir"
+    return [Finding(free >= LEAST_FREE, "disk", text)]
 
 
-async def _port(settings: Settings, data_dir: Path) -> Finding:
-    holder = read_holder(data_dir)
-    if holder is not None:
-        # Where it says that it listens: its port may have come from a flag that we were not given.
-        place = urlsplit(holder.address)
-        if place.hostname and place.port and await _listens(place.hostname, place.port):
-            return Finding(True, "port", f"process {holder.pid} answers on {holder.address}")
-        text = f"process {holder.pid} holds the data directory and does not answer ({holder.address})"
-        return Finding(False, "port", text)
-    where = f"{settings.host}:{settings.port}"
-    if await _listens(reachable(settings.host).strip("[]"), settings.port):
-        return Finding(False, "port", f"another program listens on {where}; choose another with --port")
-    return Finding(True, "port", f"{where} is free")
-
-
-async def _listens(host: str, port: int) -> bool:
+async def _port(settings: Settings, holder: Holder | None) -> Finding:
+    """A server that runs answers where it said; without one the port must be free for the next start."""
+    if holder is None:
+        return await _free(settings.host, settings.port)
+    if not holder.serves:
+        return Finding(True, "port", f"another dwctl (process {holder.pid}) is busy here: {holder.address}")
+    place = urlsplit(holder.address)
     try:
-        async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
+        async with asyncio.timeout(ASK_WITHIN):
+            _, writer = await asyncio.open_connection(place.hostname, place.port)
+    except (OSError, TimeoutError) as error:
+        why = str(error) or "no answer in time"
+        text = (
+            f"process {holder.pid} runs and {holder.address} does not answer ({why}); end it and start again"
+        )
+        return Finding(False, "port", text)
     writer.close()
-    return True
+    return Finding(True, "port", f"process {holder.pid} answers on {holder.address}")
+
+
+async def _free(host: str, port: int) -> Finding:
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, host or None, port, reuse_address=True
+        )
+    except OSError as error:
+        return Finding(False, "port", why_not_bound(host, port, error))
+    server.close()
+    return Finding(True, "port", f"{host}:{port} is free")
 
 
 async def _database(storage: Storage) -> Finding:
     version = await storage.database.fetch_value("show server_version")
+    name = " ".join(filter(None, (f"PostgreSQL {version}", storage.place)))
     missing = await unapplied(storage.database)
     if missing:
-        text = f"PostgreSQL {version} lacks {', '.join(missing)}; run dwctl migrate, or just dwctl serve"
+        await require_create(storage.database)
+    if len(missing) == len(load()):
+        return Finding(True, "database", f"{name}, still empty: dwctl serve or dwctl migrate sets it up")
+    if missing:
+        text = f"{name} lacks {', '.join(missing)}; run dwctl migrate, or just dwctl serve"
         return Finding(False, "database", text)
-    return Finding(True, "database", f"PostgreSQL {version}, schema up to date")
+    return Finding(True, "database", f"{name}, schema up to date")
 
 
 async def _upstreams(settings: Settings, data_dir: Path, storage: Storage) -> list[Finding]:

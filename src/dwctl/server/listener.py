@@ -46,7 +46,6 @@ class Listener:
         metrics: Metrics,
     ) -> None:
         self.settings = settings
-        self.stop_within = settings.drain + CUT_WITHIN
         self.handler = handler
         self.draining = False
         self.known_lines: Lines = {}
@@ -69,6 +68,11 @@ class Listener:
         scheme = "https" if self.settings.certificate else "http"
         return f"{scheme}://{reachable(self._host)}:{self._port}"
 
+    @property
+    def stop_within(self) -> float:
+        """The drain time, and some to cut what is left then."""
+        return self.settings.drain + CUT_WITHIN
+
     async def start(self) -> None:
         """Bind; port 0 takes any free one."""
         loop = asyncio.get_running_loop()
@@ -82,7 +86,7 @@ class Listener:
                 reuse_address=True,
             )
         except OSError as error:
-            raise SetupError(_why_not_bound(self._host, self._port, error)) from error
+            raise SetupError(why_not_bound(self._host, self._port, error)) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def run(self) -> None:
@@ -176,7 +180,8 @@ def reachable(host: str) -> str:
     return host if address.version == 4 else f"[{host}]"
 
 
-def _why_not_bound(host: str, port: int, error: OSError) -> str:
+def why_not_bound(host: str, port: int, error: OSError) -> str:
+    """Why an address cannot be listened on, and what to do."""
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return (

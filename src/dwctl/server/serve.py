@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 from dwctl import __version__
+from dwctl.control.bootstrap import Administrator, Import
 from dwctl.control.plane import Plane
 from dwctl.core.errors import BadRequest, Error, SetupError
 from dwctl.core.services import ServiceFailed, Supervisor, start_task
@@ -58,82 +59,146 @@ def run(settings: Settings, wish: Wish, say: Callable[[str], None]) -> None:
 
 async def _serve(settings: Settings, wish: Wish, held: Hold | None, say: Callable[[str], None]) -> None:
     stopping = asyncio.Event()
+    start = Start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stopping)
+        loop.add_signal_handler(number, _stop, stopping, start)
+    try:
+        await _start_and_run(settings, wish, held, say, stopping, start)
+    except asyncio.CancelledError:
+        if not start.abandoned:
+            raise
+        logger.info("stopped before it was ready")
+
+
+class Start:
+    """What a signal finds to break off until the services run; afterwards they are stopped in order."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.abandoned = False
+
+    def over(self) -> None:
+        """From here on there is nothing to break off."""
+        self._task = None
+
+    def abandon(self) -> None:
+        """Break off, if there still is something."""
+        if self._task is not None:
+            self.abandoned = True
+            self._task.cancel()
+
+
+async def _start_and_run(
+    settings: Settings,
+    wish: Wish,
+    held: Hold | None,
+    say: Callable[[str], None],
+    stopping: asyncio.Event,
+    start: Start,
+) -> None:
     secrets = load_secrets(wish.data_dir)
     async with open_storage(settings, wish.data_dir, join=wish.join) as storage:
         application = build(settings, wish.data_dir, secrets, storage)
-        facts = await _set_up(settings, wish, storage, application.plane)
+        prepared = await _prepare(settings, wish, application.plane)
+        start.over()
         started = asyncio.Event()
         running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")
         ready = start_task(started.wait(), name="started")
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        if started.is_set():
-            _settle(application, facts, held, say)
         ready.cancel()
-        await running
+        try:
+            if started.is_set():
+                facts = await _reveal(settings, wish, storage, application, prepared)
+                _settle(facts, held, say)
+        except BaseException:
+            stopping.set()
+            raise
+        finally:
+            # Whatever went wrong, the services end before the database under them does.
+            await running
 
 
-def _settle(application: Application, facts: Facts, held: Hold | None, say: Callable[[str], None]) -> None:
+def _settle(facts: Facts, held: Hold | None, say: Callable[[str], None]) -> None:
     """Everything runs: tell so, and keep what is here for good out of the garbage collector's way."""
-    address = application.listener.address
     if held is not None:
-        held.tell(address)
-    say(welcome(msgspec.structs.replace(facts, address=address)))
+        held.tell(facts.address)
+    say(welcome(facts))
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
-async def _set_up(settings: Settings, wish: Wish, storage: Storage, plane: Plane) -> Facts:
-    """What the first start, or `--upstream`, sets up in the database."""
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the database before the services start."""
+
+    administrator: Administrator
+    found: Import | None
+    warnings: tuple[str, ...]
+
+
+async def _prepare(settings: Settings, wish: Wish, plane: Plane) -> Prepared:
+    """The administrator's account, and the models of `--upstream`; may be done again by the next start."""
     administrator = await plane.bootstrap.administrator(settings.admin_email, settings.admin_password)
     warnings = (
         [f"these settings are accepted and not used by this version: {', '.join(wish.ignored)}"]
         if wish.ignored
         else []
     )
-    imported = None
+    found = None
     if wish.upstream is not None:
-        imported = await _import(wish, plane, administrator.id, warnings)
+        found = await _import(wish, wish.upstream, plane, administrator.id, warnings)
+    return Prepared(administrator=administrator, found=found, warnings=tuple(warnings))
+
+
+async def _reveal(
+    settings: Settings, wish: Wish, storage: Storage, application: Application, prepared: Prepared
+) -> Facts:
+    """Make what is shown once, now that the port is open: a start that failed has used up nothing."""
+    bootstrap = application.plane.bootstrap
+    administrator = prepared.administrator
+    password = None
+    if not administrator.has_password:
+        password = await bootstrap.first_password(administrator.id, settings.admin_password)
+    imported = None
+    if prepared.found is not None:
+        imported = Imported(
+            url=prepared.found.url,
+            models=prepared.found.models,
+            chat_model=prepared.found.chat_model,
+            key=await bootstrap.first_key(administrator.id),
+        )
     return Facts(
         version=__version__,
-        address="",
+        address=application.listener.address,
         data=str(wish.data_dir),
-        database=storage.described,
+        database=f"PostgreSQL {storage.place}" if storage.place else "",
         admin_email=settings.admin_email,
-        admin_password=administrator.generated_password,
-        first_start=bool(storage.migrated) and "0001" in storage.migrated[0],
+        admin_password=password,
+        first_start=not administrator.has_password,
         imported=imported,
-        warnings=tuple(warnings),
+        warnings=prepared.warnings,
     )
 
 
-async def _import(wish: Wish, plane: Plane, admin: UUID, warnings: list[str]) -> Imported | None:
+async def _import(wish: Wish, url: str, plane: Plane, admin: UUID, warnings: list[str]) -> Import | None:
     """Import a server's models. A known server that is away does not keep the product from starting."""
-    url = wish.upstream or ""
     known = False
     try:
         known = await plane.bootstrap.knows(url)
-        found = await plane.bootstrap.import_server(admin, url, wish.upstream_key)
+        return await plane.bootstrap.import_server(admin, url, wish.upstream_key)
     except BadRequest as error:
         if known:
             warnings.append(f"the models of {url} were not refreshed: {error.message}")
             return None
         raise SetupError(f"--upstream: {error.message.removeprefix('url: ')}") from error
-    return Imported(
-        url=found.url,
-        models=found.models,
-        chat_model=found.chat_model,
-        key=await plane.bootstrap.first_key(admin),
-    )
 
 
-def _stop(stopping: asyncio.Event) -> None:
+def _stop(stopping: asyncio.Event, start: Start) -> None:
     """The first signal drains, the second ends at once."""
     if stopping.is_set():
         sys.stderr.flush()
         os._exit(130)
     logger.info("stopping: requests under way are finished")
     stopping.set()
+    start.abandon()

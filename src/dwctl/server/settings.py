@@ -109,6 +109,7 @@ def _validate(settings: Settings) -> None:
     password = settings.auth.native.password
     cors = settings.auth.security.cors
     listener = settings.listener
+    pool = settings.database.pool
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
         (
@@ -153,6 +154,15 @@ def _validate(settings: Settings) -> None:
             settings.recording.batch_rows > 0 and settings.recording.spool.segment_bytes > 0,
             "recording: expected batch_rows > 0 and spool.segment_bytes > 0",
         ),
+        (
+            settings.recording.heartbeat_secs > 0 and settings.recording.flush_interval_ms >= 0,
+            "recording: expected heartbeat_secs > 0 and flush_interval_ms >= 0",
+        ),
+        (
+            pool.max_connections > 0 and 0 <= pool.min_connections <= pool.max_connections,
+            "database.pool: expected max_connections > 0 and min_connections from 0 to max_connections",
+        ),
+        (pool.acquire_timeout_secs > 0, "database.pool.acquire_timeout_secs: expected more than 0"),
         (
             "@" in settings.admin_email and " " not in settings.admin_email,
             "admin_email: expected an e-mail address",

@@ -1,6 +1,7 @@
 """The database of an installation: embedded or external, opened, migrated, closed again."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -8,23 +9,57 @@ from pathlib import Path
 import msgspec
 
 from dwctl.core.errors import SetupError
+from dwctl.core.services import Service
 from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.db.migrations import migrate, unapplied
 from dwctl.db.postgres import Database, describe
+from dwctl.server.data_directory import read_holder
 from dwctl.server.settings import Settings
+
+JOIN_WITHIN = 60.0
 
 
 class Storage(msgspec.Struct, frozen=True):
     """An open database and, when it is ours, the server under it."""
 
     database: Database
-    embedded: EmbeddedPostgres | None
+    server: Service | None
+    """What watches over the embedded server; nothing does over an external one."""
     migrated: tuple[str, ...]
 
     @property
-    def described(self) -> str:
+    def place(self) -> str:
         """For people: where an external database is; nothing for the embedded one."""
-        return "" if self.embedded is not None else f"PostgreSQL at {describe(self.database.dsn)}"
+        return "" if self.server is not None else f"at {describe(self.database.dsn)}"
+
+
+class JoinedPostgres:
+    """Service: notices that the embedded server which another process runs has ended.
+
+    Wakes twice a second. Writes nothing, so nothing is lost when it dies. The server does not come back under
+    this process: whoever starts it next may have newer programs, so the end of the one is that of the other.
+    """
+
+    name = "postgres"
+
+    def __init__(self, embedded: EmbeddedPostgres, data_dir: Path) -> None:
+        self._embedded = embedded
+        self._data_dir = data_dir
+
+    async def start(self) -> None:
+        """It runs already: it has been connected to."""
+
+    async def run(self) -> None:
+        """Watch; raises when the server is gone."""
+        while self._embedded.running_dsn() is not None:
+            await asyncio.sleep(0.5)
+        raise SetupError(
+            f"the process that ran the database of {self._data_dir} has ended, and this one had joined it; "
+            "start again without --join"
+        )
+
+    async def stop(self) -> None:
+        """The server is not ours."""
 
 
 class Connections:
@@ -72,23 +107,37 @@ async def open_storage(
     With `join` a server that runs already is used and left running.
     """
     async with AsyncExitStack() as stack:
-        embedded: EmbeddedPostgres | None = None
+        server: Service | None = None
         url = external_url(settings)
         if url is None:
             embedded = embedded_of(settings, data_dir)
-            url = embedded.running_dsn() if join else None
-            if url is None:
-                if join and apply:
-                    raise SetupError(f"nothing runs on {data_dir} that could be joined; start without --join")
-                await embedded.start()
-                stack.push_async_callback(embedded.stop)
-                url = embedded.dsn
+            if join:
+                await _until_joinable(embedded, data_dir)
+                server = JoinedPostgres(embedded, data_dir)
             else:
-                embedded = None
+                stack.push_async_callback(embedded.stop)
+                await embedded.start()
+                server = embedded
+            url = embedded.dsn
         database = Database(url, settings.database.pool)
-        await database.open()
         stack.push_async_callback(database.close)
+        await database.open()
         done = await migrate(database) if apply else []
         if not apply:
             await unapplied(database)
-        yield Storage(database, embedded, tuple(done))
+        yield Storage(database, server, tuple(done))
+
+
+async def _until_joinable(embedded: EmbeddedPostgres, data_dir: Path) -> None:
+    """Wait for a server that is starting; it makes the database and brings it up to date."""
+    deadline = time.monotonic() + JOIN_WITHIN
+    while (holder := read_holder(data_dir)) is not None and time.monotonic() < deadline:
+        if (holder.serves or not holder.pid) and embedded.running_dsn() is not None:
+            return
+        await asyncio.sleep(0.05)
+    if holder is None:
+        raise SetupError(f"nothing runs on {data_dir} that could be joined; start without --join")
+    raise SetupError(
+        f"process {holder.pid} on {data_dir} ({holder.address}) was not ready to be joined within "
+        f"{JOIN_WITHIN:g} s; wait for it or end it"
+    )

@@ -16,6 +16,7 @@ from litestar.exceptions import (
     NotFoundException,
     ValidationException,
 )
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
@@ -82,6 +83,9 @@ def render_http(request: Request[Any, Any, Any], error: Exception) -> Response[A
     if isinstance(error, MethodNotAllowedException):
         allowed = (error.headers or {}).get("allow", "")
         return _answer(request, 405, f"{request.method} is not allowed here.", {"allow": allowed})
+    if isinstance(error, RequestEntityTooLarge):
+        most = request.route_handler.resolve_request_max_body_size()
+        return _answer(request, 413, f"The request's body is larger than {most} bytes.", {})
     if isinstance(error, ClientException):
         text = f"body: {error.detail}" if error.status_code == 400 else error.detail
         return _answer(request, error.status_code, text, {})

@@ -1,0 +1,27 @@
+"""What a client is told whose request reaches neither plane. Pure."""
+
+from dwctl.wire.errors import Problem, render, status_line
+
+_AI = b"/ai/"
+MAX_REQUEST_LINE = 16 * 1024
+
+
+def refusal(path: bytes, status: int, message: str, code: str | None = None) -> bytes:
+    """The whole answer, after which the connection ends: OpenAI's envelope under `/ai`, else plain text."""
+    if path.startswith(_AI):
+        return render(Problem(status=status, message=message, code=code), keep_alive=False)
+    text = message.encode()
+    return (
+        b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+        % (
+            status_line(status),
+            len(text),
+            text,
+        )
+    )
+
+
+def asked_path(begun: bytes) -> bytes:
+    """The path in a head that is broken or has not arrived whole; nothing when it is not to be seen."""
+    words = begun[:MAX_REQUEST_LINE].lstrip(b"\r\n").partition(b"\r\n")[0].split(b" ")
+    return words[1] if len(words) > 1 else b""

@@ -1,0 +1,19 @@
+"""`make serve` hands its words on, and becomes the program: a signal to it is one to the server."""
+
+import subprocess
+
+from tests.processes import ROOT
+
+
+def serve_line(*words: str) -> str:
+    """The command that `make serve` would run."""
+    done = subprocess.run(
+        ["make", "--dry-run", "serve", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_make_serve() -> None:
+    assert serve_line().split() == ["exec", ".venv/bin/dwctl", "serve"]
+    told = serve_line("UPSTREAM=http://127.0.0.1:8000/v1", "ARGS=--port 4000 --data-dir '/a b'")
+    assert told.endswith("serve --upstream 'http://127.0.0.1:8000/v1' --port 4000 --data-dir '/a b'")
