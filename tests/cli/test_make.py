@@ -2,13 +2,20 @@
 
 import subprocess
 
+from dwctl.core.settings import environment
 from tests.processes import ROOT
 
 
 def serve_line(*words: str) -> str:
     """The command that `make serve` would run."""
     done = subprocess.run(
-        ["make", "--dry-run", "serve", *words], cwd=ROOT, check=True, capture_output=True, text=True
+        ["make", "--no-print-directory", "--dry-run", "serve", *words],
+        cwd=ROOT,
+        # Not that of a make that runs the tests: its flags would be handed on.
+        env={"PATH": environment()["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip().splitlines()[-1]
 

@@ -119,12 +119,15 @@ update daemons set last_heartbeat = now() where id = $1;
 update daemons set stopped_at = now(), last_heartbeat = now() where id = $1;
 
 -- name: dead_daemons
--- Processes that no longer live and may have left calls behind: of this installation, or silent for $3 seconds.
+-- Processes that no longer live and may have left calls behind: stopped ones of this installation, and, where silence
+-- counts ($4), those that were silent for $3 seconds.
 select d.id
 from daemons d
 where d.id <> $1
-    and (d.stopped_at is not null or d.last_heartbeat < now() - make_interval(secs => $3))
-    and (d.installation_id = $2 or d.last_heartbeat < now() - make_interval(secs => $3))
+    and (
+        (d.stopped_at is not null and d.installation_id = $2)
+        or ($4::boolean and d.last_heartbeat < now() - make_interval(secs => $3))
+    )
     and exists (select 1 from requests r where r.daemon_id = d.id and r.state < 3);
 
 -- name: make_partitions

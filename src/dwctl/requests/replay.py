@@ -4,6 +4,9 @@ Wakes on: the start, then every heartbeat. Writes: `requests`, `request_bodies`,
 records are committed. A spool belongs to a dead process when its lock can be taken. If we die in the middle, the
 next start does it again: every write is an upsert that repeats harmlessly. Works beside new calls; who misses a row
 in the meantime waits (`caught_up`).
+
+A process elsewhere is taken for dead when it was silent for long. While the database was away all were, so nobody is
+judged by silence before this process has been in contact for that long itself.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
+from dwctl.core.clock import Clock
 from dwctl.db.postgres import Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests import frames
@@ -39,6 +43,7 @@ class Replay:
         daemon_id: UUID,
         installation_id: UUID,
         settings: RecordingSettings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
@@ -47,7 +52,9 @@ class Replay:
         self._daemon_id = daemon_id
         self._installation_id = installation_id
         self._settings = settings
+        self._clock = clock
         self._caught_up = asyncio.Event()
+        self._in_contact_since: float | None = None
 
     async def start(self) -> None:
         """Nothing to prepare: old spools are read while new calls come in."""
@@ -58,6 +65,7 @@ class Replay:
             try:
                 await self.take_over()
             except (*AWAY, asyncpg.PostgresError, OSError) as error:
+                self._in_contact_since = None
                 logger.warning("what dead processes left is not taken over yet: %s", reason_of(error))
             await asyncio.sleep(max(1.0, self._settings.heartbeat_secs))
 
@@ -80,12 +88,17 @@ class Replay:
             if owner is not None and owner != self._daemon_id:
                 await self._take_folder(folder, owner)
         self._caught_up.set()
+        now = self._clock.monotonic()
+        since = self._in_contact_since
         dead = await self._database.fetch(
             self._sql["dead_daemons"],
             self._daemon_id,
             self._installation_id,
             self._settings.dead_after_secs,
+            since is not None and now - since >= self._settings.dead_after_secs,
         )
+        if since is None:
+            self._in_contact_since = now
         for row in dead:
             await self._end_calls(row["id"])
 

@@ -86,6 +86,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         daemon_id=daemon_id,
         installation_id=installation_id,
         settings=recording,
+        clock=clock,
     )
 
     routing = Routing()
