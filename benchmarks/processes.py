@@ -69,17 +69,17 @@ def memory_bytes(root: int) -> Cost:
     return Cost(own=own, postgres=postgres)
 
 
-def pin_postgres(root: int, core: int) -> int:
-    """Bind the tree's PostgreSQL to another core; returns how many of its processes there are.
+def pin_postgres(root: int, *cores: int) -> int:
+    """Bind the tree's PostgreSQL to these cores; returns how many of its processes there are.
 
     The parent first: whatever it starts from then on is born on the right core.
     """
     found = sorted((process for process in tree(root) if process.is_postgres), key=lambda each: each.pid)
     for process in found:
-        os.sched_setaffinity(process.pid, {core})
+        os.sched_setaffinity(process.pid, cores)
     for process in tree(root):
         if process.is_postgres:
-            os.sched_setaffinity(process.pid, {core})
+            os.sched_setaffinity(process.pid, cores)
     return len(found)
 
 

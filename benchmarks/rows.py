@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
+from benchmarks import processes
 from benchmarks.contestants.contestant import Place, free_port
 from benchmarks.contestants.dwctl import Dwctl, data_dir
 from benchmarks.failures import Broken
@@ -75,6 +76,9 @@ def check_rows(settings: Settings, seconds: float, within: float = COMMITTED_WIT
             port=free_port(), upstream_port=upstream.port, scratch=Path(scratch), cache=settings.cache
         )
         with Running(Dwctl(), place, settings.cores) as running:
+            if running.pid is not None:
+                # Free to run on both cores, as where a user runs it: the load's core alone is not enough for it.
+                processes.pin_postgres(running.pid, settings.cores.load, settings.cores.contestant)
             settings.say(f"dwctl: {seconds:g} s of load, then its rows are counted")
             report = run_load(
                 settings.programs.loadgen,
