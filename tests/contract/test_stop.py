@@ -131,7 +131,7 @@ def call_and_lose(base_url: str, key: str) -> None:
 def test_a_signal_while_it_starts(make: Make, data_dir: Path) -> None:
     product = make()
     product.begin()
-    until((data_dir / ".postgres.making").exists, "the database is being made")
+    until(lambda: any(data_dir.glob(".postgres.making-*")), "the database is being made")
     os.kill(product.pid, signal.SIGTERM)
     assert product.wait_for_end() == 0
     assert "Traceback" not in product.output
