@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dwctl.server.head import HeadError, Repeats, RequestHead, parse
+from dwctl.server.head import HeadError, RepeatedHeads, RequestHead, parse
 from dwctl.wire.exchange import Memo
 
 
@@ -152,7 +152,7 @@ def read(parsing: Callable[[bytes], RequestHead], data: bytes) -> object:
 )
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5"] * 2)
 def test_a_repeated_head_reads_as_if_it_were_the_first(heads: list[bytes]) -> None:
-    repeats = Repeats()
+    repeats = RepeatedHeads()
     for head in heads:
         assert read(lambda data: repeats.parse(data, 100, 1000, {}), head) == read(
             lambda data: parse(data, 100, 1000), head
@@ -160,7 +160,7 @@ def test_a_repeated_head_reads_as_if_it_were_the_first(heads: list[bytes]) -> No
 
 
 def test_what_was_worked_out_from_a_head_is_kept_for_its_repetition_alone() -> None:
-    repeats = Repeats()
+    repeats = RepeatedHeads()
 
     def memo(data: bytes) -> Memo:
         return repeats.parse(data, 100, 1000, {}).memo

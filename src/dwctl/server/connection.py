@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from dwctl.server.exchange import HttpExchange
-from dwctl.server.head import HeadError, Lines, Repeats, RequestHead
+from dwctl.server.head import HeadError, Lines, RepeatedHeads, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.refusal import asked_path, refusal
 from dwctl.wire.chunks import ChunkError, Chunks
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._buffer = b""
-        self._repeats = Repeats()
+        self._repeats = RepeatedHeads()
         self._head: RequestHead | None = None
         self._exchange: HttpExchange | None = None
         self._sink: BodySink | None = None

@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from dwctl.wire.exchange import Headers, Memo
+from dwctl.wire.repeats import Repeats
 
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~]+) HTTP/1\.([01])")
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t -~\x80-\xff]*)")
@@ -22,7 +23,6 @@ _UNKEPT = frozenset(
 MAX_KNOWN_LINES = 2048
 MAX_KNOWN_LINE = 256
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
 MAX_REPEATED = 8192
 """Bytes of a head that a connection remembers."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://[0-9A-Za-z\-._~%!$&'()*+,;=:\[\]]+(?=[/?]|\Z)")
@@ -59,52 +59,32 @@ Lines = dict[bytes, tuple[bytes, bytes]]
 """Header lines that were read before, with what they mean: clients repeat most of theirs in every request."""
 
 
-class Repeats:
-    """The last head of a connection: clients send the same one again and again, only the body's length changes.
+class RepeatedHeads:
+    """The last head of a connection; a repeated one is exactly as good as one that the grammar has let through."""
 
-    What stands around the digits of the one content-length is compared byte by byte with a head that the grammar has
-    let through, so that a repeated head is exactly as good as one that is parsed.
-    """
-
-    __slots__ = ("_after", "_before", "_head", "_place", "_start")
+    __slots__ = ("_head", "_place", "_repeats")
 
     def __init__(self) -> None:
-        self._before = b""
-        self._start = 0
-        self._after = b""
+        self._repeats = Repeats()
         self._head: RequestHead | None = None
         self._place = 0
 
     def parse(self, data: bytes, max_headers: int, max_target: int, known: Lines) -> RequestHead:
         """As the function of this name. A repeated head is the same object again, with its new length."""
         head = self._head
-        if head is not None:
-            start = self._start
-            end = data.find(b"\r\n", start)
-            if end < 0:
-                end = len(data)
-            digits = data[start:end]
-            if (
-                data[:start] == self._before
-                and data[end:] == self._after
-                and len(digits) < 19
-                and digits.isdigit()
-            ):
-                head.length = int(digits)
-                # Another list: whoever was given the old one keeps it.
-                head.headers = head.headers.copy()
-                head.headers[self._place] = (b"content-length", digits)
-                return head
+        digits = self._repeats.digits(data)
+        if digits is not None and head is not None:
+            head.length = int(digits)
+            # Another list: whoever was given the old one keeps it.
+            head.headers = head.headers.copy()
+            head.headers[self._place] = (b"content-length", digits)
+            return head
         head = parse(data, max_headers, max_target, known)
-        match = _LENGTH_LINE.search(data)
-        if match is None or len(data) > MAX_REPEATED or head.expects_continue:
-            self._head = None
-        else:
-            self._start, end = match.span(1)
-            self._before = data[: self._start]
-            self._after = data[end:]
+        if len(data) <= MAX_REPEATED and not head.expects_continue and self._repeats.remember(data):
             self._place = [name for name, _ in head.headers].index(b"content-length")
             self._head = head
+        else:
+            self._repeats.forget()
         return head
 
 

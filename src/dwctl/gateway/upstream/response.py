@@ -9,10 +9,11 @@ import re
 
 import msgspec
 
+from dwctl.wire.repeats import Repeats
+
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b""})
 MAX_KNOWN_NAMES = 2048
 
@@ -65,49 +66,33 @@ class HeadReader:
     byte by byte needs no second reading.
     """
 
-    __slots__ = ("_after", "_before", "_kinds", "_last", "_start")
+    __slots__ = ("_kinds", "_last", "_repeats")
 
     def __init__(self) -> None:
         self._kinds: dict[bytes, bytes] = {}
-        self._before = b""
-        self._start = 0
-        self._after = b""
+        self._repeats = Repeats()
         self._last: Head | None = None
 
     def read(self, data: bytes) -> Head:
         """Parse a head up to and without its empty line."""
         last = self._last
-        if last is not None:
-            start = self._start
-            end = data.find(b"\r\n", start)
-            if end < 0:
-                end = len(data)
-            digits = data[start:end]
-            if (
-                data[:start] == self._before
-                and data[end:] == self._after
-                and len(digits) < 19
-                and digits.isdigit()
-            ):
-                return Head(
-                    last.status,
-                    int(digits),
-                    last.chunked,
-                    last.keep_alive,
-                    last.coded,
-                    last.json,
-                    last.events,
-                    last.lines,
-                )
+        digits = self._repeats.digits(data)
+        if digits is not None and last is not None:
+            return Head(
+                last.status,
+                int(digits),
+                last.chunked,
+                last.keep_alive,
+                last.coded,
+                last.json,
+                last.events,
+                last.lines,
+            )
         head = self._parse(data)
-        match = _LENGTH_LINE.search(data)
-        if match is None or head.length is None:
-            self._last = None
-        else:
-            self._start, end = match.span(1)
-            self._before = data[: self._start]
-            self._after = data[end:]
+        if head.length is not None and self._repeats.remember(data):
             self._last = head
+        else:
+            self._repeats.forget()
         return head
 
     def _parse(self, data: bytes) -> Head:
