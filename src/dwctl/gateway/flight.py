@@ -12,6 +12,7 @@ from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.reply import connection_line, opening, our_lines, whole, with_id
+from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
@@ -76,6 +77,7 @@ class Flight:
         "_recorded",
         "_relay",
         "_request",
+        "_reshape",
         "_route",
         "_size",
         "_ticket",
@@ -95,6 +97,7 @@ class Flight:
         *,
         hide_usage: bool,
         deadline: float,
+        reshape: Reshape | None = None,
     ) -> None:
         self._around = around
         self._exchange: Exchange | None = exchange
@@ -107,6 +110,7 @@ class Flight:
         self._cors = cors
         self._hide_usage = hide_usage
         self.deadline = deadline
+        self._reshape = reshape
         self._ticket: Ticket | None = None
         self._head: Head | None = None
         self._relay: EventRelay | None = None
@@ -176,6 +180,8 @@ class Flight:
             rest = self._relay.rest()
             if rest:
                 self._pass(rest)
+            if self._reshape is not None:
+                self._send(self._reshape.end())
         self._note_end(head.status, self._metered(), upstream_error(head.status))
         self._finish(self._last_chunk())
 
@@ -225,19 +231,27 @@ class Flight:
 
     def _answer(self, head: Head) -> None:
         """A whole reply: our id in it, its usage noted, recorded, sent."""
+        status = head.status
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         metered = NOTHING
         if head.json:
             metered = of_reply(body)
             if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
-        self._replace_body(body)
-        self._note_end(head.status, metered, upstream_error(head.status))
+        said = body
+        if self._reshape is not None:
+            status, body = self._reshape.whole(status, body)
+            if status >= 400:
+                said = body
+        self._replace_body(said)
+        self._note_end(status, metered, upstream_error(status))
         if self._exchange is not None:
-            self._finish(whole(head, self._our_lines(), body, self._exchange))
+            self._finish(whole(head, status, self._our_lines(), body, self._exchange))
 
     def _refuse(self, problem: Problem) -> None:
         """The upstream failed before the client was sent anything."""
+        if self._reshape is not None:
+            problem = self._reshape.refusal(problem)
         self._replace_body(problem.body())
         self._note_end(problem.status, NOTHING, (problem.code, problem.message))
         if self._exchange is not None:
@@ -251,7 +265,10 @@ class Flight:
             self._note_end(problem.status, NOTHING, error)
             self._finish(b"", close=True)
             return
-        event = last_event(problem, self._route.id_style, b"".join(self._body))
+        if self._reshape is None:
+            event = last_event(problem, self._route.id_style, b"".join(self._body))
+        else:
+            event = self._reshape.last_event(problem)
         metered = self._metered()
         self._keep(event)
         self._note_end(problem.status, metered, error)
@@ -276,6 +293,13 @@ class Flight:
         relay = self._relay
         if relay is not None and relay.ended and not self._recorded and self._head is not None:
             self._note_end(self._head.status, self._metered(), upstream_error(self._head.status))
+        if self._reshape is not None:
+            data = self._reshape.feed(data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if not data:
+            return
         if self._recorded:
             self._around.recording.after(self._write, self._framed(data))
         else:

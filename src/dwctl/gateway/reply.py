@@ -21,11 +21,11 @@ def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
     )
 
 
-def whole(head: Head, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
-    """A complete answer."""
-    length = b"\r\n" if head.status in _BODILESS else b"content-length: %d\r\n\r\n" % len(body)
+def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
+    """A complete answer; `status` differs from the upstream's where its answer was reshaped."""
+    length = b"\r\n" if status in _BODILESS else b"content-length: %d\r\n\r\n" % len(body)
     connection = connection_line(exchange, keep_alive=exchange.keep_alive)
-    return b"".join((status_line(head.status), date_line(), head.lines, ours, connection, length, body))
+    return b"".join((status_line(status), date_line(), head.lines, ours, connection, length, body))
 
 
 def opening(head: Head, ours: bytes, exchange: Exchange) -> bytes:
