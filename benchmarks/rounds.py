@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.contestants.contestant import Contestant, Place, free_port
+from benchmarks.contestants.dwctl import data_dir
 from benchmarks.cores import Cores
 from benchmarks.failures import Broken
 from benchmarks.programs import Programs
@@ -101,7 +102,15 @@ class Rounds:
             Path(scratch).chmod(0o755)  # a database server that runs as another user must get in
             place = Place(port=free_port(), upstream_port=upstream.port, scratch=Path(scratch), cache=s.cache)
             with Running(contestant, place, s.cores) as running:
-                stage = Stage(running, upstream, s.programs, s.cores, seconds=s.seconds, warm_up=s.warm_up)
+                stage = Stage(
+                    running,
+                    upstream,
+                    s.programs,
+                    s.cores,
+                    seconds=s.seconds,
+                    warm_up=s.warm_up,
+                    rows_in=data_dir(place) if contestant.kind == "ours" else None,
+                )
                 for scenario in scenarios:
                     s.say(f"round {number}: {contestant.name}: {scenario.name}")
                     self.measurements.append(

@@ -2,26 +2,17 @@
 
 import asyncio
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import asyncpg
 
 from benchmarks import processes
 from benchmarks.contestants.contestant import Place, free_port
 from benchmarks.contestants.dwctl import Dwctl, data_dir
-from benchmarks.failures import Broken
+from benchmarks.counting import COMMITTED_WITHIN, count
 from benchmarks.load import Load, LoadReport, run_load
 from benchmarks.rounds import Settings
 from benchmarks.running import Running
 from benchmarks.upstream import Upstream, UpstreamOptions
-from dwctl.db.embedded import EmbeddedPostgres
-from dwctl.requests.record import State
-
-COMMITTED_WITHIN = 5.0
-"""Seconds after the last answer in which its row must be committed."""
-BY_STATE = "select state, count(*) from requests group by state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +80,7 @@ def check_rows(settings: Settings, seconds: float, within: float = COMMITTED_WIT
             )
             running.check()
             answered = report.right + running.probes_answered
-            rows, completed, waited = asyncio.run(_count(data_dir(place), answered, within))
+            rows, completed, waited = asyncio.run(count(data_dir(place), answered, within))
             return RowCheck(
                 report=report,
                 answered=answered,
@@ -99,22 +90,3 @@ def check_rows(settings: Settings, seconds: float, within: float = COMMITTED_WIT
                 within=within,
                 waited=waited,
             )
-
-
-async def _count(data: Path, answered: int, within: float) -> tuple[int, int, float]:
-    """(rows, completed rows, seconds waited), as soon as enough are completed, or after the last moment."""
-    dsn = EmbeddedPostgres(data).running_dsn()
-    if dsn is None:
-        raise Broken(f"no PostgreSQL runs in {data}")
-    began = time.monotonic()
-    connection = await asyncpg.connect(dsn)
-    try:
-        while True:
-            by_state = {State(row["state"]): int(row["count"]) for row in await connection.fetch(BY_STATE)}
-            completed = by_state.get(State.COMPLETED, 0)
-            waited = time.monotonic() - began
-            if completed >= answered or waited > within:
-                return sum(by_state.values()), completed, waited
-            await asyncio.sleep(0.1)
-    finally:
-        await connection.close()

@@ -1,10 +1,13 @@
 """One contestant's turn: it runs, loads are sent through it, and what they cost is observed."""
 
+import asyncio
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks import processes
 from benchmarks.cores import Cores, busy_seconds
+from benchmarks.counting import COMMITTED_WITHIN, count
 from benchmarks.load import Load, LoadReport, run_load
 from benchmarks.processes import Cost
 from benchmarks.programs import Programs
@@ -31,6 +34,10 @@ class Observation:
     """The most that processes outside of the benchmark took of either core, as a share of the time."""
     load_core: float
     """How much of its core load generator, upstream and PostgreSQL took, as a share of the time."""
+    rows_missing: int | None
+    """Answered calls without a row when rows had had their time; None for who keeps none."""
+    rows_after: float | None
+    """Seconds from the last answer until every row was seen, or until patience ended."""
 
 
 class Stage:
@@ -45,11 +52,14 @@ class Stage:
         *,
         seconds: float,
         warm_up: float,
+        rows_in: Path | None = None,
     ) -> None:
         self.seconds = seconds
         """How long a scenario measures."""
         self.warm_up = warm_up
         """How long it warms up."""
+        self._rows_in = rows_in
+        """The data directory of a contestant that keeps a row for each call."""
         self._running = running
         self._upstream = upstream
         self._programs = programs
@@ -68,12 +78,17 @@ class Stage:
         before, began = self._moment(), time.monotonic()
         report = self.send(load)
         after, took = self._moment(), time.monotonic() - began
+        ended = time.monotonic()
         self._settle()
         self._running.check()
+        cpu, memory = self._cpu().since(before.contestant), self._memory()
+        missing, waited = self._rows(ended)
         return Observation(
             report=report,
-            cpu=self._cpu().since(before.contestant),
-            memory=self._memory(),
+            cpu=cpu,
+            memory=memory,
+            rows_missing=missing,
+            rows_after=waited,
             upstream_requests=self._upstream.counts().inference - requests,
             foreign=self._foreign(before, after, report.cpu_seconds) / took,
             load_core=(after.load_busy - before.load_busy) / took,
@@ -88,6 +103,15 @@ class Stage:
         if self._running.pid is None:  # its core is nobody's concern
             return max(0.0, on_load)
         return max(0.0, on_load, on_contestant)
+
+    def _rows(self, ended: float) -> tuple[int | None, float | None]:
+        """Calls that are no row by the last moment, and when the last one was."""
+        if self._rows_in is None:
+            return None, None
+        seen = self._upstream.counts().inference
+        left = max(0.0, ended + COMMITTED_WITHIN - time.monotonic())
+        _, completed, _ = asyncio.run(count(self._rows_in, seen, left))
+        return seen - completed, time.monotonic() - ended
 
     def _settle(self) -> None:
         """Wait until work that was put off is done."""

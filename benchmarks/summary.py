@@ -31,6 +31,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     unexplained: int
     """By how many the upstream's count of requests differs from the load generator's."""
+    rows_missing: int
+    """Answered calls whose rows were not committed in time."""
     measurements: list[dict[str, float | None]]
 
 
@@ -65,6 +67,7 @@ def summarize(
                 over_direct=_differences(scenario, own, medians.get("direct", {})),
                 errors=_total(all_of_it, "errors"),
                 unexplained=_total(all_of_it, "unexplained"),
+                rows_missing=_total(all_of_it, "rows_missing"),
                 measurements=[dict(each.figures) | {"round": each.round} for each in all_of_it],
             )
         )

@@ -13,6 +13,7 @@ COLUMNS = (
     Column(figure="memory_mb", heading="PSS MB"),
     Column(figure="postgres_cpu_us", heading="PostgreSQL µs", digits=1),
     Column(figure="postgres_memory_mb", heading="PostgreSQL MB"),
+    Column(figure="rows_after_s", heading="all rows after s", digits=1),
 )
 
 JSON_1K = LoadScenario(

@@ -43,6 +43,8 @@ def figures(seen: Observation) -> dict[str, float | None]:
         "requests": report.requests,
         "errors": sum(report.errors.values()),
         "unexplained": abs(seen.upstream_requests - report.requests),
+        "rows_missing": seen.rows_missing,
+        "rows_after_s": seen.rows_after,
         "upstream_requests": seen.upstream_requests,
         "foreign": seen.foreign,
         "load_core": seen.load_core,

@@ -2,10 +2,11 @@
 -- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
 -- so that they are not decoded on the way), $2 the bodies of each in turn, request then response, $3 and $4 their
 -- lengths, null where there is none. Within an attempt the rank only rises, completed and canceled stay, and a late
--- write of an older attempt changes nothing.
+-- write of an older attempt changes nothing. Rows are locked in the order of their ids, so that two of these statements
+-- at the same time cannot wait for each other. json and not jsonb: the array is read once, so building its tree is lost.
 with incoming as (
     select *
-    from rows from (jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) as (
+    from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
         id uuid, attempt smallint, state smallint, stream boolean, background boolean, status_code smallint,
         upstream_status smallint, created_at float8, completed_at float8, owner_id uuid, creator_id uuid, key_id uuid,
         daemon_id uuid, endpoint_id uuid, path text, model text, target_model text, response_model text, purpose text,
@@ -30,6 +31,7 @@ changed as (
         reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0), response_size, finish_reason,
         error_code, error_message, user_agent
     from incoming
+    order by id
     on conflict (id) do update set
         attempt = excluded.attempt,
         state = excluded.state,
@@ -73,6 +75,7 @@ bodies as (
     join incoming i on i.ordinality = l.n
     left join changed c on c.id = i.id
     where l.request is not null or l.response is not null
+    order by i.id
     on conflict (id) do update set
         request = coalesce(kept.request, excluded.request),
         response = coalesce(excluded.response, kept.response)

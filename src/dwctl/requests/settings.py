@@ -22,8 +22,10 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     spool: SpoolSettings = SpoolSettings()
     flush_interval_ms: int = 50
     """A call's row is committed at most about this long after its end."""
-    batch_rows: int = 1000
-    """Records in one statement."""
+    batch_rows: int = 2000
+    """Records in one statement; a call has two, its start and its end."""
+    statements: int = 2
+    """Statements under way at a time: while one is executed, the next is on its way to the server."""
     batch_bytes: int = 8 * MIB
     """Bytes of bodies in one statement."""
     memory_bytes: int = 64 * MIB

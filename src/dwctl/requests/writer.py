@@ -2,15 +2,17 @@
 
 Wakes on: new entries, at most every flush interval. Writes: `requests`, `request_bodies`. If the database is
 away, entries stay (memory, then the spool) and are tried again with a growing delay. If the process dies, the
-spool has them. Commits do not wait for the disk: a segment is deleted only after a later durable commit.
+spool has them. A few statements are under way at a time; a batch whose statement failed, and those behind it,
+go back in front. Commits do not wait for the disk: a segment is deleted only after a later durable commit.
 A record that the database refuses is found by halving its batch, written to `rejected.jsonl` and counted.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +21,7 @@ import msgspec
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
+from dwctl.requests.backlog import Block
 from dwctl.requests.frames import Entry, Kind
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import RecordingSettings
@@ -129,6 +132,13 @@ def merged(entries: Iterable[Entry]) -> Batch:
     )
 
 
+class _Flying(NamedTuple):
+    """A batch whose statement is under way."""
+
+    blocks: list[Block]
+    task: "asyncio.Task[Exception | None]"
+
+
 class Writer:
     """The service that empties the backlog."""
 
@@ -203,38 +213,67 @@ class Writer:
         self._hurry.clear()
 
     async def _drain(self, *, patient: bool = True) -> None:
-        backlog = self._recorder.backlog
-        committed: Position | None = None
-        delay = RETRY_FIRST
-        while True:
-            taken = backlog.take(self._settings.batch_rows, self._settings.batch_bytes)
-            if not taken:
-                if backlog.empty:
-                    break
-                continue
-            try:
-                await self._committer.commit([entry for block in taken for entry in block.entries])
-            except asyncio.CancelledError:
-                backlog.put_back(taken)
-                raise
-            except AWAY as error:
-                backlog.put_back(taken)
-                if not patient:
-                    raise
-                logger.warning(
-                    "records wait for the database: %s; next try in %.1f s", reason_of(error), delay
-                )
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_MOST)
-                continue
-            delay = RETRY_FIRST
-            committed = backlog.floor(taken[-1].end)
-            await self._trim(committed)
+        """Commit everything; raises one of `AWAY` where that is not to be waited for."""
+        flying: deque[_Flying] = deque()
+        try:
+            async with asyncio.TaskGroup() as group:
+                error = await self._empty(group, flying, patient=patient)
+        finally:
+            self._put_back(flying)
+        if error is not None:
+            raise error
         self._some.clear()
         self._idle.set()
+
+    async def _empty(
+        self, group: asyncio.TaskGroup, flying: deque["_Flying"], *, patient: bool
+    ) -> Exception | None:
+        """A few batches at a time, their places in the spool given up in order."""
+        committed: Position | None = None
+        delay = RETRY_FIRST
+        while self._launch(group, flying) or not self._recorder.backlog.empty:
+            if not flying:
+                continue
+            error = await flying[0].task
+            if error is None:
+                delay = RETRY_FIRST
+                committed = self._recorder.backlog.floor(flying.popleft().blocks[-1].end)
+                await self._trim(committed)
+                continue
+            for batch in flying:
+                await batch.task
+            self._put_back(flying)
+            if not patient:
+                return error
+            logger.warning("records wait for the database: %s; next try in %.1f s", reason_of(error), delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_MOST)
         if committed is not None:
             # Nothing waits, so everything before this place is committed, be it in the last segment or before it.
             await self._trim(self._spool.position)
+        return None
+
+    def _launch(self, group: asyncio.TaskGroup, flying: deque["_Flying"]) -> bool:
+        """Keep as many statements under way as there may be; whether there is one."""
+        while len(flying) < self._settings.statements:
+            blocks = self._recorder.backlog.take(self._settings.batch_rows, self._settings.batch_bytes)
+            if not blocks:
+                break
+            flying.append(_Flying(blocks, group.create_task(self._attempt(blocks))))
+        return bool(flying)
+
+    async def _attempt(self, blocks: list[Block]) -> Exception | None:
+        """Commit a batch; gives what kept the database from it."""
+        try:
+            await self._committer.commit([entry for block in blocks for entry in block.entries])
+        except AWAY as error:
+            return error
+        return None
+
+    def _put_back(self, flying: deque["_Flying"]) -> None:
+        """What is not known to be committed, and what came after it: to commit that again is harmless."""
+        while flying:
+            self._recorder.backlog.put_back(flying.pop().blocks)
 
     async def _trim(self, committed: Position) -> None:
         """Delete segments that are committed for certain."""

@@ -151,8 +151,9 @@ def _validate(settings: Settings) -> None:
             "listener: expected max_connections > 0 and max_head_bytes >= 1024",
         ),
         (
-            settings.recording.batch_rows > 0 and settings.recording.spool.segment_bytes > 0,
-            "recording: expected batch_rows > 0 and spool.segment_bytes > 0",
+            min(settings.recording.batch_rows, settings.recording.statements) > 0
+            and settings.recording.spool.segment_bytes > 0,
+            "recording: expected batch_rows > 0, statements > 0 and spool.segment_bytes > 0",
         ),
         (
             settings.recording.heartbeat_secs > 0 and settings.recording.flush_interval_ms >= 0,
