@@ -206,6 +206,38 @@ async def test_memory_overflow_goes_through_the_disk_and_segments_are_trimmed(
     await pipeline.writer.stop()
 
 
+async def test_statements_at_the_same_time_write_what_one_after_the_other_does(
+    database: Database, data_dir: Path
+) -> None:
+    """Starts and ends lie in different batches and in different orders, so that statements meet on their rows."""
+    pipeline = Pipeline(
+        database, data_dir, RecordingSettings(batch_rows=7, statements=4, flush_interval_ms=0)
+    )
+    await pipeline.writer.start()
+    choose = random.Random(5)
+    open_calls: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(pipeline.writer.run())
+        for _ in range(400):
+            ident = new_id()
+            open_calls.append(ident)
+            pipeline.recorder.start(started(ident), b"ask")
+            if len(open_calls) > 20:
+                ended = open_calls.pop(choose.randrange(len(open_calls)))
+                pipeline.recorder.finish(finished(ended, State.COMPLETED), b"told")
+            if choose.random() < 0.3:
+                await asyncio.sleep(0)
+        for ended in open_calls:
+            pipeline.recorder.finish(finished(ended, State.COMPLETED), b"told")
+        assert await pipeline.writer.flush(within=20)
+        loop.cancel()
+    assert await pipeline.count() == 400
+    assert not (data_dir / "rejected.jsonl").exists()
+    bodies = "select count(*) from request_bodies where request = 'ask'::bytea and response = 'told'::bytea"
+    assert await database.fetch_value(bodies) == 400
+    await pipeline.writer.stop()
+
+
 async def test_callbacks_run_only_after_the_records_are_in_the_spool(
     database: Database, data_dir: Path
 ) -> None:

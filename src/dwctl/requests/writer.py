@@ -33,8 +33,15 @@ logger = logging.getLogger(__name__)
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 DRAIN_WITHIN = 8.0
-AWAY = (*UNREACHABLE, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, TimeoutError)
-"""The database is not there; everything else that it says is about the records."""
+AWAY = (
+    *UNREACHABLE,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    TimeoutError,
+)
+"""The database is not there, as the driver tells it, an end in the middle of a statement included; everything else
+that it says is about the records."""
 
 
 class Committer:
