@@ -6,18 +6,23 @@ locks. There is no database here: keys and models come from the snapshot, record
 
 import logging
 import time
+from collections.abc import Hashable
+from functools import partial
+from random import SystemRandom
 
 from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, authenticate
+from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peeker
+from dwctl.gateway.pools import Pools, Rendered
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, Route
@@ -25,7 +30,9 @@ from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Model, Routing, Target
+from dwctl.routing.choice import Limits, no_limits
+from dwctl.routing.condition import Conditions
+from dwctl.routing.snapshot import Routing, Target
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -56,6 +63,7 @@ class Gateway:
         daemon_id: str,
         max_record_bytes: int,
         cors: Cors = NO_CORS,
+        limits: Limits = no_limits,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -70,7 +78,10 @@ class Gateway:
         self._cors = cors
         self._peeker = Peeker()
         self._pages = ModelPages()
-        self._upstreams: dict[tuple[str, str], Upstream] = {}
+        self._upstreams: dict[Hashable, Upstream] = {}
+        self._conditions = Conditions()
+        draw = SystemRandom().random
+        self._pools = Pools(settings.pools, self._conditions, clock, metrics, draw, limits)
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
@@ -123,10 +134,17 @@ class Gateway:
         admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
-        target = next(targets(admission.model))
-        upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        model = admission.model
+        plan = None
+        if model.pool is None:
+            target = next(targets(model))
+            upstream = self._upstream((model.alias, route.path), model.alias, target, route)
+            body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+            request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        else:
+            rendering = partial(self._rendered, exchange, route, admission, caller)
+            plan = self._pools.plan(model, model.pool, rendering)
+            upstream, request, hide_usage = plan.first.upstream, plan.first.request, plan.first.hide_usage
         record = self._record(route, admission, caller, len(exchange.body), now)
         flight = Flight(
             self,
@@ -139,10 +157,22 @@ class Gateway:
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
         )
+        sender = flight if plan is None else Attempts(self, self._pools, flight, plan)
         self._counts.in_flight += 1
-        exchange.on_abort = flight.abort
+        exchange.on_abort = sender.abort
         self.recording.start(record, exchange.body)
-        self.recording.after(flight.launch)
+        self.recording.after(sender.launch)
+
+    def _rendered(
+        self, exchange: Exchange, route: Route, admission: Admission, caller: Caller, target: Target
+    ) -> Rendered:
+        """A call as one target of a pool gets it."""
+        alias = admission.model.alias
+        place = (alias, route.path, target.endpoint_id, target.model_name)
+        upstream = self._upstream(place, alias, target, route)
+        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        return Rendered(upstream, request, hide_usage)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
         key = admission.key
@@ -161,18 +191,17 @@ class Gateway:
             request_size=size,
         )
 
-    def _upstream(self, model: Model, target: Target, route: Route) -> Upstream:
+    def _upstream(self, place: Hashable, alias: str, target: Target, route: Route) -> Upstream:
         """What a target and a route fix, rendered once for as long as the target is the same object."""
-        place = (model.alias, route.path)
         known = self._upstreams.get(place)
         if known is None or known.target is not target:
             if len(self._upstreams) > MAX_UPSTREAMS:
                 self._upstreams.clear()
             try:
-                known = self._upstreams[place] = upstream_of(target, route)
+                known = self._upstreams[place] = upstream_of(target, route, self._conditions.of(target).load)
             except ValueError as error:
-                logger.error("%s cannot be sent anywhere: %s", model.alias, error)
-                raise Refused(_unusable(model.alias)) from error
+                logger.error("%s cannot be sent anywhere: %s", alias, error)
+                raise Refused(_unusable(alias)) from error
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:

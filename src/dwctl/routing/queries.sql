@@ -16,12 +16,17 @@ where k.deleted_at is null
     and ($2::uuid[] is null or k.user_id = any ($2) or k.created_by = any ($2));
 
 -- name: list_models
--- Live, active models with their endpoint. $1 limits them to these models, $2 to models of these endpoints; null means all.
+-- Live, active models with their endpoint, if they have one of their own. $1 limits them to these models and the pools
+-- that hold them, $2 to models of these endpoints and the pools that hold those; null means all.
 select
     m.id,
     m.alias,
     m.type,
     m.model_name,
+    m.is_composite,
+    m.lb_strategy,
+    m.fallback,
+    m.response_headers,
     extract(epoch from m.created_at)::bigint as created,
     e.id as endpoint_id,
     e.name as endpoint_name,
@@ -31,8 +36,39 @@ select
     e.auth_header_prefix,
     (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
 from models m
-join endpoints e on e.id = m.endpoint_id
+left join endpoints e on e.id = m.endpoint_id
 where m.deleted_at is null
     and m.status = 'active'
-    and ($1::uuid[] is null or m.id = any ($1))
-    and ($2::uuid[] is null or m.endpoint_id = any ($2));
+    and (
+        $1::uuid[] is null
+        or m.id = any ($1)
+        or exists (select 1 from model_components c where c.pool_id = m.id and c.component_id = any ($1))
+    )
+    and (
+        $2::uuid[] is null
+        or m.endpoint_id = any ($2)
+        or exists (
+            select 1 from model_components c
+            join models part on part.id = c.component_id
+            where c.pool_id = m.id and part.endpoint_id = any ($2)
+        )
+    );
+
+-- name: list_components
+-- The usable targets of pools $1, in the order of their priorities.
+select
+    c.pool_id,
+    c.weight,
+    m.model_name,
+    m.response_headers,
+    e.id as endpoint_id,
+    e.name as endpoint_name,
+    e.url,
+    e.api_key_sealed,
+    e.auth_header_name,
+    e.auth_header_prefix
+from model_components c
+join models m on m.id = c.component_id and m.deleted_at is null and m.status = 'active'
+join endpoints e on e.id = m.endpoint_id
+where c.pool_id = any ($1) and c.enabled
+order by c.pool_id, c.sort_order, c.created_at, c.id;
