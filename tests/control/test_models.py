@@ -108,7 +108,9 @@ async def test_the_type_is_guessed_or_given(
         ({"alias": ""}, "alias: expected 1 to 512 characters that are not all blank"),
         ({"alias": "x" * 513}, "alias: expected 1 to 512 characters that are not all blank"),
         ({"hosted_on": str(NOBODY)}, f"hosted_on: there is no endpoint with ID {NOBODY}"),
-        ({"type": "composite"}, "type: expected 'standard', got 'composite'"),
+        ({"type": "virtual"}, "type: expected one of standard, composite, got 'virtual'"),
+        ({"hosted_on": None}, "hosted_on: expected, but it is not there"),
+        ({"lb_strategy": "priority"}, "lb_strategy, fallback: only composite models have them"),
         (
             {"model_type": "IMAGE"},
             "model_type: expected one of CHAT, EMBEDDINGS, RERANKER, got 'IMAGE'",
