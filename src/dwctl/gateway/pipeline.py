@@ -79,9 +79,10 @@ class Gateway:
         self._peeker = Peeker()
         self._pages = ModelPages()
         self._upstreams: dict[Hashable, Upstream] = {}
-        self._conditions = Conditions()
+        self.conditions = Conditions()
+        """What is known of targets."""
         draw = SystemRandom().random
-        self._pools = Pools(settings.pools, self._conditions, clock, metrics, draw, limits)
+        self._pools = Pools(settings.pools, self.conditions, clock, metrics, draw, limits)
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
@@ -198,7 +199,7 @@ class Gateway:
             if len(self._upstreams) > MAX_UPSTREAMS:
                 self._upstreams.clear()
             try:
-                known = self._upstreams[place] = upstream_of(target, route, self._conditions.of(target).load)
+                known = self._upstreams[place] = upstream_of(target, route, self.conditions.of(target).load)
             except ValueError as error:
                 logger.error("%s cannot be sent anywhere: %s", alias, error)
                 raise Refused(_unusable(alias)) from error
