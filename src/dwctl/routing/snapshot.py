@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from dwctl.routing.limits import Limits
+
 Purpose = Literal["realtime", "platform", "batch", "playground"]
 """What a key may be used for (contract: `api_keys.purpose`)."""
 
@@ -30,6 +32,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The owner's explicit groups; Everyone is implied."""
     expires_at: float | None = None
     """Unix seconds; None never expires."""
+    limits: Limits | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The name the upstream knows the model by."""
     auth_header: tuple[str, str] | None
     """Name and whole value of the credential header, or None when the upstream needs none."""
+    limits: Limits | None = None
+    """Those of a pool's component; a standard model's stand at the model only, so that none counts twice."""
+    provider_limits: Limits | None = None
+    """Those of the endpoint."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
+    limits: Limits | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

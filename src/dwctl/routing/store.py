@@ -9,6 +9,7 @@ import msgspec
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
+from dwctl.routing.limits import Limits
 from dwctl.routing.snapshot import Key, Model, Target
 
 CHUNK = 100
@@ -72,6 +73,7 @@ class RoutingStore:
             purpose=row["purpose"],
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
+            limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
         )
 
     def _model(self, row: Any) -> Model:
@@ -86,6 +88,9 @@ class RoutingStore:
             url=row["url"],
             model_name=row["model_name"],
             auth_header=credential,
+            provider_limits=_limits(
+                f"provider:{row['endpoint_id']}", row, row["provider_max_concurrent"], "provider_"
+            ),
         )
         return Model(
             id=str(row["id"]),
@@ -94,6 +99,7 @@ class RoutingStore:
             groups=self._group_set(row["groups"]),
             targets=(target,),
             created=row["created"],
+            limits=_limits(f"model:{row['id']}", row, row["capacity"]),
         )
 
     def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:
@@ -105,6 +111,17 @@ class RoutingStore:
                 self._shared.clear()
             found = self._shared[wanted] = frozenset(map(str, wanted))
         return found
+
+
+def _limits(ident: str, row: Any, concurrent: int | None, prefix: str = "") -> Limits | None:
+    return Limits.of(
+        ident,
+        row[f"{prefix}requests_per_second"],
+        row[f"{prefix}burst_size"],
+        row[f"{prefix}requests_per_minute"],
+        row[f"{prefix}tokens_per_minute"],
+        concurrent,
+    )
 
 
 def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.limits import ModelLimits, limits_in
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
 from dwctl.control.propagation import Propagation
@@ -90,6 +91,7 @@ class ModelActions:
             type=wanted.model_type or model_type(wanted.model_name),
             capabilities=wanted.capabilities or [],
             metadata=_metadata(wanted.metadata),
+            limits=_limits(who, ModelLimits(), wanted),
         )
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
@@ -101,10 +103,11 @@ class ModelActions:
         current = await self._store.get(model_id)
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
-        row = _changed(current, change)
+        row = _changed(current, change, _limits(who, _limits_of(current), change))
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = (row.alias, row.type) != (current.alias, current.model_type)
+            before = (current.alias, current.model_type, _limits_of(current))
+            confirmed.made = (row.alias, row.type, row.limits) != before
         changed = await self._store.get(model_id)
         if changed is None:
             raise _missing(model_id)
@@ -134,6 +137,7 @@ class ModelActions:
         if self._sees_all(who):
             for model in models:
                 model.is_composite = False
+        _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
@@ -143,7 +147,27 @@ class ModelActions:
         return allows(who, Resource.MODELS, Operation.READ, Scope.ALL)
 
 
-def _changed(current: Model, change: ModelUpdate) -> ModelRow:
+def _mask_limits(who: Principal, models: list[Model]) -> None:
+    if not allows(who, Resource.MODEL_RATE_LIMITS, Operation.READ, Scope.ALL):
+        for model in models:
+            for name in ModelLimits.__struct_fields__:
+                setattr(model, name, UNSET)
+
+
+def _limits_of(model: Model) -> ModelLimits:
+    return msgspec.convert(model, ModelLimits, from_attributes=True)
+
+
+def _limits(who: Principal, current: ModelLimits, change: ModelCreate | ModelUpdate) -> ModelLimits:
+    found = limits_in(change)
+    if isinstance(change, ModelCreate):
+        found = {name: value for name, value in found.items() if value is not None}
+    if found:
+        require(who, Resource.MODEL_RATE_LIMITS, Operation.UPDATE)
+    return msgspec.convert({**msgspec.structs.asdict(current), **found}, ModelLimits)
+
+
+def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelRow:
     return ModelRow(
         id=current.id,
         alias=current.alias if isinstance(change.alias, UnsetType) else _alias(change.alias),
@@ -156,6 +180,7 @@ def _changed(current: Model, change: ModelUpdate) -> ModelRow:
         if isinstance(change.capabilities, UnsetType)
         else change.capabilities or [],
         metadata=current.metadata if isinstance(change.metadata, UnsetType) else _metadata(change.metadata),
+        limits=limits,
     )
 
 

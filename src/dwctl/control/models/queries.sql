@@ -5,6 +5,8 @@
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
+    m.throughput,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -82,7 +84,9 @@ select
 -- name: get_model
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
-    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted
+    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
+    m.throughput
 from models m
 where m.id = $1;
 
@@ -105,13 +109,16 @@ order by r.name;
 
 -- name: create_model
 insert into models (
-    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by
+    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
+    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
 -- name: update_model
 update models set
-    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7
+    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7,
+    requests_per_second = $8, burst_size = $9, requests_per_minute = $10, tokens_per_minute = $11, capacity = $12,
+    batch_capacity = $13, throughput = $14
 where id = $1;
 
 -- name: delete_model

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from dwctl.control.limits import ModelLimits
 from dwctl.control.models.structs import Facets, GroupSummary, Metadata, Model
 from dwctl.core.errors import Conflict
 from dwctl.db.postgres import Database
@@ -42,6 +43,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     capabilities: list[str]
     metadata: Metadata | dict[str, Any] | None
+    limits: ModelLimits
 
 
 class ModelStore:
@@ -113,6 +115,7 @@ class ModelStore:
                 endpoint,
                 row.metadata,
                 creator,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -129,6 +132,7 @@ class ModelStore:
                 row.type,
                 row.capabilities,
                 row.metadata,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -155,6 +159,7 @@ def _model(row: Any) -> Model:
         deleted=row["deleted"],
         metadata=row["metadata"],
         created_by=row["created_by"],
+        **{name: row[name] for name in ModelLimits.__struct_fields__},
     )
 
 

@@ -39,6 +39,13 @@ class ModelCreate(Body, kw_only=True):
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    capacity: int | None = None
+    batch_capacity: int | None = None
+    throughput: float | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -50,6 +57,13 @@ class ModelUpdate(Body, kw_only=True):
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -82,6 +96,14 @@ class Model(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
+    """Limits are for those who may read them."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
 
