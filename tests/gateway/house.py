@@ -17,7 +17,7 @@ from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
-from dwctl.routing.choice import Limits, no_limits
+from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.pool import Strategy, pool_of
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
 from dwctl.server.limits import ListenerSettings
@@ -85,7 +85,7 @@ class House:
         max_record_bytes: int = 1 << 20,
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
-        limits: Limits = no_limits,
+        limits: LimitBook | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()

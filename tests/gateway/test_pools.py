@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from dwctl.requests.record import State
-from dwctl.routing.choice import Verdict
+from dwctl.routing.limit_book import LimitBook, Slot
+from dwctl.routing.limits import Limits
 from dwctl.routing.snapshot import Target
 from tests.fakes.answers import (
     CLOSED,
@@ -285,45 +286,46 @@ async def test_an_empty_pool_is_503(two: Two) -> None:
     assert [entry["id"] for entry in listed.json()["data"]] == ["m"]
 
 
-class OneLimited:
-    """Limits under which the first target takes no call."""
+RATED = {"requests_per_minute": 1}
+BUSY = {"max_concurrent": 1}
 
-    def __init__(self, verdict: Verdict, *blocked: Target) -> None:
-        self._verdict = verdict
-        self._blocked = {target.endpoint_id for target in blocked}
 
-    def __call__(self, wanted: Target, _active: int, /) -> Verdict:
-        """For the target asked about."""
-        return self._verdict if wanted.endpoint_id in self._blocked else Verdict.FREE
+def used_up(book: LimitBook, one: Target, limit: dict[str, int]) -> Target:
+    """A target at its limit."""
+    limits = msgspec.convert({"id": f"model:{one.endpoint_id}", **limit}, Limits)
+    limited = msgspec.structs.replace(one, limits=limits)
+    assert isinstance(book.take(limited), Slot)
+    return limited
 
 
 @pytest.mark.parametrize(
-    ("verdict", "more", "status", "code"),
+    ("limit", "more", "status", "code"),
     [
-        (Verdict.LIMITED, {}, 200, None),
-        (Verdict.LIMITED, {"on_rate_limit": False}, 429, "rate_limit"),
-        (Verdict.FULL, {}, 200, None),
-        (Verdict.FULL, {"on_rate_limit": False}, 200, None),
+        (RATED, {}, 200, None),
+        (RATED, {"on_rate_limit": False}, 429, "rate_limit"),
+        (BUSY, {}, 200, None),
+        (BUSY, {"on_rate_limit": False}, 200, None),
     ],
 )
 async def test_a_target_at_a_limit_of_ours_gives_way(
-    two: Two, verdict: Verdict, more: dict[str, Any], status: int, code: str | None
+    two: Two, limit: dict[str, int], more: dict[str, Any], status: int, code: str | None
 ) -> None:
-    async with House(pool("m", two.one, two.two, **more), limits=OneLimited(verdict, two.one)) as house:
+    book = LimitBook()
+    async with House(pool("m", used_up(book, two.one, limit), two.two, **more), limits=book) as house:
         answer = await house.call(chat())
     assert (answer.status, two.seen()) == (status, (0, int(status == 200)))
     if code:
         assert answer.json()["error"]["code"] == code
 
 
-@pytest.mark.parametrize(
-    ("verdict", "code"), [(Verdict.LIMITED, "rate_limit"), (Verdict.FULL, "concurrency_limit_exceeded")]
-)
-async def test_when_limits_leave_no_target_it_is_429(two: Two, verdict: Verdict, code: str) -> None:
-    limits = OneLimited(verdict, two.one, two.two)
-    async with House(pool("m", two.one, two.two), limits=limits) as house:
+@pytest.mark.parametrize(("limit", "code"), [(RATED, "rate_limit"), (BUSY, "concurrency_limit_exceeded")])
+async def test_when_limits_leave_no_target_it_is_429(two: Two, limit: dict[str, int], code: str) -> None:
+    book = LimitBook()
+    targets = [used_up(book, one, limit) for one in (two.one, two.two)]
+    async with House(pool("m", *targets), limits=book) as house:
         answer = await house.call(chat())
     assert (answer.status, answer.json()["error"]["code"], two.seen()) == (429, code, (0, 0))
+    assert int(answer.header("retry-after") or "0") >= 1
 
 
 async def test_targets_announce_prices_on_successes_and_on_errors_that_pass(two: Two) -> None:

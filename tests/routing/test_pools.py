@@ -7,6 +7,7 @@ import pytest
 
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
+from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Fallback
 from dwctl.routing.snapshot import EVERYONE, Model, Snapshot
 from dwctl.routing.store import RoutingStore
@@ -54,6 +55,23 @@ async def test_a_pool_has_its_components_as_targets(database: Database) -> None:
         assert [target.weight for target in model.targets] == [1, 1]
         assert snapshot.models["one"].pool is None
         assert EVERYONE in model.groups
+
+
+async def test_a_component_has_the_limits_of_its_model_and_endpoint(database: Database) -> None:
+    async with running(database) as house:
+        one = await house.model("one")
+        await pool_of(house, "pool", one)
+        await house.until(lambda now: names(now) == ["one"])
+        await database.execute("update models set capacity = 3, requests_per_minute = 9 where id = $1", one)
+        snapshot = await house.until(lambda now: now.models["pool"].targets[0].limits is not None)
+        known = Limits(id=f"model:{one}", max_concurrent=3, requests_per_minute=9)
+        assert snapshot.models["pool"].targets[0].limits == known
+        assert (snapshot.models["one"].limits, snapshot.models["one"].targets[0].limits) == (known, None)
+        assert snapshot.models["pool"].limits is None
+        await database.execute("update endpoints set max_concurrent = 5")
+        snapshot = await house.until(lambda now: now.models["pool"].targets[0].provider_limits is not None)
+        target = snapshot.models["pool"].targets[0]
+        assert target.provider_limits == Limits(id=f"provider:{target.endpoint_id}", max_concurrent=5)
 
 
 async def test_a_pool_without_components_is_there(database: Database) -> None:

@@ -20,6 +20,7 @@ from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.gate import Gate
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.pools import Pools, Rendered
@@ -30,8 +31,8 @@ from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.choice import Limits, no_limits
 from dwctl.routing.condition import Conditions
+from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.snapshot import Routing, Target
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
@@ -63,7 +64,7 @@ class Gateway:
         daemon_id: str,
         max_record_bytes: int,
         cors: Cors = NO_CORS,
-        limits: Limits = no_limits,
+        limits: LimitBook | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -82,13 +83,14 @@ class Gateway:
         self.conditions = Conditions()
         """What is known of targets."""
         draw = SystemRandom().random
-        self._pools = Pools(settings.pools, self.conditions, clock, metrics, draw, limits)
+        self._gate = Gate(LimitBook() if limits is None else limits)
+        self._pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
-        self.ended = self._counts.ended
         self.submit = client.submit
         metrics.registry.register(self._counts)
+        metrics.registry.register(self._gate)
 
     @property
     def in_flight(self) -> int:
@@ -109,10 +111,18 @@ class Gateway:
             else:
                 self._models(exchange)
         except Refused as refusal:
+            self._gate.undo()
             self._refuse(exchange, refusal.problem)
         except Exception:
+            self._gate.undo()
             logger.exception("a request failed in the gateway")
             self._refuse(exchange, _INTERNAL)
+
+    def ended(self, record: Record) -> None:
+        """A call has been recorded."""
+        self._counts.ended(record)
+        if self._gate.held:
+            self._gate.ended(record)
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -135,10 +145,16 @@ class Gateway:
         admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
+        gate = self._gate
         model = admission.model
+        limit_lines = b""
+        if model.limits is not None or admission.key.limits is not None:
+            limit_lines = gate.enter(model.limits, admission.key.limits)
         plan = None
         if model.pool is None:
             target = next(targets(model))
+            if target.limits is not None or target.provider_limits is not None:
+                gate.attempt(target)
             upstream = self._upstream((model.alias, route.path), model.alias, target, route)
             body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
             request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
@@ -154,11 +170,13 @@ class Gateway:
             upstream,
             record,
             request,
-            caller.cors,
+            caller.cors + limit_lines,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
         )
         sender = flight if plan is None else Attempts(self, self._pools, flight, plan)
+        if gate.entering is not None:
+            gate.keep(record.id)
         self._counts.in_flight += 1
         exchange.on_abort = sender.abort
         self.recording.start(record, exchange.body)

@@ -12,13 +12,14 @@ import msgspec
 
 from dwctl.core.clock import Clock
 from dwctl.core.metrics import Metrics
+from dwctl.gateway.gate import Gate
 from dwctl.gateway.pool_counts import PoolCounts
 from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.settings import HealthSettings, PoolSettings
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import retry_after
 from dwctl.routing.budget import Bucket
-from dwctl.routing.choice import Choice, Limits, Member, Pick, Verdict, no_limits
+from dwctl.routing.choice import Choice, Member, Pick, no_limits
 from dwctl.routing.condition import Conditions
 from dwctl.routing.health import HealthPolicy
 from dwctl.routing.pool import Pool
@@ -70,12 +71,16 @@ class Reason(StrEnum):
 class _Known:
     """What is worked out of one pool for as long as the snapshot has the same object for it."""
 
-    __slots__ = ("bucket", "members", "model")
+    __slots__ = ("bucket", "limited", "members", "model")
 
     def __init__(self, model: Model, members: tuple[Member, ...], bucket: Bucket) -> None:
         self.model = model
         self.members = members
         self.bucket = bucket
+        self.limited = any(
+            target.limits is not None or target.provider_limits is not None for target in model.targets
+        )
+        """Whether a target or its endpoint has limits."""
 
 
 class Pools:
@@ -88,14 +93,14 @@ class Pools:
         clock: Clock,
         metrics: Metrics,
         draw: Callable[[], float],
-        limits: Limits = no_limits,
+        gate: Gate,
     ) -> None:
         self.draw = draw
         """A number from 0 up to 1."""
         self._policy = _policy(settings.health)
         self._conditions = conditions
         self._clock = clock
-        self._limits = limits
+        self._gate = gate
         self._known: dict[str, _Known] = {}
         self._counts = PoolCounts()
         metrics.registry.register(self._counts)
@@ -110,14 +115,17 @@ class Pools:
             known = self._learn(model, pool)
         clock = self._clock.monotonic
         known.bucket.called(pool.fallback.retry_budget, clock())
-        choice = Choice(pool, known.members, draw=self.draw, now=clock, limits=self._limits)
+        turns = self._gate.turns() if known.limited else None
+        choice = Choice(pool, known.members, draw=self.draw, now=clock, limits=turns or no_limits)
         refusal: Refused | None = None
         for pick in choice:
             try:
                 return Plan(model, pool, choice, render, pick, render(pick.target))
             except Refused as error:
                 refusal = error
-        raise refusal or Refused(_none_left(model.alias, choice.blocked))
+        if refusal is None and turns is not None and turns.refusal is not None:
+            refusal = Refused(self._gate.problem(turns.refusal))
+        raise refusal or Refused(_no_target(model.alias))
 
     def may_retry(self, model: Model, pool: Pool) -> bool:
         """Whether the pool has earned a retry; a retry that is refused is counted."""
@@ -172,21 +180,11 @@ def _policy(settings: HealthSettings) -> HealthPolicy:
     return HealthPolicy(failures=settings.failures, initial=settings.eject_initial, most=settings.eject_max)
 
 
-def _none_left(alias: str, blocked: Verdict | None) -> Problem:
-    if blocked is None:
-        return Problem(
-            status=503,
-            message=f"The model '{alias}' has no model server at the moment.",
-            type="server_error",
-            code="service_unavailable",
-            headers=_RETRY_AFTER,
-        )
-    full = blocked is Verdict.FULL
-    what = "as many calls under way as they may have" if full else "had as many calls as they may have"
+def _no_target(alias: str) -> Problem:
     return Problem(
-        status=429,
-        message=f"The model servers of '{alias}' have {what}; try again later.",
-        type="rate_limit_error",
-        code="concurrency_limit_exceeded" if full else "rate_limit",
+        status=503,
+        message=f"The model '{alias}' has no model server at the moment.",
+        type="server_error",
+        code="service_unavailable",
         headers=_RETRY_AFTER,
     )

@@ -31,7 +31,7 @@ class Limits(Protocol):
     def __call__(self, target: Target, active: int, /) -> Verdict:
         """Asked once before each attempt, which counts as one call when the answer is `FREE`.
 
-        `active` is how many calls the target has under way; nothing has to be given back.
+        `active` is how many calls the target has under way. When it is asked again, the attempt before has ended.
         """
         ...
 

@@ -7,6 +7,8 @@ select
     k.created_by as creator_id,
     k.purpose,
     extract(epoch from k.expires_at)::float8 as expires_at,
+    k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size, k.requests_per_minute,
+    k.tokens_per_minute, k.max_concurrent,
     (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
 from api_keys k
 join users owner on owner.id = k.user_id and owner.deleted_at is null
@@ -34,6 +36,10 @@ select
     e.api_key_sealed,
     e.auth_header_name,
     e.auth_header_prefix,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
+    e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
+    e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
+    e.max_concurrent as provider_max_concurrent,
     (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -59,6 +65,7 @@ where m.deleted_at is null
 select
     c.pool_id,
     c.weight,
+    m.id,
     m.model_name,
     m.response_headers,
     e.id as endpoint_id,
@@ -66,7 +73,11 @@ select
     e.url,
     e.api_key_sealed,
     e.auth_header_name,
-    e.auth_header_prefix
+    e.auth_header_prefix,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
+    e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
+    e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
+    e.max_concurrent as provider_max_concurrent
 from model_components c
 join models m on m.id = c.component_id and m.deleted_at is null and m.status = 'active'
 join endpoints e on e.id = m.endpoint_id

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Pool
 
 Purpose = Literal["realtime", "platform", "batch", "playground"]
@@ -32,6 +33,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The owner's explicit groups; Everyone is implied."""
     expires_at: float | None = None
     """Unix seconds; None never expires."""
+    limits: Limits | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Its share among the targets of a pool, from 1 to 100."""
     response_headers: tuple[tuple[str, str], ...] = ()
     """Headers that its answers carry to the client in place of its own ones of these names."""
+    limits: Limits | None = None
+    """Those of a pool's component; a standard model's stand at the model only, so that none counts twice."""
+    provider_limits: Limits | None = None
+    """Those of the endpoint."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +71,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds, shown by `GET /ai/v1/models`."""
     pool: Pool | None = None
     """None for a model with one target, which is tried once."""
+    limits: Limits | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
+from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
 from dwctl.routing.snapshot import Key, Model, Target
 
@@ -85,6 +86,7 @@ class RoutingStore:
             purpose=row["purpose"],
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
+            limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
         )
 
     def _model(self, row: Any, parts: Iterable[Any]) -> Model:
@@ -94,21 +96,28 @@ class RoutingStore:
             alias=row["alias"],
             type=row["type"],
             groups=self._group_set(row["groups"]),
-            targets=tuple(self._usable(row, parts)) if composite else (self._target(row, {}, 1),),
+            targets=tuple(self._usable(row, parts)) if composite else (self._target(row, {}),),
             created=row["created"],
             pool=pool_of(row["lb_strategy"], row["fallback"]) if composite else None,
+            limits=_limits(f"model:{row['id']}", row, row["capacity"]),
         )
 
     def _usable(self, pool: Any, parts: Iterable[Any]) -> Iterator[Target]:
         """A target whose credential cannot be opened is left out here, and reported with its own model."""
         for part in parts:
+            limits = _limits(f"model:{part['id']}", part, part["capacity"])
             try:
-                yield self._target(part, pool["response_headers"] or {}, part["weight"])
+                yield self._target(part, pool["response_headers"] or {}, part["weight"], limits)
             except SealError:
                 continue
 
-    def _target(self, row: Any, headers: dict[str, str], weight: int) -> Target:
-        """`headers` are those of the pool; the model's own ones go before them, whatever their case."""
+    def _target(
+        self, row: Any, headers: dict[str, str], weight: int = 1, limits: Limits | None = None
+    ) -> Target:
+        """`headers` are those of the pool; the model's own ones go before them, whatever their case.
+
+        `limits` are those of the component's model; a standard model's stand at the model only.
+        """
         sealed: bytes | None = row["api_key_sealed"]
         credential = None
         if sealed is not None:
@@ -124,6 +133,10 @@ class RoutingStore:
             auth_header=credential,
             weight=weight,
             response_headers=tuple(announced.items()),
+            limits=limits,
+            provider_limits=_limits(
+                f"provider:{row['endpoint_id']}", row, row["provider_max_concurrent"], "provider_"
+            ),
         )
 
     def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:
@@ -135,6 +148,17 @@ class RoutingStore:
                 self._shared.clear()
             found = self._shared[wanted] = frozenset(map(str, wanted))
         return found
+
+
+def _limits(ident: str, row: Any, concurrent: int | None, prefix: str = "") -> Limits | None:
+    return Limits.of(
+        ident,
+        row[f"{prefix}requests_per_second"],
+        row[f"{prefix}burst_size"],
+        row[f"{prefix}requests_per_minute"],
+        row[f"{prefix}tokens_per_minute"],
+        concurrent,
+    )
 
 
 def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from dwctl.control.components.store import ComponentStore
 from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.limits import ModelLimits, limits_in
 from dwctl.control.models.fallback import FallbackChange, changed, checked_headers
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
@@ -101,6 +102,7 @@ class ModelActions:
             else wanted.lb_strategy,
             fallback=changed(Fallback(), wanted.fallback) if composite else None,
             response_headers=checked_headers(wanted.response_headers),
+            limits=_limits(who, ModelLimits(), wanted),
         )
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
@@ -112,10 +114,10 @@ class ModelActions:
         current = await self._store.get(model_id)
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
-        row = _changed(current, change)
+        row = _changed(current, change, _limits(who, _limits_of(current), change))
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = _routed(row) != _routed(_changed(current, ModelUpdate()))
+            confirmed.made = _routed(row) != _routed(_changed(current, ModelUpdate(), _limits_of(current)))
         after = await self._store.get(model_id)
         if after is None:
             raise _missing(model_id)
@@ -154,6 +156,7 @@ class ModelActions:
         if not self._sees_all(who):
             for model in models:
                 model.is_composite = model.lb_strategy = model.fallback = model.response_headers = UNSET
+        _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
@@ -179,7 +182,27 @@ class ModelActions:
         return allows(who, Resource.MODELS, Operation.READ, Scope.ALL)
 
 
-def _changed(current: Model, change: ModelUpdate) -> ModelRow:
+def _mask_limits(who: Principal, models: list[Model]) -> None:
+    if not allows(who, Resource.MODEL_RATE_LIMITS, Operation.READ, Scope.ALL):
+        for model in models:
+            for name in ModelLimits.__struct_fields__:
+                setattr(model, name, UNSET)
+
+
+def _limits_of(model: Model) -> ModelLimits:
+    return msgspec.convert(model, ModelLimits, from_attributes=True)
+
+
+def _limits(who: Principal, current: ModelLimits, change: ModelCreate | ModelUpdate) -> ModelLimits:
+    found = limits_in(change)
+    if isinstance(change, ModelCreate):
+        found = {name: value for name, value in found.items() if value is not None}
+    if found:
+        require(who, Resource.MODEL_RATE_LIMITS, Operation.UPDATE)
+    return msgspec.convert({**msgspec.structs.asdict(current), **found}, ModelLimits)
+
+
+def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelRow:
     pool = _changed_pool(current, change)
     return ModelRow(
         id=current.id,
@@ -199,6 +222,7 @@ def _changed(current: Model, change: ModelUpdate) -> ModelRow:
         response_headers=current.response_headers or None
         if isinstance(change.response_headers, UnsetType)
         else checked_headers(change.response_headers),
+        limits=limits,
     )
 
 
@@ -223,7 +247,7 @@ def _changed_pool(current: Model, change: ModelUpdate) -> tuple[Strategy, Fallba
 
 def _routed(row: ModelRow) -> tuple[object, ...]:
     """What of a model the gateway reads: a change of it sends a notice."""
-    return row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers
+    return row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits
 
 
 def _alias(text: str) -> str:

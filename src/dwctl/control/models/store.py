@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 from msgspec import UNSET
 
+from dwctl.control.limits import ModelLimits
 from dwctl.control.models.structs import Facets, GroupSummary, Metadata, Model
 from dwctl.core.errors import Conflict
 from dwctl.db.postgres import Database
@@ -44,6 +45,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     capabilities: list[str]
     metadata: Metadata | dict[str, Any] | None
+    limits: ModelLimits
     is_composite: bool = False
     lb_strategy: Strategy = "weighted_random"
     fallback: Fallback | None = None
@@ -124,6 +126,7 @@ class ModelStore:
                 row.lb_strategy,
                 row.fallback,
                 row.response_headers,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -143,6 +146,7 @@ class ModelStore:
                 row.lb_strategy,
                 row.fallback,
                 row.response_headers,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -174,6 +178,7 @@ def _model(row: Any) -> Model:
         lb_strategy=row["lb_strategy"] if composite else UNSET,
         fallback=msgspec.convert(row["fallback"] or {}, Fallback) if composite else UNSET,
         response_headers=UNSET if row["response_headers"] is None else row["response_headers"],
+        **{name: row[name] for name in ModelLimits.__struct_fields__},
     )
 
 

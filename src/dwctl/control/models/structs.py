@@ -48,6 +48,13 @@ class ModelCreate(Body, kw_only=True):
     fallback: FallbackChange | UnsetType | None = UNSET
     response_headers: dict[str, str] | None = None
     """Headers that answers of this model carry to the client, such as prices."""
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    capacity: int | None = None
+    batch_capacity: int | None = None
+    throughput: float | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -68,6 +75,13 @@ class ModelUpdate(Body, kw_only=True):
     fallback_with_replacement: bool | UnsetType = UNSET
     fallback_max_attempts: int | UnsetType | None = UNSET
     response_headers: dict[str, str] | UnsetType | None = UNSET
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -104,6 +118,14 @@ class Model(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
+    """Limits are for those who may read them."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
 
