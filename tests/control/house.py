@@ -9,10 +9,12 @@ import httpx
 import msgspec
 
 from dwctl.control.app import build_app
+from dwctl.control.components.structs import ComponentCreate
 from dwctl.control.endpoints.structs import EndpointCreate
 from dwctl.control.groups.store import GroupStore
 from dwctl.control.groups.structs import GroupCreate
 from dwctl.control.keys.structs import KeyCreate
+from dwctl.control.models.structs import ModelCreate
 from dwctl.control.plane import build_plane
 from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
@@ -151,6 +153,15 @@ class House:
             "select id from models where alias = $1 and deleted_at is null", alias
         )
         return found
+
+    async def composite(self, alias: str, *components: UUID) -> UUID:
+        """A new composite model."""
+        manager = (await self.manager()).principal
+        wanted = ModelCreate(type="composite", model_name=alias)
+        made = await self.plane.models.create(manager, wanted)
+        for component_id in components:
+            await self.plane.components.add(manager, made.id, component_id, ComponentCreate())
+        return made.id
 
     async def call(
         self,

@@ -11,6 +11,7 @@ from tests.control.model_server import ModelServer
 KEYS = {
     *("id", "name", "description", "url", "model_filter", "requires_api_key", "auth_header_name"),
     *("auth_header_prefix", "created_by", "created_at", "updated_at"),
+    *("requests_per_second", "burst_size", "requests_per_minute", "tokens_per_minute", "max_concurrent"),
 }
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 AWAY = "http://127.0.0.1:9/v1"

@@ -22,6 +22,7 @@ KEYS = {
         "last_used",
     ),
     *("key_prefix", "model_access", "requests_per_second", "burst_size"),
+    *("requests_per_minute", "tokens_per_minute", "max_concurrent"),
 }
 OWN = "/users/current/api-keys"
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")

@@ -12,7 +12,11 @@ ALWAYS = {
     *("id", "model_name", "alias", "display_name", "description", "model_type", "capabilities", "hosted_on"),
     *("active", "created_at", "updated_at", "last_sync", "deleted", "metadata"),
 }
-MANAGED = {*ALWAYS, "is_composite", "created_by"}
+LIMITS = {
+    *("requests_per_second", "burst_size", "requests_per_minute", "tokens_per_minute", "capacity"),
+    *("batch_capacity", "throughput"),
+}
+MANAGED = {*ALWAYS, *LIMITS, "is_composite", "created_by"}
 AWAY = "http://127.0.0.1:9/v1"
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 
@@ -108,7 +112,9 @@ async def test_the_type_is_guessed_or_given(
         ({"alias": ""}, "alias: expected 1 to 512 characters that are not all blank"),
         ({"alias": "x" * 513}, "alias: expected 1 to 512 characters that are not all blank"),
         ({"hosted_on": str(NOBODY)}, f"hosted_on: there is no endpoint with ID {NOBODY}"),
-        ({"type": "composite"}, "type: expected 'standard', got 'composite'"),
+        ({"type": "virtual"}, "type: expected one of standard, composite, got 'virtual'"),
+        ({"hosted_on": None}, "hosted_on: expected, but it is not there"),
+        ({"lb_strategy": "priority"}, "lb_strategy, fallback: only composite models have them"),
         (
             {"model_type": "IMAGE"},
             "model_type: expected one of CHAT, EMBEDDINGS, RERANKER, got 'IMAGE'",

@@ -97,6 +97,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/models/{{model_id}}"): anybody(),
     ("PATCH", f"{ADMIN}/models/{{model_id}}"): managed(200, {"description": "x"}),
     ("DELETE", f"{ADMIN}/models/{{model_id}}"): managed(),
+    ("GET", f"{ADMIN}/models/{{composite_id}}/components"): managed(),
+    # It is a component already: who may not know is told nothing of it.
+    ("POST", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(409, {}),
+    ("PATCH", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(200, {"weight": 2}),
+    ("DELETE", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -154,12 +159,16 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "insert into groups (id, name, created_by) values ($1, $2, $3)", group_id, f"group-{number}", NIL
     )
     key_id, _ = await house.key(owner)
+    model_id = await house.model(alias)
+    composite_id = await house.composite(f"composite-{number}", model_id)
     names = {
         "user_id": owner.id,
         "key_id": key_id,
         "group_id": group_id,
         "endpoint_id": endpoint_id,
-        "model_id": await house.model(alias),
+        "model_id": model_id,
+        "composite_id": composite_id,
+        "component_id": model_id,
         "n": number,
         "path": "x",
     }

@@ -127,6 +127,10 @@ async def test_models(house: House, notices: Notices, admin: Person) -> None:
         ({"alias": "big"}, []),
         ({"model_type": "RERANKER"}, ["models"]),
         ({"description": "x", "display_name": "y", "capabilities": ["z"], "metadata": {}}, []),
+        ({"requests_per_second": 0.5, "capacity": 3}, ["models"]),
+        ({"requests_per_second": 0.5, "capacity": 3}, []),
+        ({"capacity": None}, ["models"]),
+        ({"throughput": 2}, ["models"]),
     ):
         assert (await house.api("PATCH", path, admin, change)).status_code == 200
         assert notices.taken() == awaited, change
@@ -153,6 +157,9 @@ async def test_endpoints(house: House, notices: Notices, admin: Person, model_se
         ({"api_key": "secret"}, ["endpoints"]),
         ({"auth_header_prefix": "Token "}, ["endpoints"]),
         ({"api_key": None}, ["endpoints"]),
+        ({"max_concurrent": 3}, ["endpoints"]),
+        ({"max_concurrent": 3}, []),
+        ({"max_concurrent": None}, ["endpoints"]),
     ):
         assert (await house.api("PATCH", path, admin, change)).status_code == 200
         assert notices.taken() == awaited, change

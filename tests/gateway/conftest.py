@@ -7,6 +7,7 @@ import pytest
 import uvloop
 
 from tests.fakes.upstream import FakeUpstream
+from tests.gateway.two import Two
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -19,3 +20,10 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
     """A well-behaved model server, until a test tells it otherwise."""
     async with FakeUpstream() as running:
         yield running
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Two]:
+    """Two model servers."""
+    async with FakeUpstream() as first, FakeUpstream() as second:
+        yield Two(first, second)

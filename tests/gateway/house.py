@@ -17,6 +17,8 @@ from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
+from dwctl.routing.limit_book import LimitBook
+from dwctl.routing.pool import Strategy, pool_of
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
@@ -60,6 +62,11 @@ def model(alias: str, *targets: Target, groups: tuple[str, ...] = (EVERYONE,)) -
     )
 
 
+def pool(alias: str, *targets: Target, strategy: Strategy = "priority", **fallback: Any) -> Model:
+    """A chat model with several targets, which are tried in their order unless told otherwise."""
+    return msgspec.structs.replace(model(alias, *targets), pool=pool_of(strategy, fallback))
+
+
 def snapshot(keys: dict[str, Key], *models: Model, version: int = 1) -> Snapshot:
     """A routing state; keys by their secret."""
     digests = {sha256(secret.encode()).digest(): known for secret, known in keys.items()}
@@ -78,6 +85,7 @@ class House:
         max_record_bytes: int = 1 << 20,
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
+        limits: LimitBook | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -94,6 +102,7 @@ class House:
             daemon_id=new_id(),
             max_record_bytes=max_record_bytes,
             cors=cors,
+            limits=limits,
         )
         self.listener = Listener(
             host="127.0.0.1",

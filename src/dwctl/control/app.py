@@ -14,6 +14,7 @@ from litestar.response import Response
 from litestar.types import ControllerRouterHandler, Method
 from litestar.types.internal_types import PathParameterDefinition
 
+from dwctl.control.components import api as components_api
 from dwctl.control.endpoints import api as endpoints_api
 from dwctl.control.groups import api as groups_api
 from dwctl.control.keys import api as keys_api
@@ -57,6 +58,7 @@ def build_app(
             keys_api.router(plane.keys),
             endpoints_api.router(plane.endpoints),
             models_api.router(plane.models),
+            components_api.router(plane.components),
         ],
     )
     own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])

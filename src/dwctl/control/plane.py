@@ -3,6 +3,8 @@
 import msgspec
 
 from dwctl.control.bootstrap import Bootstrap
+from dwctl.control.components.actions import ComponentActions
+from dwctl.control.components.store import ComponentStore
 from dwctl.control.endpoints.actions import EndpointActions
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.control.groups.actions import GroupActions
@@ -37,6 +39,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyActions
     endpoints: EndpointActions
     models: ModelActions
+    components: ComponentActions
     bootstrap: Bootstrap
 
 
@@ -58,6 +61,7 @@ def build_plane(
     key_store = KeyStore(database)
     endpoint_store = EndpointStore(database, seal)
     model_store = ModelStore(database)
+    component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
     users = UserActions(user_store, groups, propagation)
     endpoints = EndpointActions(endpoint_store, propagation, clock)
@@ -82,7 +86,8 @@ def build_plane(
         groups=groups,
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
-        models=ModelActions(model_store, endpoint_store, propagation),
+        models=ModelActions(model_store, endpoint_store, component_store, propagation),
+        components=ComponentActions(component_store, model_store, propagation),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

@@ -11,10 +11,10 @@ from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
-from dwctl.gateway.reply import connection_line, opening, our_lines, whole, with_id
+from dwctl.gateway.reply import announcing, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
-from dwctl.gateway.upstream.connection import Failure
+from dwctl.gateway.upstream.connection import Failure, Receiver
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, Recording
@@ -36,7 +36,7 @@ class Surroundings(Protocol):
     max_record_bytes: int
     overhead_header: bool
 
-    def submit(self, address: Address, request: bytes, flight: "Flight") -> Ticket:
+    def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
         """Send a request upstream."""
         ...
 
@@ -82,6 +82,7 @@ class Flight:
         "_size",
         "_ticket",
         "_upstream",
+        "attempts",
         "deadline",
     )
 
@@ -111,6 +112,9 @@ class Flight:
         self._hide_usage = hide_usage
         self.deadline = deadline
         self._reshape = reshape
+        self.attempts = 1
+        """How often the call was sent; told to the client when it is more than once."""
+        upstream.load.active += 1
         self._ticket: Ticket | None = None
         self._head: Head | None = None
         self._relay: EventRelay | None = None
@@ -125,18 +129,51 @@ class Flight:
         self._first_byte: float | None = None
         self._overhead = 0.0
 
-    def launch(self) -> None:
-        """Send the request; the call's start is in the spool."""
+    @property
+    def upstream(self) -> Upstream:
+        """Where the call is sent, or was sent last."""
+        return self._upstream
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the call has its end."""
+        return self._recorded
+
+    def launch(self, receiver: Receiver | None = None) -> None:
+        """Send the request; the call's start is in the spool. `receiver` stands in front of this flight."""
         if self._exchange is None:
             return
-        self._overhead = (self._around.perf() - self._received) * 1000
+        if not self._overhead:
+            self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
-        ticket = self._around.submit(self._upstream.address, request, self)
+        ticket = self._around.submit(self._upstream.address, request, receiver or self)
         if not self._recorded:
             self._ticket = ticket
 
+    def assign(self, upstream: Upstream, request: bytes, *, hide_usage: bool) -> None:
+        """Another target, before anything of the first one's answer was handed over here."""
+        self._upstream.load.active -= 1
+        upstream.load.active += 1
+        self._upstream = upstream
+        self._request = request
+        self._hide_usage = hide_usage
+        self._first_byte = None
+
+    def drop(self) -> None:
+        """The upstream's answer does not matter any more."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.cancel()
+
+    def first_byte(self) -> None:
+        """The upstream has begun, though nothing of it is handed over yet."""
+        if self._first_byte is None:
+            self._first_byte = self._around.perf()
+
     def on_head(self, head: Head) -> None:
         """The answer begins."""
+        if self._upstream.announced:
+            head = announcing(head, self._upstream)
         self._head = head
         if head.events:
             if not head.coded:
@@ -192,7 +229,10 @@ class Flight:
             self.on_body(body)
             self.on_end()
             return
-        self._first_byte = self._around.perf()
+        if self._first_byte is None:
+            self._first_byte = self._around.perf()
+        if self._upstream.announced:
+            head = announcing(head, self._upstream)
         self._ticket = None
         self._head = head
         self._replace_body(body)
@@ -213,10 +253,8 @@ class Flight:
 
     def abort(self) -> None:
         """The client has left."""
-        ticket, self._ticket = self._ticket, None
         self._exchange = None
-        if ticket is not None:
-            ticket.cancel()
+        self.drop()
         if not self._recorded:
             self._note_end(CLIENT_LEFT.status, self._metered(), (CLIENT_LEFT.code, CLIENT_LEFT.message))
 
@@ -333,7 +371,8 @@ class Flight:
         return b"0\r\n\r\n" if exchange is not None and exchange.chunked_ok else b""
 
     def _our_lines(self) -> bytes:
-        return self._cors + our_lines(self._ident, self._overhead if self._around.overhead_header else None)
+        lines = self._cors + our_lines(self._ident, self._overhead if self._around.overhead_header else None)
+        return lines if self.attempts == 1 else b"%bx-dwctl-attempts: %d\r\n" % (lines, self.attempts)
 
     def _replace_body(self, body: bytes) -> None:
         self._body = [body]
@@ -359,6 +398,7 @@ class Flight:
         if self._recorded:
             return
         self._recorded = True
+        self._upstream.load.active -= 1
         around = self._around
         record = self._record
         size = self._size

@@ -6,18 +6,24 @@ locks. There is no database here: keys and models come from the snapshot, record
 
 import logging
 import time
+from collections.abc import Hashable
+from functools import partial
+from random import SystemRandom
 
 from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, authenticate
+from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.gate import Gate
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peeker
+from dwctl.gateway.pools import Pools, Rendered
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, Route
@@ -25,7 +31,9 @@ from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Model, Routing, Target
+from dwctl.routing.condition import Conditions
+from dwctl.routing.limit_book import LimitBook
+from dwctl.routing.snapshot import Routing, Target
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -56,6 +64,7 @@ class Gateway:
         daemon_id: str,
         max_record_bytes: int,
         cors: Cors = NO_CORS,
+        limits: LimitBook | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -70,13 +79,18 @@ class Gateway:
         self._cors = cors
         self._peeker = Peeker()
         self._pages = ModelPages()
-        self._upstreams: dict[tuple[str, str], Upstream] = {}
+        self._upstreams: dict[Hashable, Upstream] = {}
+        self.conditions = Conditions()
+        """What is known of targets."""
+        draw = SystemRandom().random
+        self._gate = Gate(LimitBook() if limits is None else limits)
+        self._pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
-        self.ended = self._counts.ended
         self.submit = client.submit
         metrics.registry.register(self._counts)
+        metrics.registry.register(self._gate)
 
     @property
     def in_flight(self) -> int:
@@ -97,10 +111,18 @@ class Gateway:
             else:
                 self._models(exchange)
         except Refused as refusal:
+            self._gate.undo()
             self._refuse(exchange, refusal.problem)
         except Exception:
+            self._gate.undo()
             logger.exception("a request failed in the gateway")
             self._refuse(exchange, _INTERNAL)
+
+    def ended(self, record: Record) -> None:
+        """A call has been recorded."""
+        self._counts.ended(record)
+        if self._gate.held:
+            self._gate.ended(record)
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -123,10 +145,23 @@ class Gateway:
         admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
-        target = next(targets(admission.model))
-        upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        gate = self._gate
+        model = admission.model
+        limit_lines = b""
+        if model.limits is not None or admission.key.limits is not None:
+            limit_lines = gate.enter(model.limits, admission.key.limits)
+        plan = None
+        if model.pool is None:
+            target = next(targets(model))
+            if target.limits is not None or target.provider_limits is not None:
+                gate.attempt(target)
+            upstream = self._upstream((model.alias, route.path), model.alias, target, route)
+            body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+            request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        else:
+            rendering = partial(self._rendered, exchange, route, admission, caller)
+            plan = self._pools.plan(model, model.pool, rendering)
+            upstream, request, hide_usage = plan.first.upstream, plan.first.request, plan.first.hide_usage
         record = self._record(route, admission, caller, len(exchange.body), now)
         flight = Flight(
             self,
@@ -135,14 +170,28 @@ class Gateway:
             upstream,
             record,
             request,
-            caller.cors,
+            caller.cors + limit_lines,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
         )
+        sender = flight if plan is None else Attempts(self, self._pools, flight, plan)
+        if gate.entering is not None:
+            gate.keep(record.id)
         self._counts.in_flight += 1
-        exchange.on_abort = flight.abort
+        exchange.on_abort = sender.abort
         self.recording.start(record, exchange.body)
-        self.recording.after(flight.launch)
+        self.recording.after(sender.launch)
+
+    def _rendered(
+        self, exchange: Exchange, route: Route, admission: Admission, caller: Caller, target: Target
+    ) -> Rendered:
+        """A call as one target of a pool gets it."""
+        alias = admission.model.alias
+        place = (alias, route.path, target.endpoint_id, target.model_name)
+        upstream = self._upstream(place, alias, target, route)
+        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        return Rendered(upstream, request, hide_usage)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
         key = admission.key
@@ -161,18 +210,17 @@ class Gateway:
             request_size=size,
         )
 
-    def _upstream(self, model: Model, target: Target, route: Route) -> Upstream:
+    def _upstream(self, place: Hashable, alias: str, target: Target, route: Route) -> Upstream:
         """What a target and a route fix, rendered once for as long as the target is the same object."""
-        place = (model.alias, route.path)
         known = self._upstreams.get(place)
         if known is None or known.target is not target:
             if len(self._upstreams) > MAX_UPSTREAMS:
                 self._upstreams.clear()
             try:
-                known = self._upstreams[place] = upstream_of(target, route)
+                known = self._upstreams[place] = upstream_of(target, route, self.conditions.of(target).load)
             except ValueError as error:
-                logger.error("%s cannot be sent anywhere: %s", model.alias, error)
-                raise Refused(_unusable(model.alias)) from error
+                logger.error("%s cannot be sent anywhere: %s", alias, error)
+                raise Refused(_unusable(alias)) from error
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from dwctl.gateway.peek import Peek
 from dwctl.gateway.routes import Route
 from dwctl.gateway.upstream.origin import Address, split_url
+from dwctl.routing.condition import Load
 from dwctl.routing.snapshot import Target
 from dwctl.wire.exchange import Headers
 from dwctl.wire.splice import Member
@@ -56,9 +57,15 @@ class Upstream(msgspec.Struct, frozen=True):
     """The request target without the query."""
     headers: bytes
     """Host, credential, type and coding of the body, each line ended."""
+    load: Load
+    """Of the target, on whatever route and under whatever alias."""
+    announced: bytes = b""
+    """Headers for the client that this target's answers carry, each line ended."""
+    announced_names: frozenset[bytes] = frozenset()
+    """In lower case; the answer's own headers of these names give way."""
 
 
-def upstream_of(target: Target, route: Route) -> Upstream:
+def upstream_of(target: Target, route: Route, load: Load) -> Upstream:
     """Render what a target and a route fix."""
     address, parts = split_url(target.url)
     lines = [
@@ -74,7 +81,9 @@ def upstream_of(target: Target, route: Route) -> Upstream:
         lines.append(f"{name}: {value}")
     headers = "".join(f"{line}\r\n" for line in lines).encode("utf-8")
     path = quote(join_path(target.url, route.path), safe=_UNRESERVED)
-    return Upstream(target, address, path.encode("ascii"), headers)
+    announced = "".join(f"{name}: {value}\r\n" for name, value in target.response_headers)
+    names = frozenset(name.encode() for name, _ in target.response_headers)
+    return Upstream(target, address, path.encode("ascii"), headers, load, announced.encode(), names)
 
 
 def join_path(base: str, path: str) -> str:

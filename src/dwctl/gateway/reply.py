@@ -1,5 +1,8 @@
 """What the client gets: the upstream's answer with our id, without what is not for the client. Pure."""
 
+import msgspec
+
+from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.upstream.response import Head
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
@@ -19,6 +22,16 @@ def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
         ident,
         overhead_ms,
     )
+
+
+def announcing(head: Head, upstream: Upstream) -> Head:
+    """The head with what its target announces, in place of its own headers of those names (spec/gateway A1.10)."""
+    kept = [
+        line
+        for line in head.lines.splitlines(keepends=True)
+        if line.partition(b":")[0].lower() not in upstream.announced_names
+    ]
+    return msgspec.structs.replace(head, lines=b"".join((*kept, upstream.announced)))
 
 
 def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange) -> bytes:

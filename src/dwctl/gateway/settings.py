@@ -1,5 +1,7 @@
 """Settings of the gateway."""
 
+from typing import Annotated
+
 import msgspec
 
 from dwctl.core.settings import Duration
@@ -29,9 +31,27 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
 
 
+class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When targets of pools are left alone (routing/health.py)."""
+
+    failures: Annotated[int, msgspec.Meta(ge=0)] = 5
+    """So many failed calls in a row eject a target; 0 never ejects."""
+    eject_initial: Duration = Duration(5)
+    """How long the first ejection lasts; each one after a failed trial lasts twice as long."""
+    eject_max: Duration = Duration(300)
+    """The longest ejection, whatever the target's `Retry-After` says."""
+
+
+class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Models with several targets. Their strategy, fallback and retries are set with each model."""
+
+    health: HealthSettings = HealthSettings()
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 
     upstream: UpstreamSettings = UpstreamSettings()
+    pools: PoolSettings = PoolSettings()
     overhead_header: bool = True
     """Whether answers carry `x-dwctl-overhead-ms`."""

@@ -7,6 +7,8 @@ select
     k.created_by as creator_id,
     k.purpose,
     extract(epoch from k.expires_at)::float8 as expires_at,
+    k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size, k.requests_per_minute,
+    k.tokens_per_minute, k.max_concurrent,
     (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
 from api_keys k
 join users owner on owner.id = k.user_id and owner.deleted_at is null
@@ -16,12 +18,17 @@ where k.deleted_at is null
     and ($2::uuid[] is null or k.user_id = any ($2) or k.created_by = any ($2));
 
 -- name: list_models
--- Live, active models with their endpoint. $1 limits them to these models, $2 to models of these endpoints; null means all.
+-- Live, active models with their endpoint, if they have one of their own. $1 limits them to these models and the pools
+-- that hold them, $2 to models of these endpoints and the pools that hold those; null means all.
 select
     m.id,
     m.alias,
     m.type,
     m.model_name,
+    m.is_composite,
+    m.lb_strategy,
+    m.fallback,
+    m.response_headers,
     extract(epoch from m.created_at)::bigint as created,
     e.id as endpoint_id,
     e.name as endpoint_name,
@@ -29,10 +36,50 @@ select
     e.api_key_sealed,
     e.auth_header_name,
     e.auth_header_prefix,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
+    e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
+    e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
+    e.max_concurrent as provider_max_concurrent,
     (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
 from models m
-join endpoints e on e.id = m.endpoint_id
+left join endpoints e on e.id = m.endpoint_id
 where m.deleted_at is null
     and m.status = 'active'
-    and ($1::uuid[] is null or m.id = any ($1))
-    and ($2::uuid[] is null or m.endpoint_id = any ($2));
+    and (
+        $1::uuid[] is null
+        or m.id = any ($1)
+        or exists (select 1 from model_components c where c.pool_id = m.id and c.component_id = any ($1))
+    )
+    and (
+        $2::uuid[] is null
+        or m.endpoint_id = any ($2)
+        or exists (
+            select 1 from model_components c
+            join models part on part.id = c.component_id
+            where c.pool_id = m.id and part.endpoint_id = any ($2)
+        )
+    );
+
+-- name: list_components
+-- The usable targets of pools $1, in the order of their priorities.
+select
+    c.pool_id,
+    c.weight,
+    m.id,
+    m.model_name,
+    m.response_headers,
+    e.id as endpoint_id,
+    e.name as endpoint_name,
+    e.url,
+    e.api_key_sealed,
+    e.auth_header_name,
+    e.auth_header_prefix,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
+    e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
+    e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
+    e.max_concurrent as provider_max_concurrent
+from model_components c
+join models m on m.id = c.component_id and m.deleted_at is null and m.status = 'active'
+join endpoints e on e.id = m.endpoint_id
+where c.pool_id = any ($1) and c.enabled
+order by c.pool_id, c.sort_order, c.created_at, c.id;

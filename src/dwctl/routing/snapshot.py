@@ -10,6 +10,9 @@ from typing import Literal
 
 import msgspec
 
+from dwctl.routing.limits import Limits
+from dwctl.routing.pool import Pool
+
 Purpose = Literal["realtime", "platform", "batch", "playground"]
 """What a key may be used for (contract: `api_keys.purpose`)."""
 
@@ -30,6 +33,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The owner's explicit groups; Everyone is implied."""
     expires_at: float | None = None
     """Unix seconds; None never expires."""
+    limits: Limits | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +47,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The name the upstream knows the model by."""
     auth_header: tuple[str, str] | None
     """Name and whole value of the credential header, or None when the upstream needs none."""
+    weight: int = 1
+    """Its share among the targets of a pool, from 1 to 100."""
+    response_headers: tuple[tuple[str, str], ...] = ()
+    """Headers that its answers carry to the client in place of its own ones of these names."""
+    limits: Limits | None = None
+    """Those of a pool's component; a standard model's stand at the model only, so that none counts twice."""
+    provider_limits: Limits | None = None
+    """Those of the endpoint."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +66,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     groups: frozenset[str]
     """Groups with access; contains `EVERYONE` when the model is open to all."""
     targets: tuple[Target, ...]
+    """In the order of a pool's priorities; exactly one without a pool."""
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
+    pool: Pool | None = None
+    """None for a model with one target, which is tried once."""
+    limits: Limits | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +82,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[bytes, Key]
     """By SHA-256 digest of the secret. Only live keys of live accounts are here."""
     models: Mapping[str, Model]
-    """By alias. Only live models with at least one usable target are here."""
+    """By alias. Only live models are here; a pool may have no target that can be used."""
 
 
 EMPTY = Snapshot(version=0, keys={}, models={})

@@ -1,6 +1,6 @@
 """Reads the routing state from PostgreSQL: everything, or just what a notice names."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,8 @@ import msgspec
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
+from dwctl.routing.limits import Limits
+from dwctl.routing.pool import pool_of
 from dwctl.routing.snapshot import Key, Model, Target
 
 CHUNK = 100
@@ -52,16 +54,28 @@ class RoutingStore:
     async def models(
         self, ids: Iterable[str] | None = None, endpoints: Iterable[str] | None = None
     ) -> tuple[list[Model], list[BadRow]]:
-        """Live, active models, and the rows that had to be left out with the reason."""
+        """Live, active models, and the rows that had to be left out with the reason.
+
+        Those named, and every pool that one of them is part of.
+        """
         rows = await self._database.fetch(self._sql["list_models"], _uuids(ids), _uuids(endpoints))
+        parts = await self._parts([row["id"] for row in rows if row["is_composite"]])
         models: list[Model] = []
         bad: list[BadRow] = []
         for row in rows:
             try:
-                models.append(self._model(row))
-            except SealError as error:
+                models.append(self._model(row, parts.get(row["id"], ())))
+            except (SealError, msgspec.ValidationError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
         return models, bad
+
+    async def _parts(self, pools: list[UUID]) -> dict[UUID, list[Any]]:
+        """The rows of targets by pool."""
+        found: dict[UUID, list[Any]] = {}
+        if pools:
+            for row in await self._database.fetch(self._sql["list_components"], pools):
+                found.setdefault(row["pool_id"], []).append(row)
+        return found
 
     def _key(self, row: Any) -> Key:
         expires_at: float | None = row["expires_at"]
@@ -72,28 +86,57 @@ class RoutingStore:
             purpose=row["purpose"],
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
+            limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
         )
 
-    def _model(self, row: Any) -> Model:
-        sealed: bytes | None = row["api_key_sealed"]
-        credential = None
-        if sealed is not None:
-            value = f"{row['auth_header_prefix']}{self._seal.open(sealed)}"
-            credential = (row["auth_header_name"], value)
-        target = Target(
-            endpoint_id=str(row["endpoint_id"]),
-            endpoint_name=row["endpoint_name"],
-            url=row["url"],
-            model_name=row["model_name"],
-            auth_header=credential,
-        )
+    def _model(self, row: Any, parts: Iterable[Any]) -> Model:
+        composite: bool = row["is_composite"]
         return Model(
             id=str(row["id"]),
             alias=row["alias"],
             type=row["type"],
             groups=self._group_set(row["groups"]),
-            targets=(target,),
+            targets=tuple(self._usable(row, parts)) if composite else (self._target(row, {}),),
             created=row["created"],
+            pool=pool_of(row["lb_strategy"], row["fallback"]) if composite else None,
+            limits=_limits(f"model:{row['id']}", row, row["capacity"]),
+        )
+
+    def _usable(self, pool: Any, parts: Iterable[Any]) -> Iterator[Target]:
+        """A target whose credential cannot be opened is left out here, and reported with its own model."""
+        for part in parts:
+            limits = _limits(f"model:{part['id']}", part, part["capacity"])
+            try:
+                yield self._target(part, pool["response_headers"] or {}, part["weight"], limits)
+            except SealError:
+                continue
+
+    def _target(
+        self, row: Any, headers: dict[str, str], weight: int = 1, limits: Limits | None = None
+    ) -> Target:
+        """`headers` are those of the pool; the model's own ones go before them, whatever their case.
+
+        `limits` are those of the component's model; a standard model's stand at the model only.
+        """
+        sealed: bytes | None = row["api_key_sealed"]
+        credential = None
+        if sealed is not None:
+            value = f"{row['auth_header_prefix']}{self._seal.open(sealed)}"
+            credential = (row["auth_header_name"], value)
+        announced = {name.lower(): value for name, value in headers.items()}
+        announced |= {name.lower(): value for name, value in (row["response_headers"] or {}).items()}
+        return Target(
+            endpoint_id=str(row["endpoint_id"]),
+            endpoint_name=row["endpoint_name"],
+            url=row["url"],
+            model_name=row["model_name"],
+            auth_header=credential,
+            weight=weight,
+            response_headers=tuple(announced.items()),
+            limits=limits,
+            provider_limits=_limits(
+                f"provider:{row['endpoint_id']}", row, row["provider_max_concurrent"], "provider_"
+            ),
         )
 
     def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:
@@ -105,6 +148,17 @@ class RoutingStore:
                 self._shared.clear()
             found = self._shared[wanted] = frozenset(map(str, wanted))
         return found
+
+
+def _limits(ident: str, row: Any, concurrent: int | None, prefix: str = "") -> Limits | None:
+    return Limits.of(
+        ident,
+        row[f"{prefix}requests_per_second"],
+        row[f"{prefix}burst_size"],
+        row[f"{prefix}requests_per_minute"],
+        row[f"{prefix}tokens_per_minute"],
+        concurrent,
+    )
 
 
 def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:

@@ -29,6 +29,7 @@ from dwctl.requests.replay import Replay
 from dwctl.requests.spool import Spool
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer, Writer
+from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
@@ -110,6 +111,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         daemon_id=str(daemon_id),
         max_record_bytes=recording.max_body_bytes,
         cors=_cors(settings.auth.security.cors),
+        limits=LimitBook(),
     )
     plane = build_plane(
         database=database,

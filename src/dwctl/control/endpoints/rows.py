@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import UnsetType
 
 from dwctl.control.endpoints.discovery import normal_url
 from dwctl.control.endpoints.store import EndpointRow
 from dwctl.control.endpoints.structs import Endpoint, EndpointCreate, EndpointUpdate
+from dwctl.control.limits import EndpointLimits, limits_in
 from dwctl.core.errors import BadRequest
 from dwctl.core.ids import new_uuid
 
@@ -43,6 +45,7 @@ def new_row(wanted: EndpointCreate) -> EndpointRow:
         auth_header_name=wanted.auth_header_name or AUTH_HEADER,
         auth_header_prefix=AUTH_PREFIX if prefix is None else prefix,
         model_filter=wanted.model_filter,
+        limits=_limits(EndpointLimits(), wanted),
     )
 
 
@@ -71,7 +74,17 @@ def changed_row(current: Endpoint, key: str | None, change: EndpointUpdate) -> E
         model_filter=current.model_filter
         if isinstance(change.model_filter, UnsetType)
         else change.model_filter,
+        limits=_limits(limits_of(current), change),
     )
+
+
+def limits_of(endpoint: Endpoint) -> EndpointLimits:
+    """Those that it has."""
+    return msgspec.convert(endpoint, EndpointLimits, from_attributes=True)
+
+
+def _limits(current: EndpointLimits, change: EndpointCreate | EndpointUpdate) -> EndpointLimits:
+    return msgspec.convert({**msgspec.structs.asdict(current), **limits_in(change)}, EndpointLimits)
 
 
 def _kept(change: str | UnsetType | None, current: str | None) -> str | None:
@@ -110,7 +123,14 @@ def differs(row: EndpointRow, current: Endpoint) -> bool:
         row.url,
         row.auth_header_name,
         row.auth_header_prefix,
-    ) != (current.name, current.url, current.auth_header_name, current.auth_header_prefix)
+        row.limits,
+    ) != (
+        current.name,
+        current.url,
+        current.auth_header_name,
+        current.auth_header_prefix,
+        limits_of(current),
+    )
 
 
 def _check_filter(names: Iterable[str] | None) -> None:

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from dwctl.control.endpoints.structs import Endpoint
+from dwctl.control.limits import EndpointLimits
 from dwctl.core.errors import Conflict
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Connection, Database
@@ -24,6 +25,7 @@ class EndpointRow(msgspec.Struct, kw_only=True):
     auth_header_name: str
     auth_header_prefix: str
     model_filter: list[str] | None
+    limits: EndpointLimits
 
 
 class KnownModel(msgspec.Struct, frozen=True):
@@ -147,6 +149,7 @@ class EndpointStore:
             row.auth_header_name,
             row.auth_header_prefix,
             row.model_filter,
+            *msgspec.structs.astuple(row.limits),
         )
 
 
@@ -163,6 +166,7 @@ def _endpoint(row: Any) -> Endpoint:
         created_by=row["created_by"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        **{name: row[name] for name in EndpointLimits.__struct_fields__},
     )
 
 

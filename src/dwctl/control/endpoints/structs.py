@@ -22,6 +22,11 @@ class EndpointCreate(Body, kw_only=True):
     """Alias by upstream model name."""
     auth_header_name: str | None = None
     auth_header_prefix: str | None = None
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
     sync: bool = True
     skip_fetch: bool = False
     """Take `model_filter` as the list of models instead of asking the server."""
@@ -38,6 +43,11 @@ class EndpointUpdate(Body, kw_only=True):
     alias_mapping: dict[str, str] | UnsetType = UNSET
     auth_header_name: str | UnsetType | None = UNSET
     auth_header_prefix: str | UnsetType | None = UNSET
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    max_concurrent: int | UnsetType | None = UNSET
 
     @property
     def concerns_models(self) -> bool:
@@ -65,6 +75,11 @@ class Endpoint(msgspec.Struct, kw_only=True):
     created_by: UUID
     created_at: datetime
     updated_at: datetime
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
 
 
 class Validate(Body, kw_only=True):

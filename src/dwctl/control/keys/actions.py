@@ -5,6 +5,7 @@ from uuid import UUID
 
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import ApiKey, KeyCreate
+from dwctl.control.limits import limits_in
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
@@ -17,8 +18,6 @@ from dwctl.web.paging import Page, Window
 PURPOSES = ("realtime", "platform")
 INTERNAL = ("batch", "playground")
 MAX_NAME = 255
-MIN_RATE, MAX_RATE = 0.001, 1e6
-MAX_BURST = 1_000_000
 
 
 class KeyActions:
@@ -81,11 +80,7 @@ class KeyActions:
             raise BadRequest(f"purpose: '{wanted.purpose}' is reserved for internal system use")
         if wanted.purpose not in PURPOSES:
             raise BadRequest(f"purpose: expected one of {', '.join(PURPOSES)}, got '{wanted.purpose}'")
-        rate, burst = wanted.requests_per_second, wanted.burst_size
-        if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
-            raise BadRequest(f"requests_per_second: expected from {MIN_RATE:g} to {MAX_RATE:g}, got {rate:g}")
-        if burst is not None and not 1 <= burst <= MAX_BURST:
-            raise BadRequest(f"burst_size: expected from 1 to {MAX_BURST}, got {burst}")
+        limits_in(wanted)
         if wanted.member_id is not None:
             raise BadRequest("member_id: expected only for a key of an organization")
         if wanted.expires_at is not None:

@@ -51,6 +51,9 @@ class KeyStore:
                 wanted.expires_at,
                 wanted.requests_per_second,
                 wanted.burst_size,
+                wanted.requests_per_minute,
+                wanted.tokens_per_minute,
+                wanted.max_concurrent,
             )
         except asyncpg.UniqueViolationError as error:
             text = f"An API key with the name '{wanted.name}' already exists."
@@ -85,4 +88,7 @@ def _key(row: Any, models: list[UUID]) -> ApiKey:
         model_access=models,
         requests_per_second=row["requests_per_second"],
         burst_size=row["burst_size"],
+        requests_per_minute=row["requests_per_minute"],
+        tokens_per_minute=row["tokens_per_minute"],
+        max_concurrent=row["max_concurrent"],
     )

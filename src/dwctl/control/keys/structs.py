@@ -17,6 +17,9 @@ class KeyCreate(Body, kw_only=True):
     purpose: str = "realtime"
     requests_per_second: float | None = None
     burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
     member_id: UUID | None = None
     """For keys of organizations."""
     expires_at: datetime | None = None
@@ -39,4 +42,7 @@ class ApiKey(msgspec.Struct, kw_only=True):
     model_access: list[UUID]
     requests_per_second: float | None = None
     burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
     key: str | UnsetType = UNSET

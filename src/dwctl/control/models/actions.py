@@ -5,8 +5,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.control.components.store import ComponentStore
 from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.limits import ModelLimits, limits_in
+from dwctl.control.models.fallback import FallbackChange, changed, checked_headers
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
 from dwctl.control.propagation import Propagation
@@ -14,6 +17,7 @@ from dwctl.core.errors import BadRequest, NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
+from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.paging import Window
 
 SORTS = (
@@ -22,6 +26,7 @@ SORTS = (
 )
 """Models have no prices yet, so `price_from` leaves the newest first."""
 ORDERS = ("asc", "desc")
+TYPES = ("standard", "composite")
 MAX_TEXT = 512
 MAX_EXTRA = 50
 MAX_METADATA_BYTES = 16 * 1024
@@ -30,9 +35,16 @@ MAX_METADATA_BYTES = 16 * 1024
 class ModelActions:
     """Rules before rows."""
 
-    def __init__(self, store: ModelStore, endpoints: EndpointStore, propagation: Propagation) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        endpoints: EndpointStore,
+        components: ComponentStore,
+        propagation: Propagation,
+    ) -> None:
         self._store = store
         self._endpoints = endpoints
+        self._components = components
         self._propagation = propagation
 
     async def page(
@@ -49,10 +61,7 @@ class ModelActions:
             wanted = msgspec.structs.replace(wanted, status="active")
         if not who.is_admin:
             wanted = msgspec.structs.replace(wanted, deleted=False)
-        models: list[Model] = []
-        total = 0
-        if not wanted.composite:
-            models, total = await self._store.page(wanted, window)
+        models, total = await self._store.page(wanted, window)
         await self._complete(who, models, include)
         facets: Facets | UnsetType = UNSET
         if "facets" in include:
@@ -74,14 +83,11 @@ class ModelActions:
         return model
 
     async def create(self, who: Principal, wanted: ModelCreate) -> Model:
-        """A new model on an endpoint."""
+        """A new model on an endpoint, or a composite one."""
         require(who, Resource.MODELS, Operation.CREATE)
-        if wanted.type != "standard":
-            raise BadRequest(f"type: expected 'standard', got '{wanted.type}'")
         if not wanted.model_name.strip() or len(wanted.model_name) > MAX_TEXT or "\0" in wanted.model_name:
             raise BadRequest(f"model_name: expected 1 to {MAX_TEXT} characters that are not all blank")
-        if await self._endpoints.get(wanted.hosted_on) is None:
-            raise BadRequest(f"hosted_on: there is no endpoint with ID {wanted.hosted_on}")
+        composite = await self._is_composite(wanted)
         row = ModelRow(
             id=new_uuid(),
             alias=_alias(wanted.model_name if wanted.alias is None else wanted.alias),
@@ -90,6 +96,13 @@ class ModelActions:
             type=wanted.model_type or model_type(wanted.model_name),
             capabilities=wanted.capabilities or [],
             metadata=_metadata(wanted.metadata),
+            is_composite=composite,
+            lb_strategy="weighted_random"
+            if isinstance(wanted.lb_strategy, UnsetType)
+            else wanted.lb_strategy,
+            fallback=changed(Fallback(), wanted.fallback) if composite else None,
+            response_headers=checked_headers(wanted.response_headers),
+            limits=_limits(who, ModelLimits(), wanted),
         )
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
@@ -101,15 +114,15 @@ class ModelActions:
         current = await self._store.get(model_id)
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
-        row = _changed(current, change)
+        row = _changed(current, change, _limits(who, _limits_of(current), change))
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = (row.alias, row.type) != (current.alias, current.model_type)
-        changed = await self._store.get(model_id)
-        if changed is None:
+            confirmed.made = _routed(row) != _routed(_changed(current, ModelUpdate(), _limits_of(current)))
+        after = await self._store.get(model_id)
+        if after is None:
             raise _missing(model_id)
-        await self._complete(who, [changed], frozenset())
-        return changed
+        await self._complete(who, [after], frozenset())
+        return after
 
     async def delete(self, who: Principal, model_id: UUID) -> UUID:
         """Delete a model softly; repeatable."""
@@ -121,7 +134,7 @@ class ModelActions:
         return model_id
 
     async def _complete(self, who: Principal, models: list[Model], include: frozenset[str]) -> None:
-        """Add what was asked for, and mask what the caller may not see."""
+        """Add what was asked for, and take out what the caller may not see."""
         if "groups" in include and allows(who, Resource.GROUPS, Operation.READ, Scope.ALL):
             groups = await self._store.groups([model.id for model in models])
             for model in models:
@@ -131,19 +144,66 @@ class ModelActions:
             for model in models:
                 if model.hosted_on in endpoints:
                     model.endpoint = endpoints[model.hosted_on]
-        if self._sees_all(who):
+        if "components" in include and allows(who, Resource.COMPOSITE_MODELS, Operation.READ, Scope.ALL):
+            composites = [model for model in models if model.is_composite]
+            components = await self._components.of_models([model.id for model in composites])
+            for model in composites:
+                model.components = components.get(model.id, [])
+        self._mask(who, models)
+
+    def _mask(self, who: Principal, models: list[Model]) -> None:
+        """Take out what the caller may not see."""
+        if not self._sees_all(who):
             for model in models:
-                model.is_composite = False
+                model.is_composite = model.lb_strategy = model.fallback = model.response_headers = UNSET
+        _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
+
+    async def _is_composite(self, wanted: ModelCreate) -> bool:
+        """By its type, when what goes with it is there."""
+        if wanted.type not in TYPES:
+            raise BadRequest(f"type: expected one of {', '.join(TYPES)}, got '{wanted.type}'")
+        if wanted.type == "composite":
+            if wanted.hosted_on is not None:
+                raise BadRequest("hosted_on: a composite model has no endpoint; its components have")
+            return True
+        if wanted.hosted_on is None:
+            raise BadRequest("hosted_on: expected, but it is not there")
+        if not isinstance(wanted.lb_strategy, UnsetType) or not isinstance(wanted.fallback, UnsetType):
+            raise BadRequest("lb_strategy, fallback: only composite models have them")
+        if await self._endpoints.get(wanted.hosted_on) is None:
+            raise BadRequest(f"hosted_on: there is no endpoint with ID {wanted.hosted_on}")
+        return False
 
     @staticmethod
     def _sees_all(who: Principal) -> bool:
         return allows(who, Resource.MODELS, Operation.READ, Scope.ALL)
 
 
-def _changed(current: Model, change: ModelUpdate) -> ModelRow:
+def _mask_limits(who: Principal, models: list[Model]) -> None:
+    if not allows(who, Resource.MODEL_RATE_LIMITS, Operation.READ, Scope.ALL):
+        for model in models:
+            for name in ModelLimits.__struct_fields__:
+                setattr(model, name, UNSET)
+
+
+def _limits_of(model: Model) -> ModelLimits:
+    return msgspec.convert(model, ModelLimits, from_attributes=True)
+
+
+def _limits(who: Principal, current: ModelLimits, change: ModelCreate | ModelUpdate) -> ModelLimits:
+    found = limits_in(change)
+    if isinstance(change, ModelCreate):
+        found = {name: value for name, value in found.items() if value is not None}
+    if found:
+        require(who, Resource.MODEL_RATE_LIMITS, Operation.UPDATE)
+    return msgspec.convert({**msgspec.structs.asdict(current), **found}, ModelLimits)
+
+
+def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelRow:
+    pool = _changed_pool(current, change)
     return ModelRow(
         id=current.id,
         alias=current.alias if isinstance(change.alias, UnsetType) else _alias(change.alias),
@@ -156,7 +216,38 @@ def _changed(current: Model, change: ModelUpdate) -> ModelRow:
         if isinstance(change.capabilities, UnsetType)
         else change.capabilities or [],
         metadata=current.metadata if isinstance(change.metadata, UnsetType) else _metadata(change.metadata),
+        is_composite=bool(current.is_composite),
+        lb_strategy=pool[0],
+        fallback=pool[1],
+        response_headers=current.response_headers or None
+        if isinstance(change.response_headers, UnsetType)
+        else checked_headers(change.response_headers),
+        limits=limits,
     )
+
+
+def _changed_pool(current: Model, change: ModelUpdate) -> tuple[Strategy, Fallback | None]:
+    """Strategy and fallback; the flat fields of the contract go before those in `fallback`."""
+    flat = {
+        name: value
+        for name in ("enabled", "on_rate_limit", "on_status", "with_replacement", "max_attempts")
+        if not isinstance(value := getattr(change, f"fallback_{name}"), UnsetType)
+    }
+    given = (
+        flat or not isinstance(change.fallback, UnsetType) or not isinstance(change.lb_strategy, UnsetType)
+    )
+    if isinstance(current.fallback, UnsetType) or isinstance(current.lb_strategy, UnsetType):
+        if given:
+            raise BadRequest("lb_strategy, fallback: only composite models have them")
+        return "weighted_random", None
+    strategy = current.lb_strategy if isinstance(change.lb_strategy, UnsetType) else change.lb_strategy
+    fallback = changed(current.fallback, change.fallback)
+    return strategy, changed(fallback, FallbackChange(**flat)) if flat else fallback
+
+
+def _routed(row: ModelRow) -> tuple[object, ...]:
+    """What of a model the gateway reads: a change of it sends a notice."""
+    return row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits
 
 
 def _alias(text: str) -> str:

@@ -35,7 +35,7 @@ async def list_models(
     sort: FromQuery[str] = "created_at",
     sort_direction: FromQuery[str] = "desc",
 ) -> ModelPage:
-    """List models. `include`: `groups`, `endpoints`, `facets`."""
+    """List models. `include`: `groups`, `endpoints`, `components`, `facets`."""
     status = None if inactive is None else ("inactive" if inactive else "active")
     wanted = Filter(
         endpoint=endpoint,
@@ -57,7 +57,7 @@ async def list_models(
 async def create_model(
     principal: Who, models: NamedDependency[ModelActions], data: JSONBody[ModelCreate]
 ) -> Model:
-    """Create a model on an endpoint."""
+    """Create a model: a standard one on an endpoint, or a composite one, which gets its components afterwards."""
     return await models.create(principal, data)
 
 

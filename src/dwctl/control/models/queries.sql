@@ -1,10 +1,13 @@
 -- name: list_models
 -- Filters that are null do not apply. $1 the account whose access counts, null for all models; $2 endpoint; $3 groups;
 -- $4 part of alias, model name or endpoint name; $5 type; $6 capability; $7 deleted ones too; $8 status; $9 sort column;
--- $10 descending; $11 provider; $12 to leave out; $13 to give. Models without what is sorted by come last.
+-- $10 descending; $11 provider; $12 composite or not; $13 to leave out; $14 to give. Models without what is sorted by come last.
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.is_composite, m.lb_strategy, m.fallback, m.response_headers,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
+    m.throughput,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -45,6 +48,7 @@ where ($7::boolean or m.deleted_at is null)
     and ($6::text is null or $6 = any (m.capabilities))
     and ($8::text is null or m.status = $8)
     and ($11::text is null or lower(m.metadata ->> 'provider') = lower($11))
+    and ($12::boolean is null or m.is_composite = $12)
 order by
     case when not $10 then sorted.by_text end asc nulls last,
     case when $10 then sorted.by_text end desc nulls last,
@@ -53,7 +57,7 @@ order by
     case when not $10 then m.created_at end asc,
     m.created_at desc,
     m.id
-offset $12 limit $13;
+offset $13 limit $14;
 
 -- name: facets
 -- $1 the account whose access counts, null for all models; $2 status or null.
@@ -82,7 +86,10 @@ select
 -- name: get_model
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
-    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted
+    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.is_composite, m.lb_strategy, m.fallback, m.response_headers,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
+    m.throughput
 from models m
 where m.id = $1;
 
@@ -105,13 +112,20 @@ order by r.name;
 
 -- name: create_model
 insert into models (
-    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by
+    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
+    is_composite, lb_strategy, fallback, response_headers,
+    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+values (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+);
 
 -- name: update_model
 update models set
-    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7
+    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7, lb_strategy = $8,
+    fallback = $9, response_headers = $10,
+    requests_per_second = $11, burst_size = $12, requests_per_minute = $13, tokens_per_minute = $14, capacity = $15,
+    batch_capacity = $16, throughput = $17
 where id = $1;
 
 -- name: delete_model

@@ -7,11 +7,14 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec import UNSET
 
+from dwctl.control.limits import ModelLimits
 from dwctl.control.models.structs import Facets, GroupSummary, Metadata, Model
 from dwctl.core.errors import Conflict
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
+from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.paging import Window
 
 
@@ -42,6 +45,11 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     capabilities: list[str]
     metadata: Metadata | dict[str, Any] | None
+    limits: ModelLimits
+    is_composite: bool = False
+    lb_strategy: Strategy = "weighted_random"
+    fallback: Fallback | None = None
+    response_headers: dict[str, str] | None = None
 
 
 class ModelStore:
@@ -65,6 +73,7 @@ class ModelStore:
             wanted.sort,
             wanted.order == "desc",
             wanted.provider,
+            wanted.composite,
         )
         sql = self._sql["list_models"]
         rows = await self._database.fetch(sql, *arguments, window.skip, window.limit)
@@ -98,8 +107,8 @@ class ModelStore:
             found[row["model_id"]].append(GroupSummary(row["id"], row["name"], row["description"]))
         return found
 
-    async def create(self, row: ModelRow, model_name: str, endpoint: UUID, creator: UUID) -> None:
-        """A new model; 409 when the alias is taken."""
+    async def create(self, row: ModelRow, model_name: str, endpoint: UUID | None, creator: UUID) -> None:
+        """A new model, on an endpoint unless it is composite; 409 when the alias is taken."""
         try:
             await self._database.execute(
                 self._sql["create_model"],
@@ -113,6 +122,11 @@ class ModelStore:
                 endpoint,
                 row.metadata,
                 creator,
+                row.is_composite,
+                row.lb_strategy,
+                row.fallback,
+                row.response_headers,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -129,6 +143,10 @@ class ModelStore:
                 row.type,
                 row.capabilities,
                 row.metadata,
+                row.lb_strategy,
+                row.fallback,
+                row.response_headers,
+                *msgspec.structs.astuple(row.limits),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -139,6 +157,7 @@ class ModelStore:
 
 
 def _model(row: Any) -> Model:
+    composite: bool = row["is_composite"]
     return Model(
         id=row["id"],
         model_name=row["model_name"],
@@ -155,6 +174,11 @@ def _model(row: Any) -> Model:
         deleted=row["deleted"],
         metadata=row["metadata"],
         created_by=row["created_by"],
+        is_composite=composite,
+        lb_strategy=row["lb_strategy"] if composite else UNSET,
+        fallback=msgspec.convert(row["fallback"] or {}, Fallback) if composite else UNSET,
+        response_headers=UNSET if row["response_headers"] is None else row["response_headers"],
+        **{name: row[name] for name in ModelLimits.__struct_fields__},
     )
 
 

@@ -7,7 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.control.components.structs import Component
 from dwctl.control.endpoints.structs import Endpoint
+from dwctl.control.models.fallback import FallbackChange
+from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.body import Body
 from dwctl.web.paging import Page
 
@@ -28,17 +31,30 @@ class Metadata(Body, kw_only=True, omit_defaults=True):
 
 
 class ModelCreate(Body, kw_only=True):
-    """Body of POST. `type` is `standard`."""
+    """Body of POST. `type` is `standard` or `composite`."""
 
     model_name: str
-    hosted_on: UUID
     type: str = "standard"
+    hosted_on: UUID | None = None
+    """The endpoint of a standard model; a composite one has none."""
     alias: str | None = None
     display_name: str | None = None
     description: str | None = None
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
+    lb_strategy: Strategy | UnsetType = UNSET
+    """Of composite models, as `fallback`."""
+    fallback: FallbackChange | UnsetType | None = UNSET
+    response_headers: dict[str, str] | None = None
+    """Headers that answers of this model carry to the client, such as prices."""
+    requests_per_second: float | None = None
+    burst_size: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    capacity: int | None = None
+    batch_capacity: int | None = None
+    throughput: float | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -50,6 +66,22 @@ class ModelUpdate(Body, kw_only=True):
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    lb_strategy: Strategy | UnsetType = UNSET
+    fallback: FallbackChange | UnsetType | None = UNSET
+    fallback_enabled: bool | UnsetType = UNSET
+    """The same as the field of `fallback`, and so are the next ones."""
+    fallback_on_rate_limit: bool | UnsetType = UNSET
+    fallback_on_status: list[int] | UnsetType | None = UNSET
+    fallback_with_replacement: bool | UnsetType = UNSET
+    fallback_max_attempts: int | UnsetType | None = UNSET
+    response_headers: dict[str, str] | UnsetType | None = UNSET
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -77,11 +109,23 @@ class Model(msgspec.Struct, kw_only=True):
     updated_at: datetime
     last_sync: datetime | None
     is_composite: bool | UnsetType = UNSET
-    """For those who may read all models."""
+    """For those who may read all models, as the next ones."""
+    lb_strategy: Strategy | UnsetType = UNSET
+    fallback: Fallback | UnsetType = UNSET
+    response_headers: dict[str, str] | UnsetType = UNSET
+    components: list[Component] | UnsetType = UNSET
     deleted: bool = False
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
+    requests_per_second: float | UnsetType | None = UNSET
+    burst_size: int | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    capacity: int | UnsetType | None = UNSET
+    batch_capacity: int | UnsetType | None = UNSET
+    throughput: float | UnsetType | None = UNSET
+    """Limits are for those who may read them."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
 

@@ -53,7 +53,7 @@ _DROPPED = frozenset(
         # about the upstream's server, place and sessions; no business of a client of ours
         b"server", b"via", b"set-cookie", b"alt-svc", b"strict-transport-security", b"www-authenticate",
         # ours stands instead
-        b"x-request-id", b"date",
+        b"x-request-id", b"date", b"ratelimit", b"ratelimit-policy",
     }
 )  # fmt: skip
 _DROPPED_PREFIXES = (b"x-ratelimit-", b"cf-", b"access-control-", b"x-onwards-", b"x-fusillade-", b"x-dwctl-")

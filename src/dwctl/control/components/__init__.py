@@ -1,0 +1,1 @@
+"""The resource components: the standard models that a composite model consists of."""
