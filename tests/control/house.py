@@ -58,6 +58,10 @@ async def _well() -> str | None:
     return None
 
 
+async def _up() -> bytes:
+    return b"up 1\n"
+
+
 class House:
     """Everything in one place."""
 
@@ -81,7 +85,7 @@ class House:
             cors=settings.security.cors,
             version="1.2.3",
             checks={"database": _well},
-            metrics=lambda: b"up 1\n",
+            metrics=_up,
             ai_routes=[],
         )
         self._sessions = Sessions(SECRET, 3600, clock)

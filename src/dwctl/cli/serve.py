@@ -24,6 +24,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path | None
     host: str | None
     port: int | None
+    workers: int | None
     upstream: str | None
     upstream_key: str | None
     join: bool
@@ -32,7 +33,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(options: Options, say: Callable[[str], None]) -> None:
     """Check the configuration, or start."""
-    flags = {"host": options.host, "port": options.port, "data_dir": options.data_dir}
+    flags = {
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "data_dir": options.data_dir,
+    }
     context = load(options.config, flags)
     if options.validate:
         require_strong(

@@ -41,7 +41,7 @@ def build_app(
     cors: CorsSettings,
     version: str,
     checks: dict[str, Check],
-    metrics: Callable[[], bytes] | None,
+    metrics: Callable[[], Awaitable[bytes]] | None,
     ai_routes: Sequence[ControllerRouterHandler],
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
@@ -193,10 +193,10 @@ def _documents(version: str) -> list[ControllerRouterHandler]:
     return [ai_openapi, docs]
 
 
-def _metrics(render: Callable[[], bytes]) -> ControllerRouterHandler:
+def _metrics(page: Callable[[], Awaitable[bytes]]) -> ControllerRouterHandler:
     @get("/internal/metrics", include_in_schema=False)
     async def metrics() -> Response[bytes]:
         """The Prometheus text format."""
-        return Response(render(), media_type="text/plain; version=0.0.4")
+        return Response(await page(), media_type="text/plain; version=0.0.4")
 
     return metrics

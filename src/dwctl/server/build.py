@@ -1,7 +1,9 @@
 """The composition root: every object is made here, once, and given to those who need it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -36,6 +38,8 @@ from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+from dwctl.server.workers.fellows import Alone, Crew, Home
+from dwctl.server.workers.place import Place
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -52,8 +56,19 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     plane: Plane
 
 
-def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage) -> Application:
-    """Build the process's objects on an open database."""
+class CrewService(Crew, Service, Protocol):
+    """The other workers, as something that is started and stopped."""
+
+
+def build(
+    settings: Settings,
+    data_dir: Path,
+    secrets: Secrets,
+    storage: Storage,
+    place: Place,
+    others: CrewService | None = None,
+) -> Application:
+    """Build the process's objects on an open database; `others` unless it is the only worker."""
     clock = SystemClock()
     metrics = Metrics()
     daemon_id = new_uuid()
@@ -89,6 +104,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         clock=clock,
     )
 
+    crew = others or Alone()
     routing = Routing()
     notices = NoticeListener(database.dsn)
     sync = RoutingSync(
@@ -96,6 +112,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         store=RoutingStore(database, seal),
         clock=clock,
         fallback_seconds=fallback_seconds(settings),
+        fellows=crew,
     )
     notices.subscribe(CHANNEL, sync)
 
@@ -119,13 +136,13 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         clock=clock,
         propagation=sync,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, writer, replay)
+    responses = ResponseActions(RequestStore(database), plane.identity, crew)
     app = build_app(
         plane=plane,
         cors=settings.auth.security.cors,
         version=__version__,
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
-        metrics=metrics.render if settings.enable_metrics else None,
+        metrics=crew.page if settings.enable_metrics else None,
         ai_routes=[responses_router(responses)],
     )
     listener = Listener(
@@ -137,13 +154,35 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         handler=gateway,
         application=app,
         metrics=metrics,
+        place=place,
+        crew=crew,
+    )
+    crew.settle_in(
+        Home(
+            metrics=metrics,
+            applied_by=sync.confirmations.applied_by,
+            membership_changed=sync.confirmations.look_again,
+            flush=_flush(writer, replay),
+            worker_died=replay.look,
+            open_connections=lambda: listener.load,
+            adopt=listener.adopt,
+        )
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
+    beside: tuple[Service, ...] = () if others is None else (others,)
     services = (
-        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
+        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), *beside,
+        listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
+
+
+def _flush(writer: Writer, replay: Replay) -> Callable[[], Awaitable[bool]]:
+    async def flush() -> bool:
+        return await writer.flush() and await replay.caught_up()
+
+    return flush
 
 
 def _cors(settings: CorsSettings) -> Cors:

@@ -15,17 +15,19 @@ from contextlib import suppress
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
 from dwctl.core.services import TaskSet
+from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection
 from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.websocket import WebSocketCall, wants_websocket
+from dwctl.server.workers.fellows import Alone, Crew
+from dwctl.server.workers.place import Place
 from dwctl.wire.exchange import Handler
 
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0
-BACKLOG = 4096
 CUT_WITHIN = 5.0
 """Seconds to cut what is left after the drain."""
 
@@ -44,6 +46,8 @@ class Listener:
         handler: Handler,
         application: Application,
         metrics: Metrics,
+        place: Place | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
@@ -52,9 +56,13 @@ class Listener:
         self._application = application
         self._host = host
         self._port = port
+        self._place = place
+        self._crew = crew or Alone()
         self._connections: set[Connection] = set()
         self._tasks = TaskSet()
-        self._server: asyncio.Server | None = None
+        self._adopting = 0
+        self._context: ssl.SSLContext | None = None
+        self._server: asyncio.Server | Acceptor | None = None
         self._none_left = asyncio.Event()
         gauge = metrics.gauge("dwctl_connections", "Open connections of clients.")
         gauge.set_function(lambda: float(len(self._connections)))
@@ -73,21 +81,20 @@ class Listener:
         """The drain time, and some to cut what is left then."""
         return self.settings.drain + CUT_WITHIN
 
+    @property
+    def load(self) -> int:
+        """Connections that are open or about to be."""
+        return len(self._connections) + self._adopting
+
     async def start(self) -> None:
-        """Bind; port 0 takes any free one."""
-        loop = asyncio.get_running_loop()
+        """Bind, unless the first worker does; port 0 takes any free one."""
+        self._context = self._tls()
+        if self._place is not None and not self._place.first:
+            return
         try:
-            self._server = await loop.create_server(
-                lambda: Connection(self, loop),
-                self._host or None,
-                self._port,
-                backlog=BACKLOG,
-                ssl=self._tls(),
-                reuse_address=True,
-            )
+            await self._bind()
         except OSError as error:
             raise SetupError(why_not_bound(self._host, self._port, error)) from error
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -101,6 +108,7 @@ class Listener:
         self.draining = True
         if self._server is not None:
             self._server.close()
+        self._crew.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
         if self._connections:
@@ -113,6 +121,13 @@ class Listener:
         for connection in list(self._connections):
             connection.abort()
         await self._tasks.cancel()
+
+    def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that was accepted by us or by the first worker."""
+        if not self._port:
+            self._port = accepted.getsockname()[1]
+        self._adopting += 1
+        self._tasks.spawn(self._adopt(accepted), name="adopt")
 
     def opened(self, connection: Connection) -> bool:
         """A client has connected."""
@@ -148,6 +163,41 @@ class Listener:
         )
         self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="websocket")
         return call
+
+    async def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._place is not None and self._place.count > 1:
+            acceptor = self._server = Acceptor(self._hand_on)
+            self._port = await acceptor.open(self._host, self._port)
+            return
+        server = self._server = await loop.create_server(
+            lambda: Connection(self, loop),
+            self._host or None,
+            self._port,
+            backlog=BACKLOG,
+            ssl=self._context,
+            reuse_address=True,
+        )
+        self._port = server.sockets[0].getsockname()[1]
+
+    def _hand_on(self, accepted: socket.socket) -> None:
+        """To the worker with the fewest connections, which may be this one."""
+        if self._crew.place(accepted):
+            accepted.close()
+        else:
+            self.adopt(accepted)
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            accepted.setblocking(False)
+            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted, ssl=self._context)
+        except OSError as error:
+            # The client has left, or does not speak TLS as we do.
+            logger.debug("a connection came to nothing: %s", error)
+            accepted.close()
+        finally:
+            self._adopting -= 1
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):

@@ -16,6 +16,7 @@ from dwctl.server.contract_keys import NOT_YET
 from dwctl.server.limits import ListenerSettings
 
 DEFAULT_FILE = Path("config.yaml")
+MAX_WORKERS = 256
 
 
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: str = "127.0.0.1"
     port: int = 3001
+    workers: int = 1
+    """Processes that answer on the port."""
     data_dir: str | None = None
     admin_email: str = "admin@localhost"
     admin_password: str | None = None
@@ -112,6 +115,7 @@ def _validate(settings: Settings) -> None:
     pool = settings.database.pool
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
+        (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
         (
             1 <= password.min_length <= password.max_length,
             "auth.native.password: expected 1 <= min_length <= max_length",
