@@ -77,6 +77,8 @@ class Gateway:
         self.ended = self._counts.ended
         self.submit = client.submit
         metrics.registry.register(self._counts)
+        self.served = self._counts.served
+        self.pending = self._counts.pending
 
     @property
     def in_flight(self) -> int:
@@ -139,7 +141,7 @@ class Gateway:
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
         )
-        self._counts.in_flight += 1
+        self._counts.began(record)
         exchange.on_abort = flight.abort
         self.recording.start(record, exchange.body)
         self.recording.after(flight.launch)
@@ -176,13 +178,18 @@ class Gateway:
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
-        self._counts.refused(problem.status)
+        self._counts.refused(*self._place(exchange), problem.status, self.perf() - exchange.received)
         lines = (
             our_lines(new_id().encode(), None),
             self._cors.lines(exchange.header(b"origin")),
             connection_line(exchange, keep_alive=exchange.keep_alive),
         )
         exchange.finish(render(problem, b"".join(lines)))
+
+    def _place(self, exchange: Exchange) -> tuple[str, str]:
+        """Method and path as they are counted: a model's own path is not, for clients choose it."""
+        post = exchange.method == b"POST"
+        return exchange.method.decode(), (exchange.path if post else models.PATH).decode()
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
@@ -201,6 +208,7 @@ class Gateway:
                 body,
             )
         )
+        self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
 
 
 def _unusable(alias: str) -> Problem:

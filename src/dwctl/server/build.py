@@ -36,6 +36,8 @@ from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
+from dwctl.server.metrics_page import MetricsListener
+from dwctl.server.served import Served
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.server.workers.fellows import Alone, Crew, Home
@@ -137,14 +139,19 @@ def build(
         propagation=sync,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew)
+    page = crew.page if settings.enable_metrics else None
+    apart = settings.metrics.listen
     app = build_app(
         plane=plane,
         cors=settings.auth.security.cors,
         version=__version__,
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
-        metrics=crew.page if settings.enable_metrics else None,
+        metrics=page if apart is None else None,
+        metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
     )
+    served = Served(gateway)
+    metrics.registry.register(served)
     listener = Listener(
         host=settings.host,
         port=settings.port,
@@ -156,6 +163,7 @@ def build(
         metrics=metrics,
         place=place,
         crew=crew,
+        served=served,
     )
     crew.settle_in(
         Home(
@@ -171,6 +179,8 @@ def build(
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
     beside: tuple[Service, ...] = () if others is None else (others,)
+    if page is not None and apart is not None and place.first:
+        beside += (MetricsListener(settings.metrics, apart, page),)
     services = (
         *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), *beside,
         listener,

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import time
 from contextlib import suppress
 
 from dwctl.core.errors import SetupError
@@ -20,6 +21,7 @@ from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection
 from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.served import Served
 from dwctl.server.websocket import WebSocketCall, wants_websocket
 from dwctl.server.workers.fellows import Alone, Crew
 from dwctl.server.workers.place import Place
@@ -48,6 +50,7 @@ class Listener:
         metrics: Metrics,
         place: Place | None = None,
         crew: Crew | None = None,
+        served: Served | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
@@ -58,6 +61,7 @@ class Listener:
         self._port = port
         self._place = place
         self._crew = crew or Alone()
+        self._served = served
         self._connections: set[Connection] = set()
         self._tasks = TaskSet()
         self._adopting = 0
@@ -147,7 +151,7 @@ class Listener:
         """Start the application on a request."""
         scheme = "https" if self.settings.certificate else "http"
         call = AsgiCall(connection, head, draining=self.draining, scheme=scheme)
-        self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="request")
+        self._tasks.spawn(self._answer(call, head.method.decode("ascii")), name="request")
         return call
 
     def open_tunnel(self, connection: Connection, head: RequestHead) -> WebSocketCall | None:
@@ -179,6 +183,19 @@ class Listener:
             reuse_address=True,
         )
         self._port = server.sockets[0].getsockname()[1]
+
+    async def _answer(self, call: AsgiCall, method: str) -> None:
+        """Call the application, and count it."""
+        served = self._served
+        if served is None:
+            await call.run(self._application, (self._host, self._port))
+            return
+        began = time.perf_counter()
+        method = served.began(method)
+        try:
+            await call.run(self._application, (self._host, self._port))
+        finally:
+            served.ended(method, call.pattern, call.status, time.perf_counter() - began)
 
     def _hand_on(self, accepted: socket.socket) -> None:
         """To the worker with the fewest connections, which may be this one."""

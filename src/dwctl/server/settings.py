@@ -56,6 +56,15 @@ class MetadataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ai_api_base_url: str | None = None
 
 
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who reads metrics where."""
+
+    listen: str | None = None
+    """`host:port` of an address of their own; they are then not on the common port."""
+    bearer_token: str | None = None
+    """What a reader must send; unset: nothing."""
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logging to standard error."""
 
@@ -83,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     background_services: BackgroundSettings = BackgroundSettings()
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True
+    metrics: MetricsSettings = MetricsSettings()
     enable_request_logging: bool = True
     """Whether bodies of requests and answers are kept beside their rows."""
     listener: ListenerSettings = ListenerSettings()
@@ -172,9 +182,22 @@ def _validate(settings: Settings) -> None:
             "admin_email: expected an e-mail address",
         ),
     )
+    if settings.metrics.listen is not None:
+        try:
+            host_and_port(settings.metrics.listen)
+        except ValueError as error:
+            raise SetupError(f"configuration: metrics.listen: {error}") from error
     for holds, text in rules:
         if not holds:
             raise SetupError(f"configuration: {text}")
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """Of an address such as `127.0.0.1:9090`; raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"expected host:port such as 127.0.0.1:9090, not {listen!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def fallback_seconds(settings: Settings) -> float:
