@@ -164,6 +164,7 @@ def build(
         place=place,
         crew=crew,
         served=served,
+        end_calls=client.end,
     )
     crew.settle_in(
         Home(

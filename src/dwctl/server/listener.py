@@ -1,7 +1,8 @@
 """The port. A `Service`: accepts connections, enforces limits of time, drains on the way out.
 
 Wakes on: connections, and once a second. Writes: nothing. If it dies, the process ends; what is under way is
-cut. On `stop` it accepts no more, closes idle connections, lets requests finish for the drain time, cuts the rest.
+cut. On `stop` it accepts no more, closes idle connections, lets requests finish for the drain time; then calls end
+with an error in the language of their answer, and what is still there is cut.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from dwctl.core.errors import SetupError
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 SWEEP_EVERY = 1.0
 CUT_WITHIN = 5.0
 """Seconds to cut what is left after the drain."""
+LAST_WORDS_WITHIN = 2.0
+"""Seconds of them in which clients take the end of their answers."""
 
 
 class Listener:
@@ -51,6 +55,7 @@ class Listener:
         place: Place | None = None,
         crew: Crew | None = None,
         served: Served | None = None,
+        end_calls: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
@@ -62,6 +67,7 @@ class Listener:
         self._place = place
         self._crew = crew or Alone()
         self._served = served
+        self._end_calls = end_calls
         self._connections: set[Connection] = set()
         self._tasks = TaskSet()
         self._adopting = 0
@@ -115,13 +121,11 @@ class Listener:
         self._crew.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
-        if self._connections:
-            self._none_left.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.drain):
-                    await self._none_left.wait()
-        if self._connections:
+        if not await self._empty(self.settings.drain):
             logger.warning("%d connections are cut after the drain time", len(self._connections))
+            if self._end_calls is not None:
+                self._end_calls()
+                await self._empty(LAST_WORDS_WITHIN)
         for connection in list(self._connections):
             connection.abort()
         await self._tasks.cancel()
@@ -215,6 +219,15 @@ class Listener:
             accepted.close()
         finally:
             self._adopting -= 1
+
+    async def _empty(self, within: float) -> bool:
+        """Wait until no connection is left; whether none is."""
+        if self._connections:
+            self._none_left.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._none_left.wait()
+        return not self._connections
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):

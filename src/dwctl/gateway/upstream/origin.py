@@ -96,6 +96,12 @@ class Origin:
             ticket.fail(Failure.BUSY, f"{len(self._waiting)} calls wait already")
         return ticket
 
+    def refuse(self, request: bytes, receiver: Receiver, failure: Failure) -> Ticket:
+        """Send nothing any more."""
+        ticket = Ticket(self, request, receiver)
+        ticket.fail(failure)
+        return ticket
+
     def forget(self, ticket: Ticket) -> None:
         """A call that has no connection yet gives up its place."""
         self._waiting.pop(ticket, None)
