@@ -91,7 +91,7 @@ class House:
         self._sessions = Sessions(SECRET, 3600, clock)
         self._users = UserStore(database)
         self._groups = GroupStore(database)
-        self._routing = RoutingStore(database, seal)
+        self.routing = RoutingStore(database, seal)
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -142,7 +142,7 @@ class House:
 
     async def routed(self) -> set[str]:
         """Ids of the keys and models that the gateway reads at this moment."""
-        store = self._routing
+        store = self.routing
         models, _ = await store.models()
         found = {model.id for model in models}
         async for chunk in store.keys():

@@ -17,7 +17,7 @@ from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
-from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
+from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target, Timeouts
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
 from dwctl.wire.cors import NO_CORS, Cors
@@ -41,10 +41,20 @@ def key(purpose: Purpose = "realtime", groups: tuple[str, ...] = (), expires_at:
     )
 
 
-def target(url: str, model_name: str = "fake-model", auth: tuple[str, str] | None = None) -> Target:
+def target(
+    url: str,
+    model_name: str = "fake-model",
+    auth: tuple[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+) -> Target:
     """One endpoint."""
     return Target(
-        endpoint_id=new_id(), endpoint_name="fake", url=url, model_name=model_name, auth_header=auth
+        endpoint_id=new_id(),
+        endpoint_name="fake",
+        url=url,
+        model_name=model_name,
+        auth_header=auth,
+        timeouts=timeouts,
     )
 
 

@@ -18,7 +18,7 @@ from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Target
+from dwctl.routing.snapshot import Target, Timeouts
 from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
@@ -124,6 +124,11 @@ class Flight:
         self._recorded = False
         self._first_byte: float | None = None
         self._overhead = 0.0
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """The limits of time of the endpoint that is asked."""
+        return self._upstream.target.timeouts
 
     def launch(self) -> None:
         """Send the request; the call's start is in the spool."""

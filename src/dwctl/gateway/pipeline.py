@@ -129,6 +129,7 @@ class Gateway:
         upstream = self._upstream(admission.model, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
         request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        own = target.timeouts
         record = self._record(route, admission, caller, len(exchange.body), now)
         flight = Flight(
             self,
@@ -139,7 +140,7 @@ class Gateway:
             request,
             caller.cors,
             hide_usage=hide_usage,
-            deadline=exchange.received + self._total_timeout,
+            deadline=exchange.received + ((own and own.total) or self._total_timeout),
         )
         self._counts.began(record)
         exchange.on_abort = flight.abort

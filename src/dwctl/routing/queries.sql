@@ -29,6 +29,7 @@ select
     e.api_key_sealed,
     e.auth_header_name,
     e.auth_header_prefix,
+    e.timeouts,
     (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
 from models m
 join endpoints e on e.id = m.endpoint_id

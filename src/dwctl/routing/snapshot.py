@@ -6,7 +6,7 @@ middle of a call cannot mix two states. The module is pure; `routing/store.py` l
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,6 +32,18 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Unix seconds; None never expires."""
 
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of time of one endpoint, in seconds; what is None is as in `gateway.upstream`."""
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint and upstream model: what one attempt is sent to."""
 
@@ -43,6 +55,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The name the upstream knows the model by."""
     auth_header: tuple[str, str] | None
     """Name and whole value of the credential header, or None when the upstream needs none."""
+    timeouts: Timeouts | None = None
+    """The endpoint's own limits of time, if it has any."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
-from dwctl.routing.snapshot import Key, Model, Target
+from dwctl.routing.snapshot import Key, Model, Target, Timeouts
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -59,7 +59,7 @@ class RoutingStore:
         for row in rows:
             try:
                 models.append(self._model(row))
-            except SealError as error:
+            except (SealError, msgspec.ValidationError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
         return models, bad
 
@@ -86,6 +86,7 @@ class RoutingStore:
             url=row["url"],
             model_name=row["model_name"],
             auth_header=credential,
+            timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
         )
         return Model(
             id=str(row["id"]),

@@ -1,14 +1,14 @@
 -- name: list_endpoints
 select
     id, name, description, url, model_filter, api_key_sealed is not null as requires_api_key, auth_header_name,
-    auth_header_prefix, created_by, created_at, updated_at
+    auth_header_prefix, timeouts, created_by, created_at, updated_at
 from endpoints
 order by created_at, id;
 
 -- name: get_endpoint
 select
     id, name, description, url, model_filter, api_key_sealed is not null as requires_api_key, auth_header_name,
-    auth_header_prefix, created_by, created_at, updated_at
+    auth_header_prefix, timeouts, created_by, created_at, updated_at
 from endpoints
 where id = $1;
 
@@ -20,14 +20,15 @@ select url, api_key_sealed, auth_header_name, auth_header_prefix from endpoints 
 
 -- name: create_endpoint
 insert into endpoints (
-    id, name, description, url, api_key_sealed, auth_header_name, auth_header_prefix, model_filter, created_by
+    id, name, description, url, api_key_sealed, auth_header_name, auth_header_prefix, model_filter,
+    timeouts, created_by
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: update_endpoint
 update endpoints set
     name = $2, description = $3, url = $4, api_key_sealed = $5, auth_header_name = $6, auth_header_prefix = $7,
-    model_filter = $8
+    model_filter = $8, timeouts = $9
 where id = $1;
 
 -- name: delete_endpoint

@@ -43,6 +43,7 @@ def new_row(wanted: EndpointCreate) -> EndpointRow:
         auth_header_name=wanted.auth_header_name or AUTH_HEADER,
         auth_header_prefix=AUTH_PREFIX if prefix is None else prefix,
         model_filter=wanted.model_filter,
+        timeouts=wanted.timeouts,
     )
 
 
@@ -71,6 +72,7 @@ def changed_row(current: Endpoint, key: str | None, change: EndpointUpdate) -> E
         model_filter=current.model_filter
         if isinstance(change.model_filter, UnsetType)
         else change.model_filter,
+        timeouts=current.timeouts if isinstance(change.timeouts, UnsetType) else change.timeouts,
     )
 
 
@@ -110,7 +112,14 @@ def differs(row: EndpointRow, current: Endpoint) -> bool:
         row.url,
         row.auth_header_name,
         row.auth_header_prefix,
-    ) != (current.name, current.url, current.auth_header_name, current.auth_header_prefix)
+        row.timeouts,
+    ) != (
+        current.name,
+        current.url,
+        current.auth_header_name,
+        current.auth_header_prefix,
+        current.timeouts,
+    )
 
 
 def _check_filter(names: Iterable[str] | None) -> None:

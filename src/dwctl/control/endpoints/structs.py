@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.routing.snapshot import Timeouts
 from dwctl.web.body import Body
 
 
@@ -23,6 +24,8 @@ class EndpointCreate(Body, kw_only=True):
     auth_header_name: str | None = None
     auth_header_prefix: str | None = None
     sync: bool = True
+    timeouts: Timeouts | None = None
+    """An extension: limits of time of this server, in seconds."""
     skip_fetch: bool = False
     """Take `model_filter` as the list of models instead of asking the server."""
 
@@ -38,6 +41,7 @@ class EndpointUpdate(Body, kw_only=True):
     alias_mapping: dict[str, str] | UnsetType = UNSET
     auth_header_name: str | UnsetType | None = UNSET
     auth_header_prefix: str | UnsetType | None = UNSET
+    timeouts: Timeouts | UnsetType | None = UNSET
 
     @property
     def concerns_models(self) -> bool:
@@ -62,6 +66,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     requires_api_key: bool
     auth_header_name: str
     auth_header_prefix: str
+    timeouts: Timeouts | None
     created_by: UUID
     created_at: datetime
     updated_at: datetime

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol, cast
 
 from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from dwctl.routing.snapshot import Timeouts
 from dwctl.wire.chunks import ChunkError, Chunks
 
 
@@ -33,6 +34,11 @@ class Receiver(Protocol):
 
     deadline: float
     """`time.perf_counter()` at which the whole call is too late."""
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """What goes before the settings' limits of time."""
+        ...
 
     def on_head(self, head: Head) -> None:
         """The final response's head."""
