@@ -128,7 +128,10 @@ class Gateway:
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        headers = caller.passed_on
+        if caller.trace and admission.model.trusted:
+            headers += caller.trace
+        request = request_head(upstream, exchange.query, headers, len(body)) + body
         own = target.timeouts
         record = self._record(route, admission, caller, len(exchange.body), now)
         flight = Flight(

@@ -70,6 +70,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
+    trusted: bool = False
+    """Whether its servers may know what else a caller does: its traces are passed on to them."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
