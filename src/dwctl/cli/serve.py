@@ -25,6 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None
     port: int | None
     workers: int | None
+    uds: Path | None
     upstream: str | None
     upstream_key: str | None
     join: bool
@@ -37,6 +38,7 @@ def run(options: Options, say: Callable[[str], None]) -> None:
         "host": options.host,
         "port": options.port,
         "workers": options.workers,
+        "listener.unix_socket": options.uds,
         "data_dir": options.data_dir,
     }
     context = load(options.config, flags)

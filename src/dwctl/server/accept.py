@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Acceptor:
     def __init__(self, take: Callable[[socket.socket], None]) -> None:
         self._take = take
         self._sockets: list[socket.socket] = []
+        self._files: list[Path] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self, host: str, port: int) -> int:
@@ -42,6 +44,15 @@ class Acceptor:
         name = self._sockets[0].getsockname()
         return int(name[1])
 
+    async def open_unix(self, path: Path) -> None:
+        """Listen on a Unix socket too, in place of one that nobody listens on any more. Raises OSError."""
+        loop = self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(_make_way, path)
+        made = _listening(socket.AF_UNIX, socket.SOCK_STREAM, 0, str(path))
+        self._sockets.append(made)
+        self._files.append(path)
+        loop.add_reader(made, self._accept, made)
+
     def close(self) -> None:
         """Accept no more; what has connected and was not accepted is refused by the kernel."""
         sockets, self._sockets = self._sockets, []
@@ -49,6 +60,9 @@ class Acceptor:
             if self._loop is not None:
                 self._loop.remove_reader(listening)
             listening.close()
+        files, self._files = self._files, []
+        for path in files:
+            path.unlink(missing_ok=True)
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(AT_ONCE):
@@ -76,7 +90,26 @@ class Acceptor:
             self._loop.add_reader(listening, self._accept, listening)
 
 
-def _listening(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
+def _make_way(path: Path) -> None:
+    """Delete a socket that a process which was killed has left."""
+    if path.is_socket() and not _answers(path):
+        path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1.0)
+        try:
+            asking.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _listening(family: int, kind: int, protocol: int, address: tuple[object, ...] | str) -> socket.socket:
     made = socket.socket(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

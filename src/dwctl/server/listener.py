@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
@@ -73,6 +74,7 @@ class Listener:
         self._adopting = 0
         self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | Acceptor | None = None
+        self._beside: Acceptor | None = None
         self._none_left = asyncio.Event()
         gauge = metrics.gauge("dwctl_connections", "Open connections of clients.")
         gauge.set_function(lambda: float(len(self._connections)))
@@ -105,6 +107,14 @@ class Listener:
             await self._bind()
         except OSError as error:
             raise SetupError(why_not_bound(self._host, self._port, error)) from error
+        if self.settings.unix_socket is not None:
+            path = Path(self.settings.unix_socket)
+            self._beside = Acceptor(self._hand_on)
+            try:
+                await self._beside.open_unix(path)
+            except OSError as error:
+                await self.stop()
+                raise SetupError(why_no_socket(path, error)) from error
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -118,6 +128,8 @@ class Listener:
         self.draining = True
         if self._server is not None:
             self._server.close()
+        if self._beside is not None:
+            self._beside.close()
         self._crew.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
@@ -132,7 +144,7 @@ class Listener:
 
     def adopt(self, accepted: socket.socket) -> None:
         """Serve a connection that was accepted by us or by the first worker."""
-        if not self._port:
+        if not self._port and accepted.family != socket.AF_UNIX:
             self._port = accepted.getsockname()[1]
         self._adopting += 1
         self._tasks.spawn(self._adopt(accepted), name="adopt")
@@ -275,3 +287,10 @@ def why_not_bound(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"{host} is no address of this machine. Choose one with --host, such as 127.0.0.1."
     return f"{where} cannot be opened: {error.strerror or error}"
+
+
+def why_no_socket(path: Path, error: OSError) -> str:
+    """Why a Unix socket cannot be listened on, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"listener.unix_socket {path} is taken: another program listens there, or it is no socket"
+    return f"listener.unix_socket {path} cannot be opened: {error.strerror or error}"
