@@ -43,12 +43,19 @@ def home(open_directory: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def product(home: Path, upstream: UpstreamThread) -> Iterator[Product]:
-    """Three workers; each test leaves them running."""
+def installation(home: Path, upstream: UpstreamThread) -> Iterator[Product]:
+    """Three workers, for all tests."""
     made = Product(home, upstream=upstream.url, arguments=["--workers", "3"])
-    made.start()
     yield made
     made.end()
+
+
+@pytest.fixture
+def product(installation: Product) -> Product:
+    """The same, running: a test may end it."""
+    if not installation.runs:
+        installation.start()
+    return installation
 
 
 @pytest.fixture
@@ -153,7 +160,6 @@ def test_streams_of_all_are_finished_when_it_stops(
 
 
 def test_they_end_with_the_first(product: Product, home: Path, upstream: UpstreamThread) -> None:
-    product.start()
     assert len(workers_of(product)) == 2
     product.kill()
     until(lambda: processes_on(home) == [], "nothing of it runs any more")
@@ -190,7 +196,6 @@ def lose(product: Product) -> None:
 def test_a_port_that_is_taken_is_said_once(
     product: Product, data_dir: Path, upstream: UpstreamThread
 ) -> None:
-    product.start()
     port = product.address.rpartition(":")[2]
     told = dwctl("serve", "--workers", "2", "--port", port, "--data-dir", data_dir, directory=data_dir)
     assert told.status == 1
