@@ -43,6 +43,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The name the upstream knows the model by."""
     auth_header: tuple[str, str] | None
     """Name and whole value of the credential header, or None when the upstream needs none."""
+    trusted: bool = False
+    """Whether its error texts may reach clients where others are masked."""
+    adapts_responses: bool = True
+    """Whether Responses are to be made of its chat completions; nothing does so yet."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
+    sanitize: bool = False
+    """Whether answers lose what only a provider sends, and errors its words (gateway/sanitise.py)."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

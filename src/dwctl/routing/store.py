@@ -86,6 +86,8 @@ class RoutingStore:
             url=row["url"],
             model_name=row["model_name"],
             auth_header=credential,
+            trusted=row["trusted"],
+            adapts_responses=row["open_responses_adapter"] is not False,
         )
         return Model(
             id=str(row["id"]),
@@ -94,6 +96,7 @@ class RoutingStore:
             groups=self._group_set(row["groups"]),
             targets=(target,),
             created=row["created"],
+            sanitize=row["sanitize_responses"],
         )
 
     def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:
