@@ -1,8 +1,5 @@
 """Answers of sanitised models and of strict mode, from the upstream's socket to the client's, and to the row."""
 
-from typing import Any
-
-import msgspec
 import openai
 import pytest
 from hypothesis import given
@@ -12,7 +9,6 @@ from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.routes import IdStyle
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.requests.record import State
-from dwctl.routing.snapshot import Model
 from dwctl.wire.sse import data_of, events
 from tests.fakes import shapes
 from tests.fakes.answers import (
@@ -20,61 +16,30 @@ from tests.fakes.answers import (
     KEEP_ALIVE,
     Answer,
     Framing,
-    bad_gateway_page,
     frames,
     json_reply,
     reply,
     stream_reply,
-    too_many_requests,
 )
 from tests.fakes.shapes import Json
 from tests.fakes.upstream import FakeUpstream
-from tests.gateway.house import CHAT, SECRET, House, chat, model, target, upstream_settings
+from tests.gateway.house import CHAT, SECRET, House, chat, upstream_settings
+from tests.gateway.provider import (
+    BODY,
+    COMPLETIONS,
+    EMBEDDINGS,
+    EVENTS,
+    RESPONSES,
+    SECRETS,
+    STREAMED,
+    WHOLE,
+    failure,
+    hidden,
+    noisy,
+    objects,
+    strict,
+)
 from tests.wire.answers.texts import splits, streams
-
-COMPLETIONS, EMBEDDINGS, RESPONSES = "/ai/v1/completions", "/ai/v1/embeddings", "/ai/v1/responses"
-BODY = {"prompt": "hi", "input": "hi", "messages": [{"role": "user", "content": "hi"}]}
-SECRETS = (b"gpu-7", b"acme", b"fake-model", b"cost")
-EVENTS = [("content-type", "text/event-stream")]
-
-
-def hidden(upstream: FakeUpstream, *, trusted: bool = False, sanitize: bool = True) -> Model:
-    """A model whose answers are sanitised."""
-    place = msgspec.structs.replace(target(upstream.url), trusted=trusted)
-    return msgspec.structs.replace(model("m", place), sanitize=sanitize)
-
-
-def strict(upstream: FakeUpstream, *, trusted: bool = False, **settings: Any) -> House:
-    """A gateway in strict mode. What a model says of sanitising does not matter there."""
-    return House(hidden(upstream, trusted=trusted, sanitize=False), strict=True, **settings)
-
-
-def noisy(value: Json) -> Json:
-    """The same as a provider sends it that adds its own."""
-    return {"provider": "acme", **value, "cost": 0.1, "acme_metadata": {"node": "gpu-7"}}
-
-
-def failure(code: object = None) -> Json:
-    """An error in a provider's words."""
-    return {"error": {"message": "acme: node gpu-7 is out of memory", "type": "acme_error", "code": code}}
-
-
-def objects(body: bytes) -> list[Any]:
-    """The JSON of each event."""
-    return [msgspec.json.decode(data_of(event)) for event in events(body) if data_of(event).startswith(b"{")]
-
-
-WHOLE = {
-    CHAT: shapes.chat_completion("fake-model", "Hello"),
-    COMPLETIONS: shapes.completion("fake-model", "Hello"),
-    EMBEDDINGS: shapes.embeddings("fake-model", ["Hello"]),
-    RESPONSES: shapes.response("fake-model", "Hello"),
-}
-STREAMED = {
-    CHAT: shapes.chat_chunks("fake-model", ["Hel", "lo"], include_usage=True),
-    COMPLETIONS: [shapes.completion("fake-model", piece) for piece in ("Hel", "lo")],
-    RESPONSES: shapes.response_events("fake-model", ["Hel", "lo"]),
-}
 
 
 @pytest.mark.parametrize("path", list(WHOLE))
@@ -232,162 +197,6 @@ async def test_an_answer_too_large_to_be_cleaned_is_refused(upstream: FakeUpstre
     assert b'failure="malformed"} 2.0' in failures
 
 
-MASKED = [
-    (400, 400, "invalid_request_error"),
-    (401, 502, "api_error"),
-    (402, 502, "api_error"),
-    (403, 502, "api_error"),
-    (404, 404, "not_found_error"),
-    (405, 405, "invalid_request_error"),
-    (407, 502, "api_error"),
-    (408, 504, "api_error"),
-    (413, 413, "invalid_request_error"),
-    (422, 422, "invalid_request_error"),
-    (429, 429, "rate_limit_error"),
-    (451, 502, "api_error"),
-    (500, 500, "api_error"),
-    (501, 501, "api_error"),
-    (502, 502, "api_error"),
-    (503, 503, "api_error"),
-    (504, 504, "api_error"),
-    (529, 529, "api_error"),
-]
-
-
-@pytest.mark.parametrize(("status", "told", "kind"), MASKED)
-async def test_errors_are_told_in_our_words(
-    upstream: FakeUpstream, status: int, told: int, kind: str
-) -> None:
-    upstream.push(json_reply(failure(), status=status, headers=[("x-acme", "gpu-7"), ("Retry-After", "7")]))
-    async with strict(upstream) as house:
-        answer = await house.call(chat(stream=True))
-        record = await house.recorded()
-        failures = house.metrics.render()
-
-    error = answer.json()["error"]
-    assert (answer.status, error["type"], error["code"], error["param"]) == (told, kind, None, None)
-    assert not any(secret in answer.body for secret in SECRETS)
-    assert answer.header("x-acme") is None
-    assert (answer.header("retry-after"), answer.header("content-type")) == ("7", "application/json")
-    assert answer.header("x-onwards-response-id") == f"resp_{record.id}"
-    assert house.ledger.finished[0][1] == answer.body
-    assert (record.status_code, record.upstream_status, record.state) == (told, status, State.FAILED)
-    assert (record.error_code, record.error_message) == ("upstream_error", error["message"])
-    assert (b'failure="account"' in failures) == (status in (401, 402, 403, 407, 451))
-
-
-@pytest.mark.parametrize("path", list(WHOLE))
-@pytest.mark.parametrize(
-    "given",
-    [
-        bad_gateway_page(),
-        reply(b"gpu-7", status=500, headers=[("content-type", "text/plain")]),
-        reply(b"data: gpu-7\n\n", status=500, headers=EVENTS),
-        json_reply(failure(), status=500, compressed=True),
-        reply(b"", status=500),
-    ],
-)
-async def test_an_error_of_any_form_is_told_in_ours(upstream: FakeUpstream, path: str, given: Answer) -> None:
-    upstream.push(given)
-    async with strict(upstream) as house:
-        answer = await house.call({"model": "m", **BODY}, path)
-    assert answer.json()["error"].keys() == {"message", "type", "param", "code"}
-    assert answer.header("content-encoding") is None
-    assert answer.header("content-type") == "application/json"
-    assert answer.status in (500, 502)
-
-
-@pytest.mark.parametrize("path", list(WHOLE))
-@pytest.mark.parametrize("sanitized", [True, False])
-async def test_a_trusted_provider_speaks_of_errors_itself(
-    upstream: FakeUpstream, path: str, sanitized: bool
-) -> None:
-    upstream.push(json_reply(failure(), status=402, headers=[("x-acme", "1")]), too_many_requests())
-    async with House(hidden(upstream, trusted=True, sanitize=sanitized), strict=not sanitized) as house:
-        answer = await house.call({"model": "m", **BODY}, path)
-        limited = await house.call({"model": "m", **BODY}, path)
-    assert (answer.status, answer.json(), answer.header("x-acme")) == (402, failure(), "1")
-    assert (limited.status, limited.header("retry-after")) == (429, "7")
-
-
-async def test_one_targets_trust_is_not_anothers(upstream: FakeUpstream) -> None:
-    """Nor can a client choose it: the header names a model, and the model's own target is asked."""
-    safe = msgspec.structs.replace(target(upstream.url), trusted=True)
-    async with House(model("safe", safe), model("other", target(upstream.url)), strict=True) as house:
-        for asked, named, words in (("safe", "other", False), ("other", "safe", True)):
-            upstream.push(json_reply(failure(), status=400))
-            answer = await house.call(chat(asked), headers={"model-override": named})
-            assert (b"gpu-7" in answer.body) is words
-
-
-async def test_errors_of_our_own_are_not_masked(upstream: FakeUpstream) -> None:
-    upstream.push(json_reply({}).cut(5))
-    async with strict(upstream) as house:
-        answer = await house.call(chat())
-        unknown = await house.call(chat("nothing"))
-    assert (
-        answer.json()["error"]["message"] == "The model server of 'm' closed the connection before answering."
-    )
-    assert (unknown.status, unknown.json()["error"]["code"]) == (404, "model_not_found")
-
-
-@pytest.mark.parametrize(
-    ("code", "told", "kind"),
-    [
-        (None, None, "api_error"),
-        ("oops", None, "api_error"),
-        (429, "429", "rate_limit_error"),
-        ("401", "502", "api_error"),
-    ],
-)
-async def test_an_error_inside_a_stream_is_told_in_our_words(
-    upstream: FakeUpstream, code: object, told: str | None, kind: str
-) -> None:
-    chunks = frames(STREAMED[CHAT], done=False)[:2]
-    upstream.push(stream_reply([*chunks, *frames([{**failure(code), "choices": []}])]))
-    async with strict(upstream) as house:
-        answer = await house.call(chat(stream=True))
-        record = await house.recorded()
-    error = objects(answer.body)[-1]["error"]
-    assert (error["code"], error["type"]) == (told, kind)
-    assert b"gpu-7" not in answer.body
-    assert (record.state, record.error_message) == (State.FAILED, error["message"])
-
-
-@pytest.mark.parametrize("path", list(STREAMED))
-async def test_an_error_inside_a_trusted_stream_stays(upstream: FakeUpstream, path: str) -> None:
-    upstream.push(stream_reply([b": acme\n\n", *frames([failure(5)])]))
-    async with strict(upstream, trusted=True) as house:
-        answer = await house.call({"model": "m", **BODY, "stream": True}, path)
-    assert answer.body == b"data: %b\n\n%b" % (msgspec.json.encode(failure(5)), DONE)
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-@pytest.mark.parametrize("everywhere", [True, False])
-async def test_errors_of_responses_are_told_by_trust(
-    upstream: FakeUpstream, trusted: bool, everywhere: bool
-) -> None:
-    """In strict mode, and of a model whose Responses are cleaned of errors alone."""
-    begun = shapes.response("fake-model", "", status="failed")
-    failed = {**begun, "error": {"code": "invalid_image", "message": "gpu-7"}}
-    event = {"type": "response.failed", "sequence_number": 4, "response": failed}
-    error = {"type": "error", "sequence_number": 5, "code": "acme", "message": "gpu-7", "param": None}
-    upstream.push(json_reply(failed), stream_reply(frames([event, error], named=True)))
-    async with House(hidden(upstream, trusted=trusted), strict=everywhere) as house:
-        whole = await house.call({"model": "m", **BODY}, RESPONSES)
-        streamed = await house.call({"model": "m", **BODY, "stream": True}, RESPONSES)
-        record = await house.recorded(2)
-    assert (b"gpu-7" in whole.body) is trusted
-    assert whole.json()["error"]["code"] == "invalid_image"
-    assert (streamed.body.count(b"gpu-7") == 2) is trusted
-    assert (b"gpu-7" in streamed.body) is trusted
-    first, second = objects(streamed.body)
-    assert first["response"]["error"]["code"] == "invalid_image"
-    assert second.get("type", "error") == "error"
-    assert ("gpu-7" in (record.error_message or "")) is trusted
-    assert record.state == State.FAILED
-
-
 async def test_a_sanitised_chat_keeps_its_messages_as_they_are(upstream: FakeUpstream) -> None:
     given = shapes.chat_completion("fake-model", "Hello")
     given["choices"][0]["message"]["acme_extra"] = 1
@@ -422,31 +231,6 @@ async def test_only_chats_of_a_sanitised_model_are_cleaned(upstream: FakeUpstrea
     assert plain.body == b"text"
 
 
-async def test_other_streams_of_a_sanitised_model_lose_errors_alone(upstream: FakeUpstream) -> None:
-    good = [KEEP_ALIVE, *frames(map(noisy, STREAMED[COMPLETIONS]), done=False)]
-    upstream.push(stream_reply([*good, *frames([failure()])]))
-    async with House(hidden(upstream)) as house:
-        answer = await house.call({"model": "m", **BODY, "stream": True}, COMPLETIONS)
-    assert answer.body.startswith(b"".join(good))
-    assert objects(answer.body)[-1]["error"]["code"] == "internal_error"
-    assert answer.body.endswith(DONE)
-
-
-@pytest.mark.parametrize(("status", "told", "kind"), MASKED)
-async def test_errors_of_a_sanitised_model_have_codes(
-    upstream: FakeUpstream, status: int, told: int, kind: str
-) -> None:
-    upstream.push(json_reply(failure(), status=status))
-    async with House(hidden(upstream)) as house:
-        answer = await house.call({"model": "m", **BODY}, EMBEDDINGS)
-    error = answer.json()["error"]
-    expected = (
-        ("upstream_error", "invalid_request_error") if told < 500 else ("internal_error", "server_error")
-    )
-    assert (answer.status, error["code"], error["type"]) == (told, *expected)
-    assert not any(secret in answer.body for secret in SECRETS)
-
-
 async def test_a_sanitised_answer_that_cannot_be_read_is_500(upstream: FakeUpstream) -> None:
     upstream.push(json_reply({"gpu-7": 1}))
     async with House(hidden(upstream)) as house:
@@ -474,7 +258,7 @@ def test_a_stream_is_the_same_however_it_was_split(
 ) -> None:
     def cleaned(pieces: list[bytes]) -> tuple[bytes, bool]:
         relay = EventRelay(IdStyle.TOP, b"resp_1", hide_usage=True)
-        sanitiser = Sanitiser(path, "m", "1", b"{}", strict=measure, trusted=False)
+        sanitiser = Sanitiser(path, "m", "1", b"{}", strict=measure)
         text = b"".join(sanitiser.feed(relay.feed(piece)) for piece in pieces)
         return text + sanitiser.feed(relay.rest()), sanitiser.broken
 
@@ -485,3 +269,38 @@ def test_a_stream_is_the_same_however_it_was_split(
         assert b"x_provider" not in text or path in ("/v1/chat/completions", "/v1/responses")
         for event in events(text):
             assert data_of(event) == b"[DONE]" or data_of(event).startswith(b"{")
+
+
+def test_an_event_in_several_lines_becomes_one_line_and_its_comments_go() -> None:
+    sanitiser = Sanitiser("/v1/chat/completions", "m", "1", b"{}", strict=True)
+    event = (
+        b': acme\r\nevent: chunk\r\ndata: {"choices":\r\nid: 3\r\ndata: [{"delta":{"content":"a"}}]}\r\n\r\n'
+    )
+    (shown,) = objects(sanitiser.feed(event))
+    assert shown["choices"][0]["delta"] == {"content": "a"}
+    text = sanitiser.feed(event + b": bye\n\n" + event)
+    assert text.count(b"\n") == text.count(b"\n\n") * 2 == 4
+    assert b"\r" not in text
+    assert b"acme" not in text
+
+
+async def test_a_stream_whose_last_event_has_no_end_is_whole(upstream: FakeUpstream) -> None:
+    upstream.push(stream_reply([*frames(STREAMED[CHAT], done=False), b"data: [DONE]"]))
+    async with strict(upstream) as house:
+        answer = await house.call(chat(stream=True))
+        record = await house.recorded()
+    assert answer.body.endswith(b"}\n\n" + DONE)
+    assert record.state == State.COMPLETED
+
+
+@pytest.mark.parametrize("flag", [True, False])
+async def test_strict_mode_asks_no_model(upstream: FakeUpstream, flag: bool) -> None:
+    """A message goes through its schema, and errors have no codes, whatever the model's flag says."""
+    given = shapes.chat_completion("fake-model", "Hello")
+    given["choices"][0]["message"]["acme_extra"] = 1
+    upstream.push(json_reply(given), json_reply(failure(), status=400))
+    async with House(hidden(upstream, sanitize=flag), strict=True) as house:
+        answer = await house.call(chat())
+        refused = await house.call(chat())
+    assert "acme_extra" not in answer.json()["choices"][0]["message"]
+    assert refused.json()["error"]["code"] is None

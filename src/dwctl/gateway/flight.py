@@ -143,6 +143,8 @@ class Flight:
     def on_head(self, head: Head) -> None:
         """The answer begins."""
         self._head = head
+        if self._sanitiser is not None:
+            self._sanitiser.trusted = self._upstream.target.trusted
         if head.events and (self._sanitiser is None or self._sanitiser.streams(head)):
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
@@ -249,11 +251,15 @@ class Flight:
             if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
         if self._sanitiser is not None:
+            self._sanitiser.trusted = self._upstream.target.trusted
             clean = self._sanitiser.whole(head, body)
             if isinstance(clean, Problem):
                 self._mask(head, clean)
                 return
             body = clean
+            if metered.error is not None:
+                # Its words are on the row, and who asks for the row reads them.
+                metered = of_reply(body)
         said = body
         if self._reshape is not None:
             status, body = self._reshape.whole(status, body)

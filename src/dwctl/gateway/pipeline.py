@@ -142,7 +142,6 @@ class Gateway:
                 record.id,
                 exchange.body,
                 strict=self._strict is not None,
-                trusted=target.trusted,
             )
         flight = Flight(
             self,

@@ -1,7 +1,7 @@
 """An answer without what is only its provider's: other members, other names, other words (spec/gateway A1.14, A1.15).
 
-It stands between the upstream and everything else: the row, the metering and a reshape see what it let through, so that
-nothing it hid shows again when the call is read back. Pure: bytes in, bytes out.
+It stands directly behind the upstream: the row and a reshape see what it let through, so that nothing it hid shows
+again when the call is read back. Pure: bytes in, bytes out.
 
 Two measures. In strict mode every answer of a typed route goes through the schema of its protocol, and one that does
 not fit is not passed on. A model with `sanitize_responses` has its chat completions cleaned more leniently, and its
@@ -39,13 +39,11 @@ class Sanitiser:
 
     __slots__ = ("_alias", "_answer", "_strict", "broken", "trusted")
 
-    def __init__(
-        self, path: str, alias: str, ident: str, asked: bytes, *, strict: bool, trusted: bool
-    ) -> None:
+    def __init__(self, path: str, alias: str, ident: str, asked: bytes, *, strict: bool) -> None:
         self._alias = alias
         self._strict = strict
-        self.trusted = trusted
-        """Of the target whose answer it is; another target, another trust."""
+        self.trusted = False
+        """Of the target whose answer begins; another target, another trust."""
         self.broken = False
         """Whether the stream has turned out to be malformed: nothing that follows is to be passed on."""
         self._answer: Answer | None = None
