@@ -126,6 +126,9 @@ async def test_models(house: House, notices: Notices, admin: Person) -> None:
         ({"alias": "big"}, ["models"]),
         ({"alias": "big"}, []),
         ({"model_type": "RERANKER"}, ["models"]),
+        ({"trusted": True}, ["models"]),
+        ({"trusted": True}, []),
+        ({"sanitize_responses": True, "open_responses_adapter": False}, ["models"]),
         ({"description": "x", "display_name": "y", "capabilities": ["z"], "metadata": {}}, []),
     ):
         assert (await house.api("PATCH", path, admin, change)).status_code == 200

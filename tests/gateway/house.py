@@ -88,6 +88,8 @@ class House:
         max_record_bytes: int = 1 << 20,
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
+        strict: bool = False,
+        application: Any = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -104,13 +106,14 @@ class House:
             daemon_id=new_id(),
             max_record_bytes=max_record_bytes,
             cors=cors,
+            strict=strict,
         )
         self.listener = Listener(
             host="127.0.0.1",
             port=0,
             settings=listener or ListenerSettings(drain=Duration(0.2)),
             handler=self.gateway,
-            application=no_application,
+            application=application or no_application,
             metrics=self.metrics,
         )
         self.port = 0

@@ -27,8 +27,8 @@ TOLD = {
 )
 async def test_traces_go_to_trusted_models_only(trusted: bool, passed: set[str]) -> None:
     async with FakeUpstream() as upstream:
-        known = msgspec.structs.replace(model("m", target(upstream.url)), trusted=trusted)
-        async with House(known) as house:
+        place = msgspec.structs.replace(target(upstream.url), trusted=trusted)
+        async with House(model("m", place)) as house:
             assert (await house.call(chat(), headers=TOLD)).status == 200
         seen = upstream.posts[0]
         assert {name: seen.header(name) for name in TOLD} == {

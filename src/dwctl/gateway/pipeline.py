@@ -21,7 +21,9 @@ from dwctl.gateway.peek import Peeker
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, Route
+from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
@@ -56,6 +58,7 @@ class Gateway:
         daemon_id: str,
         max_record_bytes: int,
         cors: Cors = NO_CORS,
+        strict: bool = False,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -69,6 +72,8 @@ class Gateway:
         self._daemon_id = daemon_id
         self._cors = cors
         self._peeker = Peeker()
+        self._strict = peekers() if strict else None
+        self._routes = typed_routes() if strict else ROUTES
         self._pages = ModelPages()
         self._upstreams: dict[tuple[str, str], Upstream] = {}
         self._complained: dict[tuple[str, Failure], float] = {}
@@ -88,7 +93,7 @@ class Gateway:
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
         if method == b"POST":
-            return path in ROUTES
+            return path in self._routes
         return method == b"GET" and models.claims(path)
 
     def handle(self, exchange: Exchange) -> None:
@@ -122,18 +127,28 @@ class Gateway:
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
         caller = caller_of(exchange, self._cors)
-        admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
+        peeker = self._peeker if self._strict is None else self._strict[route.path]
+        admission = admit(self._routing.snapshot, peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
         headers = caller.passed_on
-        if caller.trace and admission.model.trusted:
+        if caller.trace and target.trusted:
             headers += caller.trace
         request = request_head(upstream, exchange.query, headers, len(body)) + body
         own = target.timeouts
         record = self._record(route, admission, caller, len(exchange.body), now)
+        sanitiser = None
+        if admission.model.sanitize or self._strict is not None:
+            sanitiser = Sanitiser(
+                route.path,
+                record.model,
+                record.id,
+                exchange.body,
+                strict=self._strict is not None,
+            )
         flight = Flight(
             self,
             exchange,
@@ -144,6 +159,7 @@ class Gateway:
             caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + ((own and own.total) or self._total_timeout),
+            sanitiser=sanitiser,
         )
         self._counts.began(record)
         exchange.on_abort = flight.abort

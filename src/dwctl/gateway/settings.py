@@ -29,6 +29,13 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
 
 
+class OnwardsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`onwards.*`: the contract's name of the gateway."""
+
+    strict_mode: bool = False
+    """Only typed routes and requests; answers through the public schemas, errors masked (gateway/strict.py)."""
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 

@@ -57,6 +57,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Name and whole value of the credential header, or None when the upstream needs none."""
     timeouts: Timeouts | None = None
     """The endpoint's own limits of time, if it has any."""
+    trusted: bool = False
+    """Whether its error texts may reach clients where others are masked, and it may know the traces of callers."""
+    adapts_responses: bool = True
+    """Whether Responses are to be made of its chat completions; nothing does so yet."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +74,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
-    trusted: bool = False
-    """Whether its servers may know what else a caller does: its traces are passed on to them."""
+    sanitize: bool = False
+    """Whether answers lose what only a provider sends, and errors its words (gateway/sanitise.py)."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,6 +87,8 @@ class RoutingStore:
             model_name=row["model_name"],
             auth_header=credential,
             timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
+            trusted=row["trusted"],
+            adapts_responses=row["open_responses_adapter"] is not False,
         )
         return Model(
             id=str(row["id"]),
@@ -95,6 +97,7 @@ class RoutingStore:
             groups=self._group_set(row["groups"]),
             targets=(target,),
             created=row["created"],
+            sanitize=row["sanitize_responses"],
         )
 
     def _group_set(self, groups: list[UUID] | None) -> frozenset[str]:

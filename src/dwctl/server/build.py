@@ -129,6 +129,7 @@ def build(
         daemon_id=str(daemon_id),
         max_record_bytes=recording.max_body_bytes,
         cors=_cors(settings.auth.security.cors),
+        strict=settings.onwards.strict_mode,
     )
     plane = build_plane(
         database=database,

@@ -9,7 +9,7 @@ import msgspec
 from dwctl.core.errors import SetupError
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
-from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
 from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
 from dwctl.server.contract_keys import NOT_YET
@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether bodies of requests and answers are kept beside their rows."""
     listener: ListenerSettings = ListenerSettings()
     gateway: GatewaySettings = GatewaySettings()
+    onwards: OnwardsSettings = OnwardsSettings()
     recording: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
 

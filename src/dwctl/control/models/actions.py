@@ -90,6 +90,9 @@ class ModelActions:
             type=wanted.model_type or model_type(wanted.model_name),
             capabilities=wanted.capabilities or [],
             metadata=_metadata(wanted.metadata),
+            sanitize_responses=wanted.sanitize_responses,
+            trusted=wanted.trusted,
+            open_responses_adapter=wanted.open_responses_adapter,
         )
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
@@ -104,7 +107,7 @@ class ModelActions:
         row = _changed(current, change)
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = (row.alias, row.type) != (current.alias, current.model_type)
+            confirmed.made = _routed(row) != _routed(current)
         changed = await self._store.get(model_id)
         if changed is None:
             raise _missing(model_id)
@@ -134,6 +137,9 @@ class ModelActions:
         if self._sees_all(who):
             for model in models:
                 model.is_composite = False
+        else:
+            for model in models:
+                model.sanitize_responses = model.trusted = model.open_responses_adapter = UNSET
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
@@ -156,6 +162,29 @@ def _changed(current: Model, change: ModelUpdate) -> ModelRow:
         if isinstance(change.capabilities, UnsetType)
         else change.capabilities or [],
         metadata=current.metadata if isinstance(change.metadata, UnsetType) else _metadata(change.metadata),
+        sanitize_responses=_either(change.sanitize_responses, current.sanitize_responses),
+        trusted=_either(change.trusted, current.trusted),
+        open_responses_adapter=_adapter(change.open_responses_adapter, current.open_responses_adapter),
+    )
+
+
+def _either(change: bool | UnsetType, current: bool | UnsetType) -> bool:
+    return bool(current) if isinstance(change, UnsetType) else change
+
+
+def _adapter(change: bool | UnsetType | None, current: bool | UnsetType | None) -> bool | None:
+    kept = None if isinstance(current, UnsetType) else current
+    return kept if isinstance(change, UnsetType) else change
+
+
+def _routed(model: Model | ModelRow) -> tuple[object, ...]:
+    """What the gateway knows of a model and may change here."""
+    return (
+        model.alias,
+        model.model_type if isinstance(model, Model) else model.type,
+        model.sanitize_responses,
+        model.trusted,
+        model.open_responses_adapter,
     )
 
 

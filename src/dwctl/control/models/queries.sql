@@ -4,7 +4,8 @@
 -- $10 descending; $11 provider; $12 to leave out; $13 to give. Models without what is sorted by come last.
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
-    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.sanitize_responses, m.trusted,
+    m.open_responses_adapter, m.deleted_at is not null as deleted,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -82,7 +83,8 @@ select
 -- name: get_model
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
-    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted
+    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.sanitize_responses, m.trusted,
+    m.open_responses_adapter, m.deleted_at is not null as deleted
 from models m
 where m.id = $1;
 
@@ -105,13 +107,15 @@ order by r.name;
 
 -- name: create_model
 insert into models (
-    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by
+    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
+    sanitize_responses, trusted, open_responses_adapter
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: update_model
 update models set
-    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7
+    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7,
+    sanitize_responses = $8, trusted = $9, open_responses_adapter = $10
 where id = $1;
 
 -- name: delete_model

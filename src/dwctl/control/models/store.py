@@ -42,6 +42,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     capabilities: list[str]
     metadata: Metadata | dict[str, Any] | None
+    sanitize_responses: bool = False
+    trusted: bool = False
+    open_responses_adapter: bool | None = None
 
 
 class ModelStore:
@@ -113,6 +116,9 @@ class ModelStore:
                 endpoint,
                 row.metadata,
                 creator,
+                row.sanitize_responses,
+                row.trusted,
+                row.open_responses_adapter,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -129,6 +135,9 @@ class ModelStore:
                 row.type,
                 row.capabilities,
                 row.metadata,
+                row.sanitize_responses,
+                row.trusted,
+                row.open_responses_adapter,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -155,6 +164,9 @@ def _model(row: Any) -> Model:
         deleted=row["deleted"],
         metadata=row["metadata"],
         created_by=row["created_by"],
+        sanitize_responses=row["sanitize_responses"],
+        trusted=row["trusted"],
+        open_responses_adapter=row["open_responses_adapter"],
     )
 
 

@@ -39,6 +39,12 @@ class ModelCreate(Body, kw_only=True):
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
+    sanitize_responses: bool = False
+    """Whether answers lose what only this provider sends, and its error texts (gateway/sanitise.py)."""
+    trusted: bool = False
+    """Whether the provider's error texts reach clients where others are masked, and it gets traces of clients."""
+    open_responses_adapter: bool | None = None
+    """Kept, and not acted on yet; null counts as true."""
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -50,6 +56,9 @@ class ModelUpdate(Body, kw_only=True):
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    sanitize_responses: bool | UnsetType = UNSET
+    trusted: bool | UnsetType = UNSET
+    open_responses_adapter: bool | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -77,7 +86,10 @@ class Model(msgspec.Struct, kw_only=True):
     updated_at: datetime
     last_sync: datetime | None
     is_composite: bool | UnsetType = UNSET
-    """For those who may read all models."""
+    """For those who may read all models, and the next three too."""
+    sanitize_responses: bool | UnsetType = UNSET
+    trusted: bool | UnsetType = UNSET
+    open_responses_adapter: bool | UnsetType | None = UNSET
     deleted: bool = False
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET

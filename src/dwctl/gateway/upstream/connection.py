@@ -21,6 +21,8 @@ class Failure(Enum):
     CLOSED_EARLY = "closed the connection before answering"
     CUT = "cut its answer short"
     GARBAGE = "did not answer in HTTP"
+    MALFORMED = "gave an answer that cannot be read"
+    ACCOUNT = "refused this gateway's account or credential"
     CONNECT_TIMEOUT = "did not accept a connection in time"
     FIRST_BYTE_TIMEOUT = "did not begin to answer in time"
     IDLE_TIMEOUT = "stopped in the middle of its answer"
