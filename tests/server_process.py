@@ -107,6 +107,11 @@ class Product:
         return self._last
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started and has not been ended by a test."""
+        return self._program is not None
+
+    @property
     def pid(self) -> int:
         """Of the process that runs now."""
         return self._running.pid

@@ -48,23 +48,31 @@ class Calls:
 
 
 @contextmanager
-def callers(calls: Calls, base_url: str, key: str) -> Iterator[None]:
-    """Call without pause while the block lasts, every third time as a stream; they end with the product."""
+def callers(calls: Calls, base_url: str, key: str, over: threading.Event | None = None) -> Iterator[None]:
+    """Call without pause while the block lasts, every third time as a stream.
+
+    They end with the product; with `over`, a broken connection is followed by another until it is set.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(
-        target=loop.run_until_complete, args=(_call_all(calls, base_url, key),), name="callers", daemon=True
+        target=loop.run_until_complete,
+        args=(_call_all(calls, base_url, key, over),),
+        name="callers",
+        daemon=True,
     )
     thread.start()
     try:
         yield
     finally:
+        if over is not None:
+            over.set()
         thread.join(DEADLINE)
         if thread.is_alive():
             raise AssertionError("the callers did not notice that the product is gone")
         loop.close()
 
 
-async def _call_all(calls: Calls, base_url: str, key: str) -> None:
+async def _call_all(calls: Calls, base_url: str, key: str, over: threading.Event | None) -> None:
     headers = {"authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=CALLERS, max_keepalive_connections=CALLERS)
     async with (
@@ -72,19 +80,23 @@ async def _call_all(calls: Calls, base_url: str, key: str) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         for number in range(CALLERS):
-            tasks.create_task(_call_on(calls, client, stream=number % 3 == 0))
+            tasks.create_task(_call_on(calls, client, over, stream=number % 3 == 0))
 
 
-async def _call_on(calls: Calls, client: httpx.AsyncClient, *, stream: bool) -> None:
-    """One caller: the next call follows the last answer, until a connection breaks or is refused."""
-    while True:
+async def _call_on(
+    calls: Calls, client: httpx.AsyncClient, over: threading.Event | None, *, stream: bool
+) -> None:
+    """One caller: the next call follows the last answer, until a connection breaks or is refused, or it is over."""
+    while over is None or not over.is_set():
         nonce = uuid.uuid4().hex
         calls.sent.add(nonce)
         body = {"model": MODEL, "messages": [{"role": "user", "content": nonce}], "stream": stream}
         try:
             answer = await client.post("/chat/completions", json=body)
         except httpx.TransportError:
-            return
+            if over is None:
+                return
+            continue
         if answer.status_code != 200 or (stream and "data: [DONE]" not in answer.text):
             calls.refuse(f"{answer.status_code} {answer.text[-300:]}")
             return

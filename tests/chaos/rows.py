@@ -17,7 +17,7 @@ _ROWS = """
 _LOCKS_WAITED_FOR = "select count(*) from pg_locks where not granted"
 
 
-async def rows_of(home: Path, at_least: int = 0) -> list[asyncpg.Record]:
+async def rows_of(home: Path, at_least: int = 0, living: int = 1) -> list[asyncpg.Record]:
     """Every row, once there are enough, dead processes' spools are taken over and none of their calls is open."""
     dsn = EmbeddedPostgres(home).running_dsn()
     if dsn is None:
@@ -28,7 +28,11 @@ async def rows_of(home: Path, at_least: int = 0) -> list[asyncpg.Record]:
         while True:
             spools = len(list((home / "spool").iterdir()))
             rows = await connection.fetch(_ROWS)
-            if spools == 1 and len(rows) >= at_least and all(row["state"] >= State.FAILED for row in rows):
+            if (
+                spools == living
+                and len(rows) >= at_least
+                and all(row["state"] >= State.FAILED for row in rows)
+            ):
                 break
             if time.monotonic() > end:
                 states = Counter(row["state"] for row in rows)

@@ -34,6 +34,11 @@ SECRETS = {
 class Server:
     """A PostgreSQL beside the product, which neither starts nor stops it."""
 
+    @classmethod
+    def of(cls, home: Path) -> "Server":
+        """The one that a product runs for itself in a data directory; only to be hung."""
+        return cls(home, asyncio.Runner())
+
     def __init__(self, home: Path, runner: asyncio.Runner) -> None:
         self._home = home
         self._embedded = EmbeddedPostgres(home)

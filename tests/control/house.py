@@ -60,6 +60,10 @@ async def _well() -> str | None:
     return None
 
 
+async def _up() -> bytes:
+    return b"up 1\n"
+
+
 class House:
     """Everything in one place."""
 
@@ -83,13 +87,13 @@ class House:
             cors=settings.security.cors,
             version="1.2.3",
             checks={"database": _well},
-            metrics=lambda: b"up 1\n",
+            metrics=_up,
             ai_routes=[],
         )
         self._sessions = Sessions(SECRET, 3600, clock)
         self._users = UserStore(database)
         self._groups = GroupStore(database)
-        self._routing = RoutingStore(database, seal)
+        self.routing = RoutingStore(database, seal)
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -140,7 +144,7 @@ class House:
 
     async def routed(self) -> set[str]:
         """Ids of the keys and models that the gateway reads at this moment."""
-        store = self._routing
+        store = self.routing
         models, _ = await store.models()
         found = {model.id for model in models}
         async for chunk in store.keys():

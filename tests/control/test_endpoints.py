@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from dwctl.routing.snapshot import Timeouts
 from tests.control.house import House, Person
 from tests.control.model_server import ModelServer
 
@@ -12,6 +13,7 @@ KEYS = {
     *("id", "name", "description", "url", "model_filter", "requires_api_key", "auth_header_name"),
     *("auth_header_prefix", "created_by", "created_at", "updated_at"),
     *("requests_per_second", "burst_size", "requests_per_minute", "tokens_per_minute", "max_concurrent"),
+    *("auth_header_prefix", "timeouts", "created_by", "created_at", "updated_at"),
 }
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 AWAY = "http://127.0.0.1:9/v1"
@@ -459,3 +461,39 @@ async def test_refusals_and_what_is_not_there(
         assert (missing.status_code, missing.text) == (404, f"Endpoint with ID {NOBODY} not found")
         zero = UUID(int=0)
         assert (await house.api(method, path.format(id=zero), manager, body)).status_code == 404
+
+
+async def test_limits_of_time_of_its_own(house: House, manager: Person, model_server: ModelServer) -> None:
+    made = await create(house, manager, model_server.url, timeouts={"first_byte": 5, "idle": 0.5})
+    shown = {"connect": None, "first_byte": 5.0, "idle": 0.5, "total": None}
+    assert made["timeouts"] == shown
+    path = f"/endpoints/{made['id']}"
+    other = (await house.api("PATCH", path, manager, {"description": "Rack 4"})).json()
+    assert other["timeouts"] == shown
+    changed = (await house.api("PATCH", path, manager, {"timeouts": {"total": 60}})).json()
+    assert changed["timeouts"] == {"connect": None, "first_byte": None, "idle": None, "total": 60.0}
+    models, bad = await house.routing.models()
+    assert bad == []
+    assert {each.timeouts for model in models for each in model.targets} == {Timeouts(total=60.0)}
+    cleared = (await house.api("PATCH", path, manager, {"timeouts": None})).json()
+    assert cleared["timeouts"] is None
+
+
+@pytest.mark.parametrize("wrong", [{"idle": 0}, {"total": -1}, {"connect": 86_401}, {"first_byte": "5s"}, 5])
+async def test_limits_of_time_that_are_none(house: House, manager: Person, wrong: Any) -> None:
+    body = {"name": "x", "url": AWAY, "sync": False, "timeouts": wrong}
+    answer = await house.api("POST", "/endpoints", manager, body)
+    assert answer.status_code in (400, 422)
+    assert "timeouts" in answer.text
+
+
+async def test_a_row_with_limits_that_cannot_be_read_leaves_out_its_models_only(
+    house: House, manager: Person, model_server: ModelServer
+) -> None:
+    made = await create(house, manager, model_server.url)
+    await house.database.execute(
+        'update endpoints set timeouts = \'{"idle": "soon"}\' where id = $1', UUID(made["id"])
+    )
+    models, bad = await house.routing.models()
+    assert models == []
+    assert {row.endpoint_id for row in bad} == {made["id"]}

@@ -96,6 +96,34 @@ async def test_metrics_are_there_only_when_switched_on(house: House) -> None:
         assert (await client.get("/internal/metrics")).status_code == 404
 
 
+async def test_metrics_ask_for_their_token(house: House) -> None:
+    async def page() -> bytes:
+        return b"up 1\n"
+
+    application: Any = build_app(
+        plane=house.plane,
+        cors=house.settings.security.cors,
+        version="1.2.3",
+        checks={},
+        metrics=page,
+        metrics_token="secret",
+        ai_routes=[],
+    )
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dwctl.test") as client:
+        told = {
+            given: (await client.get("/internal/metrics", headers={"authorization": given})).status_code
+            for given in ("", "Bearer secret", "bearer secret", "Bearer wrong", "Basic secret")
+        }
+    assert told == {
+        "": 401,
+        "Bearer secret": 200,
+        "bearer secret": 200,
+        "Bearer wrong": 401,
+        "Basic secret": 401,
+    }
+
+
 async def test_an_absent_database_is_503_with_a_time_to_wait(house: House) -> None:
     person = await house.person()
     await house.database.close()

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from dwctl.core.services import Service, ServiceFailed, Supervisor, TaskSet
+from dwctl.core.services import Service, ServiceFailed, Supervisor, TaskSet, run_within
 
 
 class Step:
@@ -36,6 +36,41 @@ class Step:
             raise ValueError("cannot stop")
         if self._fails == "hang":
             await asyncio.Event().wait()
+
+
+class Stubborn(Step):
+    """One whose loop waits for something else when it is cancelled, as a driver does for its server."""
+
+    async def run(self) -> None:
+        """Ends at the second cancellation."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+
+async def test_a_loop_that_must_be_cancelled_twice_does_not_cost_it_its_stop() -> None:
+    log: list[str] = []
+    await run([Stubborn("a", log)])
+    assert log == ["start a", "stop a"]
+
+
+async def test_what_takes_too_long_is_ended_however_stubborn() -> None:
+    log: list[str] = []
+    with pytest.raises(TimeoutError, match=r"not within 0\.01 s"):
+        await run_within(Stubborn("a", log).run(), 0.01, name="stubborn")
+
+
+async def test_what_ends_in_time_gives_its_result_or_its_error() -> None:
+    async def seven() -> int:
+        return 7
+
+    async def broken() -> int:
+        raise ValueError("broken")
+
+    assert await run_within(seven(), 5.0, name="seven") == 7
+    with pytest.raises(ValueError, match="broken"):
+        await run_within(broken(), 5.0, name="broken")
 
 
 async def run(services: list[Service], *, stop: bool = True, within: float = 5.0) -> None:

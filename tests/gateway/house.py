@@ -19,7 +19,7 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
 from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.pool import Strategy, pool_of
-from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target
+from dwctl.routing.snapshot import EVERYONE, Key, Model, Purpose, Routing, Snapshot, Target, Timeouts
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.listener import Listener
 from dwctl.wire.cors import NO_CORS, Cors
@@ -43,10 +43,20 @@ def key(purpose: Purpose = "realtime", groups: tuple[str, ...] = (), expires_at:
     )
 
 
-def target(url: str, model_name: str = "fake-model", auth: tuple[str, str] | None = None) -> Target:
+def target(
+    url: str,
+    model_name: str = "fake-model",
+    auth: tuple[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+) -> Target:
     """One endpoint."""
     return Target(
-        endpoint_id=new_id(), endpoint_name="fake", url=url, model_name=model_name, auth_header=auth
+        endpoint_id=new_id(),
+        endpoint_name="fake",
+        url=url,
+        model_name=model_name,
+        auth_header=auth,
+        timeouts=timeouts,
     )
 
 
@@ -86,6 +96,8 @@ class House:
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
+        strict: bool = False,
+        application: Any = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -103,13 +115,14 @@ class House:
             max_record_bytes=max_record_bytes,
             cors=cors,
             limits=limits,
+            strict=strict,
         )
         self.listener = Listener(
             host="127.0.0.1",
             port=0,
             settings=listener or ListenerSettings(drain=Duration(0.2)),
             handler=self.gateway,
-            application=no_application,
+            application=application or no_application,
             metrics=self.metrics,
         )
         self.port = 0

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from dwctl.requests.record import State
+from dwctl.routing.snapshot import Timeouts
 from tests.fakes.answers import (
     CLOSED,
     GARBAGE,
@@ -83,6 +84,31 @@ async def test_a_call_as_a_whole_has_a_limit_of_time(upstream: FakeUpstream) -> 
 
     assert answer.status == 504
     assert answer.json()["error"]["message"] == "The model server of 'm' did not finish in time."
+
+
+@pytest.mark.parametrize(
+    ("own", "answer", "text"),
+    [
+        (Timeouts(first_byte=0.2), HANG, "did not begin to answer in time"),
+        (
+            Timeouts(idle=0.2),
+            Answer((*LENGTHY.steps[:1], b"{", Hang())),
+            "stopped in the middle of its answer",
+        ),
+        (Timeouts(total=0.3), LENGTHY.in_pieces(5, gap=0.05), "did not finish in time"),
+    ],
+)
+async def test_an_endpoint_has_limits_of_its_own(
+    upstream: FakeUpstream, own: Timeouts, answer: Answer, text: str
+) -> None:
+    patient = model("patient", target(upstream.url, timeouts=Timeouts(connect=5.0)))
+    async with House(model("m", target(upstream.url, timeouts=own)), patient) as house:
+        upstream.push(answer, LENGTHY.in_pieces(300, gap=0.25))
+        told = await house.call(chat())
+        assert told.status == 504
+        assert text in told.json()["error"]["message"]
+        # Another endpoint at the same address is not held to them.
+        assert (await house.call(chat("patient"))).status == 200
 
 
 async def test_an_upstream_that_is_not_there_is_502() -> None:

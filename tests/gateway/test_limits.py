@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dwctl.core.samples import page
 from dwctl.gateway.limit_lines import duration
 from dwctl.routing.limits import Limits
 from dwctl.routing.snapshot import Key, Model
@@ -53,7 +54,7 @@ def code(answer: wire.Answer) -> tuple[int, Any, Any]:
 
 def refused(house: House) -> dict[str, str]:
     """What has been counted, by the labels."""
-    text = house.metrics.render().decode()
+    text = page([house.metrics.part()]).decode()
     return dict(re.findall(r"dwctl_limits_refused_total\{(.+)\} (\S+)", text))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from dwctl.core.samples import page
 from dwctl.routing.limit_book import LimitBook, Slot
 from dwctl.routing.limits import Limits
 from dwctl.routing.snapshot import Model, Target
@@ -126,7 +127,7 @@ async def test_tokens_are_charged_to_who_answered(two: Two) -> None:
         assert said(await house.call(chat())) == "two"
         assert said(await house.call(chat())) == "one"
         refused = await house.call(chat())
-        assert b'kind="tokens_per_minute",scope="' in house.metrics.render()
+        assert b'kind="tokens_per_minute",scope="' in page([house.metrics.part()])
     assert (refused.status, refused.json()["error"]["code"]) == (429, "rate_limit")
 
 

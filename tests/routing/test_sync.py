@@ -132,6 +132,24 @@ async def test_a_change_of_groups_reaches_every_key_of_the_account(database: Dat
         await house.until(lambda now: all(not key.groups for key in now.keys.values()))
 
 
+async def test_what_is_done_to_answers_follows_the_row(database: Database) -> None:
+    async with running(database) as house:
+        await house.model("plain")
+        snapshot = await house.until(lambda now: "plain" in now.models)
+        model = snapshot.models["plain"]
+        (target,) = model.targets
+        assert (model.sanitize, target.trusted, target.adapts_responses) == (False, False, True)
+        await database.execute("update models set sanitize_responses = true")
+        await house.until(lambda now: now.models["plain"].sanitize)
+        await database.execute("update models set trusted = true")
+        await house.until(lambda now: now.models["plain"].targets[0].trusted)
+        await database.execute("update models set open_responses_adapter = false")
+        snapshot = await house.until(lambda now: not now.models["plain"].targets[0].adapts_responses)
+        model = snapshot.models["plain"]
+        (target,) = model.targets
+        assert (model.sanitize, target.trusted, target.adapts_responses) == (True, True, False)
+
+
 async def test_many_rows_in_one_statement_are_all_seen(database: Database) -> None:
     async with running(database) as house:
         owner = await house.user()

@@ -54,6 +54,8 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @_common
 @click.option("--host", help="Address to listen on; default 127.0.0.1.")
 @click.option("--port", type=int, help="Port to listen on; default 3001, 0 takes a free one.")
+@click.option("--workers", type=int, help="Processes that answer on the port; default 1.")
+@click.option("--uds", type=_PATH, help="Path of a Unix socket to listen on beside the port.")
 @click.option("--upstream", help="Import this model server: its models are opened to everyone.")
 @click.option("--upstream-key", help="The API key that the model server wants.")
 @click.option("--join", is_flag=True, help="Work beside a running dwctl on the same data directory.")

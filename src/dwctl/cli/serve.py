@@ -24,6 +24,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path | None
     host: str | None
     port: int | None
+    workers: int | None
+    uds: Path | None
     upstream: str | None
     upstream_key: str | None
     join: bool
@@ -32,7 +34,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(options: Options, say: Callable[[str], None]) -> None:
     """Check the configuration, or start."""
-    flags = {"host": options.host, "port": options.port, "data_dir": options.data_dir}
+    flags = {
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "listener.unix_socket": options.uds,
+        "data_dir": options.data_dir,
+    }
     context = load(options.config, flags)
     if options.validate:
         require_strong(

@@ -28,6 +28,7 @@ from dwctl.web.admin_document import AdminDocument
 from dwctl.web.authentication import guard, principal_dependency
 from dwctl.web.documents import ai_document, docs_page
 from dwctl.web.errors import exception_handlers
+from dwctl.web.metrics_page import Page, metrics_route
 from dwctl.web.security import security_headers
 
 TITLE = "Doubleword Control Layer"
@@ -42,11 +43,15 @@ def build_app(
     cors: CorsSettings,
     version: str,
     checks: dict[str, Check],
-    metrics: Callable[[], bytes] | None,
+    metrics: Page | None,
     ai_routes: Sequence[ControllerRouterHandler],
+    metrics_token: str | None = None,
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
-    """Put the routes together. A check of `/readyz` that takes longer than `check_within` seconds has failed."""
+    """Put the routes together; metrics ask for their token, if there is one.
+
+    A check of `/readyz` that takes longer than `check_within` seconds has failed.
+    """
     admin = _guarded(
         plane,
         cors,
@@ -71,7 +76,7 @@ def build_app(
         *_documents(version),
     ]
     if metrics is not None:
-        handlers.append(_metrics(metrics))
+        handlers.append(metrics_route(metrics, metrics_token))
     return Litestar(
         route_handlers=handlers,
         exception_handlers=exception_handlers(),
@@ -193,12 +198,3 @@ def _documents(version: str) -> list[ControllerRouterHandler]:
         return Response(page.html, media_type="text/html", headers={"content-security-policy": page.policy})
 
     return [ai_openapi, docs]
-
-
-def _metrics(render: Callable[[], bytes]) -> ControllerRouterHandler:
-    @get("/internal/metrics", include_in_schema=False)
-    async def metrics() -> Response[bytes]:
-        """The Prometheus text format."""
-        return Response(render(), media_type="text/plain; version=0.0.4")
-
-    return metrics

@@ -6,9 +6,10 @@ by whoever counts: a look-up by labels costs several microseconds.
 
 import asyncio
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from dwctl.core.clock import Clock
+from dwctl.core.samples import Part, part_of
 
 LAG_EVERY = 0.1
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -19,13 +20,16 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._worst: set[str] = set()
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         """A number that only rises."""
         return Counter(name, text, labels, registry=self.registry)
 
-    def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
-        """A number that rises and falls."""
+    def gauge(self, name: str, text: str, labels: tuple[str, ...] = (), *, worst: bool = False) -> Gauge:
+        """A number that rises and falls; of several processes their sum is shown, or the `worst` of them."""
+        if worst:
+            self._worst.add(name)
         return Gauge(name, text, labels, registry=self.registry)
 
     def histogram(
@@ -34,9 +38,9 @@ class Metrics:
         """A distribution."""
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
-    def render(self) -> bytes:
-        """The Prometheus text format."""
-        return generate_latest(self.registry)
+    def part(self) -> Part:
+        """What this process shows."""
+        return part_of(self.registry, frozenset(self._worst))
 
 
 class LoopLag:
@@ -49,7 +53,9 @@ class LoopLag:
         self._lag = metrics.histogram(
             "dwctl_loop_lag_seconds", "How much later than asked the event loop woke.", LAG_BUCKETS
         )
-        self._worst = metrics.gauge("dwctl_loop_lag_last_seconds", "The last measured lag of the event loop.")
+        self._last = metrics.gauge(
+            "dwctl_loop_lag_last_seconds", "The last measured lag of the event loop.", worst=True
+        )
 
     async def start(self) -> None:
         """Nothing to prepare."""
@@ -61,7 +67,7 @@ class LoopLag:
             await asyncio.sleep(LAG_EVERY)
             lag = max(0.0, self._clock.monotonic() - asked - LAG_EVERY)
             self._lag.observe(lag)
-            self._worst.set(lag)
+            self._last.set(lag)
 
     async def stop(self) -> None:
         """Nothing to let go."""

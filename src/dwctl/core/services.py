@@ -19,6 +19,11 @@ STOP_WITHIN = 10.0
 """Seconds that one service may take to stop before it is given up, unless it is `SlowToStop`."""
 
 
+CANCEL_AGAIN = 0.5
+"""Seconds after which a task that has not ended is cancelled once more: a driver may answer the first time by asking a
+server to end a statement, and wait for that; one that hangs does not answer this either."""
+
+
 class Service(Protocol):
     """One loop of the process."""
 
@@ -89,11 +94,10 @@ class Supervisor:
 
     async def _stop(self, running: list[tuple[Service, asyncio.Task[None]]]) -> None:
         for service, task in reversed(running):
-            task.cancel()
             within = service.stop_within if isinstance(service, SlowToStop) else self._stop_within
             try:
                 async with asyncio.timeout(within):
-                    await asyncio.wait([task])
+                    await end_task(task)
                     await service.stop()
             except TimeoutError:
                 logger.error("%s did not stop within %g s", service.name, within)
@@ -104,6 +108,25 @@ class Supervisor:
 def start_task(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
     """The one place that makes tasks. The caller holds the task and awaits or cancels it."""
     return asyncio.create_task(coroutine, name=name)
+
+
+async def end_task(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN)
+
+
+async def run_within(coroutine: Coroutine[Any, Any, T], within: float, *, name: str) -> T:
+    """What a coroutine gives; raises TimeoutError after so many seconds, however hard it is to cancel."""
+    task = start_task(coroutine, name=name)
+    try:
+        await asyncio.wait([task], timeout=within)
+        if not task.done():
+            raise TimeoutError(f"not within {within:g} s")
+        return task.result()
+    finally:
+        await end_task(task)
 
 
 class TaskSet:

@@ -92,6 +92,16 @@ def load(
     return settings, tuple(sorted(set(ignored)))
 
 
+def packed(settings: msgspec.Struct) -> bytes:
+    """Settings for another process of ours; secrets are in it."""
+    return msgspec.json.encode(settings, enc_hook=float)
+
+
+def unpacked(data: bytes, cls: type[T]) -> T:
+    """Settings from another process of ours."""
+    return msgspec.json.decode(data, type=cls, dec_hook=_dec_hook)
+
+
 def read_file(file: Path) -> Tree:
     """The mapping in a YAML file; an empty file is an empty mapping."""
     try:

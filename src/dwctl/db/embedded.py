@@ -14,9 +14,11 @@ The server listens on a unix socket only, in a directory that nobody else may en
 """
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import signal
@@ -33,11 +35,15 @@ import asyncpg
 from dwctl.core.errors import SetupError
 from dwctl.db.binaries import Programs, Runner, blocking_parent, find, runner
 
+logger = logging.getLogger(__name__)
+
 DATABASE = "dwctl"
 SUPERUSER = "dwctl"
 PORT = 5432
 START_WITHIN = 60.0
 STOP_WITHIN = 30.0
+HEED_WITHIN = 3.0
+"""Seconds in which a server notes that it was told to stop; one that does not hangs, and is killed."""
 SOCKET_PATH_LIMIT = 100
 """Bytes; the kernel takes 107 with the socket's own name."""
 _PR_SET_PDEATHSIG = 1
@@ -128,12 +134,36 @@ class EmbeddedPostgres:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
-            try:
-                await asyncio.to_thread(process.wait, STOP_WITHIN)
-            except subprocess.TimeoutExpired:
+            if not await self._ends(process):
+                logger.error("PostgreSQL does not stop and is killed; its next start recovers")
+                children = children_of(process.pid)
                 process.kill()
                 await asyncio.to_thread(process.wait)
+                for child in children:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
         self._unclaim()
+
+    async def _ends(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether a server that was told to stop does: it has noted so soon, and then writes what it must."""
+        deadline = time.monotonic() + HEED_WITHIN
+        heeds = False
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                if heeds or self._status() != "stopping":
+                    return False
+                heeds = True
+                deadline += STOP_WITHIN - HEED_WITHIN
+            await asyncio.sleep(0.01)
+        return True
+
+    def _status(self) -> str:
+        """What the server says of itself in its lock file."""
+        try:
+            lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return "stopping"
+        return lines[7].strip() if len(lines) > 7 else ""
 
     def running_dsn(self) -> str | None:
         """The connection string when a server already runs on this cluster: for `--join` and the doctor."""
@@ -316,6 +346,16 @@ class EmbeddedPostgres:
             except ProcessLookupError:
                 return
             await asyncio.sleep(0.05)
+
+
+def children_of(parent: int) -> list[int]:
+    """Process ids, where the kernel tells them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            if int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _is_postgres(pid: int) -> bool:

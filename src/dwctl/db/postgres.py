@@ -70,6 +70,11 @@ class Database:
             except TimeoutError:
                 pool.terminate()
 
+    def give_up(self) -> None:
+        """It does not answer and we are about to end: cut every connection, so that nothing waits for it any more."""
+        if self._pool is not None:
+            self._pool.terminate()
+
     @property
     def pool(self) -> "asyncpg.Pool[Record]":
         """The open pool."""

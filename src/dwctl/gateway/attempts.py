@@ -15,6 +15,7 @@ from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
 from dwctl.routing.backoff import delay
 from dwctl.routing.choice import Pick
+from dwctl.routing.snapshot import Timeouts
 from dwctl.wire.errors import Problem, Refused
 
 PEEK_SECONDS = 2.0
@@ -82,6 +83,11 @@ class Attempts:
         self._parts: list[bytes] = []
         self._size = 0
         self._peek: Peek | None = None
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """The limits of time of the endpoint that is asked now."""
+        return self._flight.timeouts
 
     def launch(self) -> None:
         """Send it for the first time; the call's start is in the spool."""

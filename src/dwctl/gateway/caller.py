@@ -5,6 +5,7 @@ from hashlib import sha256
 import msgspec
 
 from dwctl.gateway.prepare import passed_on
+from dwctl.gateway.trace import trace_lines
 from dwctl.wire.cors import Cors
 from dwctl.wire.exchange import Exchange
 
@@ -23,6 +24,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """The headers that go on to an upstream, each line ended."""
     cors: bytes
     """The lines by which a browser may show its page the answer."""
+    trace: bytes
+    """The trace that it belongs to, as lines for an upstream that is trusted; empty when there is none."""
 
 
 def caller_of(exchange: Exchange, cors: Cors) -> Caller:
@@ -39,6 +42,7 @@ def caller_of(exchange: Exchange, cors: Cors) -> Caller:
         None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
         passed_on(exchange.headers),
         cors.lines(exchange.header(b"origin")),
+        trace_lines(exchange.headers),
     )
     exchange.memo.facts = caller
     return caller

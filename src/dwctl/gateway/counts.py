@@ -4,58 +4,49 @@ A metrics library's counter or histogram costs a call a microsecond each; adding
 Labels are the model's alias, the path, and classes of few values: never a key, a user or an id.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
+from http import HTTPStatus
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from dwctl.core.distribution import SECONDS, Distribution
+from dwctl.gateway.routes import PREFIX
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record
 
-SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 LEFT = 499
 """The client left: counted apart from other errors of clients."""
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-
-
-class Distribution:
-    """A histogram."""
-
-    __slots__ = ("_bounds", "_buckets", "_sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._buckets = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def add(self, seconds: float) -> None:
-        """One more observation."""
-        self._buckets[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def shown(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative buckets by their upper bound, and the sum."""
-        names = [*map(repr, self._bounds), "+Inf"]
-        return [
-            (name, float(count)) for name, count in zip(names, accumulate(self._buckets), strict=True)
-        ], self._sum
+STATUSES = frozenset({*map(int, HTTPStatus), LEFT})
+"""Those that are shown as they are; any other that an upstream makes up is shown as the first of its hundred."""
+Served = tuple[str, str, int, Distribution]
+"""Method, path, status, and how long requests took."""
 
 
 class _ModelCounts:
     """One model on one path."""
 
-    __slots__ = ("calls", "duration", "first_byte", "input_tokens", "output_tokens")
+    __slots__ = ("began", "ended", "first_byte", "input_tokens", "output_tokens")
 
     def __init__(self) -> None:
-        self.calls: dict[int, int] = {}
-        """By hundreds of the status, and 499."""
+        self.began = 0
+        self.ended: dict[int, Distribution] = {}
+        """How long calls took, by status."""
         self.input_tokens = 0
         self.output_tokens = 0
-        self.duration = Distribution(SECONDS)
         self.first_byte = Distribution(SECONDS)
+
+    def of_status(self, status: int) -> Distribution:
+        """Where a call that ended so is counted, made when it is missing."""
+        known = status if status in STATUSES else status // 100 * 100
+        return self.ended.setdefault(known, Distribution(SECONDS))
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have begun and not ended."""
+        return self.began - sum(each.count for each in self.ended.values())
 
 
 class Counts(Collector):
@@ -65,31 +56,44 @@ class Counts(Collector):
         self.in_flight = 0
         """Calls that are not recorded yet."""
         self._models: dict[tuple[str, str], _ModelCounts] = {}
+        self._answered: dict[tuple[str, str, int], Distribution] = {}
         self._refused: dict[int, int] = {}
         self._failures: dict[tuple[str, Failure], int] = {}
         self._overhead = Distribution(OVERHEAD_SECONDS)
 
-    def refused(self, status: int) -> None:
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request that is no call, such as for the list of models, was answered."""
+        place = (method, path, status)
+        known = self._answered.get(place)
+        if known is None:
+            known = self._answered[place] = Distribution(SECONDS)
+        known.add(seconds)
+
+    def refused(self, method: str, path: str, status: int, seconds: float) -> None:
         """A request was answered before it became a call."""
         self._refused[status] = self._refused.get(status, 0) + 1
+        self.answered(method, path, status, seconds)
 
     def failed(self, endpoint: str, failure: Failure) -> None:
         """An attempt at an endpoint failed."""
         place = (endpoint, failure)
         self._failures[place] = self._failures.get(place, 0) + 1
 
-    def ended(self, record: Record) -> None:
-        """A call has been recorded."""
-        self.in_flight -= 1
+    def began(self, record: Record) -> None:
+        """A call was admitted."""
+        self.in_flight += 1
         place = (record.model, record.path)
         counts = self._models.get(place)
         if counts is None:
             counts = self._models[place] = _ModelCounts()
+        counts.began += 1
+
+    def ended(self, record: Record) -> None:
+        """A call has been recorded."""
+        self.in_flight -= 1
+        counts = self._models[record.model, record.path]
         status = record.status_code
-        if status != LEFT:
-            status //= 100
-        counts.calls[status] = counts.calls.get(status, 0) + 1
-        counts.duration.add(record.duration_ms / 1000)
+        (counts.ended.get(status) or counts.of_status(status)).add(record.duration_ms / 1000)
         if record.first_byte_ms is not None:
             counts.first_byte.add(record.first_byte_ms / 1000)
         if record.overhead_ms:
@@ -98,9 +102,32 @@ class Counts(Collector):
             counts.input_tokens += record.prompt_tokens or 0
             counts.output_tokens += record.completion_tokens or 0
 
+    def served(self) -> Iterator[Served]:
+        """Requests that have been answered."""
+        places: dict[tuple[str, int], list[Distribution]] = {}
+        for (_, path), counts in self._models.items():
+            for status, seconds in counts.ended.items():
+                places.setdefault((PREFIX.decode() + path, status), []).append(seconds)
+        for (path, status), parts in places.items():
+            refused = self._answered.get(("POST", path, status))
+            yield "POST", path, status, Distribution.of(SECONDS, [*parts, *([refused] if refused else [])])
+        for (method, path, status), seconds in self._answered.items():
+            if method != "POST" or (path, status) not in places:
+                yield method, path, status, seconds
+
+    def pending(self) -> Iterator[tuple[str, str, int]]:
+        """Method, path and number of requests that are being answered."""
+        paths: dict[str, int] = {}
+        for (_, path), counts in self._models.items():
+            path = PREFIX.decode() + path
+            paths[path] = paths.get(path, 0) + counts.in_flight
+        for path, count in paths.items():
+            yield "POST", path, count
+
     def collect(self) -> Iterator[Metric]:
         """Everything, as Prometheus families."""
         yield GaugeMetricFamily("dwctl_gateway_in_flight", "Calls that are not recorded yet.", self.in_flight)
+        yield from self._in_flight()
         yield from self._of_models()
         refused = CounterMetricFamily(
             "dwctl_gateway_refused",
@@ -145,13 +172,30 @@ class Counts(Collector):
             labels=labels,
         )
         for place, counts in self._models.items():
-            for status, count in counts.calls.items():
-                calls.add_metric([*place, str(status) if status == LEFT else f"{status}xx"], count)
+            classes: dict[str, int] = {}
+            for status, seconds in counts.ended.items():
+                name = str(status) if status == LEFT else f"{status // 100}xx"
+                classes[name] = classes.get(name, 0) + seconds.count
+            for name, count in classes.items():
+                calls.add_metric([*place, name], count)
             tokens.add_metric([*place, "input"], counts.input_tokens)
             tokens.add_metric([*place, "output"], counts.output_tokens)
-            duration.add_metric(place, *counts.duration.shown())
+            duration.add_metric(place, *Distribution.of(SECONDS, counts.ended.values()).shown())
             first_byte.add_metric(place, *counts.first_byte.shown())
         yield calls
         yield tokens
         yield duration
         yield first_byte
+
+    def _in_flight(self) -> Iterator[Metric]:
+        """The contract's names (spec/gateway A1.18)."""
+        yield GaugeMetricFamily(
+            "onwards_requests_inflight", "Calls under way, to the end of their streams.", self.in_flight
+        )
+        models: dict[str, int] = {}
+        for (model, _), counts in self._models.items():
+            models[model] = models.get(model, 0) + counts.in_flight
+        family = GaugeMetricFamily("onwards_model_inflight", "Calls under way, by model.", labels=["model"])
+        for model, count in models.items():
+            family.add_metric([model], count)
+        yield family

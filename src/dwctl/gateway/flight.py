@@ -8,17 +8,19 @@ at any moment leaves a row for every call that an upstream saw, and a complete o
 from typing import Protocol
 
 from dwctl.gateway.failures import last_event, problem_of
+from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.reply import announcing, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
+from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.upstream.connection import Failure, Receiver
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Target
+from dwctl.routing.snapshot import Target, Timeouts
 from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
@@ -79,6 +81,7 @@ class Flight:
         "_request",
         "_reshape",
         "_route",
+        "_sanitiser",
         "_size",
         "_ticket",
         "_upstream",
@@ -99,6 +102,7 @@ class Flight:
         hide_usage: bool,
         deadline: float,
         reshape: Reshape | None = None,
+        sanitiser: Sanitiser | None = None,
     ) -> None:
         self._around = around
         self._exchange: Exchange | None = exchange
@@ -115,6 +119,7 @@ class Flight:
         self.attempts = 1
         """How often the call was sent; told to the client when it is more than once."""
         upstream.load.active += 1
+        self._sanitiser = sanitiser
         self._ticket: Ticket | None = None
         self._head: Head | None = None
         self._relay: EventRelay | None = None
@@ -138,6 +143,11 @@ class Flight:
     def recorded(self) -> bool:
         """Whether the call has its end."""
         return self._recorded
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """The limits of time of the endpoint that is asked."""
+        return self._upstream.target.timeouts
 
     def launch(self, receiver: Receiver | None = None) -> None:
         """Send the request; the call's start is in the spool. `receiver` stands in front of this flight."""
@@ -175,7 +185,9 @@ class Flight:
         if self._upstream.announced:
             head = announcing(head, self._upstream)
         self._head = head
-        if head.events:
+        if self._sanitiser is not None:
+            self._sanitiser.trusted = self._upstream.target.trusted
+        if head.events and (self._sanitiser is None or self._sanitiser.streams(head)):
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
@@ -189,7 +201,7 @@ class Flight:
             try:
                 data = self._relay.feed(data)
             except EventTooLarge:
-                self._break_off("an event does not end")
+                self._break_off(Failure.GARBAGE, "an event does not end")
                 return
             if data:
                 self._pass(data)
@@ -199,6 +211,9 @@ class Flight:
             self._body.append(data)
             self._size += len(data)
             if self._size > self._around.max_reply_bytes and self._head is not None:
+                if self._sanitiser is not None:
+                    self._break_off(Failure.MALFORMED, "the answer is too large to be read")
+                    return
                 self._open(self._head)
                 parts, self._body, self._size = self._body, [], 0
                 for part in parts:
@@ -217,6 +232,8 @@ class Flight:
             rest = self._relay.rest()
             if rest:
                 self._pass(rest)
+                if self._head is None:
+                    return
             if self._reshape is not None:
                 self._send(self._reshape.end())
         self._note_end(head.status, self._metered(), upstream_error(head.status))
@@ -276,6 +293,16 @@ class Flight:
             metered = of_reply(body)
             if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
+        if self._sanitiser is not None:
+            self._sanitiser.trusted = self._upstream.target.trusted
+            clean = self._sanitiser.whole(head, body)
+            if isinstance(clean, Problem):
+                self._mask(head, clean)
+                return
+            body = clean
+            if metered.error is not None:
+                # Its words are on the row, and who asks for the row reads them.
+                metered = of_reply(body)
         said = body
         if self._reshape is not None:
             status, body = self._reshape.whole(status, body)
@@ -286,12 +313,21 @@ class Flight:
         if self._exchange is not None:
             self._finish(whole(head, status, self._our_lines(), body, self._exchange))
 
+    def _mask(self, head: Head, problem: Problem) -> None:
+        """The client is told of the upstream's answer in our words; the operator learns what it cannot."""
+        if head.status < 400:
+            self._around.failed(self._record.model, self._upstream.target, Failure.MALFORMED, "")
+        elif head.status in ACCOUNT:
+            detail = f"it answered {head.status}"
+            self._around.failed(self._record.model, self._upstream.target, Failure.ACCOUNT, detail)
+        self._refuse(problem)
+
     def _refuse(self, problem: Problem) -> None:
         """The upstream failed before the client was sent anything."""
         if self._reshape is not None:
             problem = self._reshape.refusal(problem)
         self._replace_body(problem.body())
-        self._note_end(problem.status, NOTHING, (problem.code, problem.message))
+        self._note_end(problem.status, NOTHING, (problem.code or "upstream_error", problem.message))
         if self._exchange is not None:
             connection = connection_line(self._exchange, keep_alive=self._exchange.keep_alive)
             self._finish(render(problem, self._our_lines() + connection))
@@ -312,10 +348,13 @@ class Flight:
         self._note_end(problem.status, metered, error)
         self._finish(self._framed(event) + self._last_chunk())
 
-    def _break_off(self, reason: str) -> None:
-        ticket = self._ticket
-        if ticket is not None and ticket.connection is not None:
-            ticket.connection.fail(Failure.GARBAGE, reason)
+    def _break_off(self, failure: Failure, reason: str) -> None:
+        """Read no more of the answer: it is no answer."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.cancel()
+        self.on_failure(failure, reason)
+        self._head = None
 
     def _open(self, head: Head) -> None:
         """Send the head of an answer whose body follows piece by piece."""
@@ -327,10 +366,20 @@ class Flight:
 
     def _pass(self, data: bytes) -> None:
         """A piece of the body to the client, behind the record once the call is recorded."""
+        sanitiser = self._sanitiser
+        if sanitiser is not None and self._relay is not None:
+            data = sanitiser.feed(data)
         self._keep(data)
+        if sanitiser is not None and sanitiser.broken:
+            self._forward(data)
+            self._break_off(Failure.MALFORMED, "an event is not what its protocol says")
+            return
         relay = self._relay
         if relay is not None and relay.ended and not self._recorded and self._head is not None:
             self._note_end(self._head.status, self._metered(), upstream_error(self._head.status))
+        self._forward(data)
+
+    def _forward(self, data: bytes) -> None:
         if self._reshape is not None:
             data = self._reshape.feed(data)
         self._send(data)

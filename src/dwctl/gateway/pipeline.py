@@ -27,7 +27,9 @@ from dwctl.gateway.pools import Pools, Rendered
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, Route
+from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
@@ -65,6 +67,7 @@ class Gateway:
         max_record_bytes: int,
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
+        strict: bool = False,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -78,6 +81,8 @@ class Gateway:
         self._daemon_id = daemon_id
         self._cors = cors
         self._peeker = Peeker()
+        self._strict = peekers() if strict else None
+        self._routes = typed_routes() if strict else ROUTES
         self._pages = ModelPages()
         self._upstreams: dict[Hashable, Upstream] = {}
         self.conditions = Conditions()
@@ -91,6 +96,8 @@ class Gateway:
         self.submit = client.submit
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
+        self.served = self._counts.served
+        self.pending = self._counts.pending
 
     @property
     def in_flight(self) -> int:
@@ -100,7 +107,7 @@ class Gateway:
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
         if method == b"POST":
-            return path in ROUTES
+            return path in self._routes
         return method == b"GET" and models.claims(path)
 
     def handle(self, exchange: Exchange) -> None:
@@ -142,7 +149,8 @@ class Gateway:
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
         caller = caller_of(exchange, self._cors)
-        admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
+        peeker = self._peeker if self._strict is None else self._strict[route.path]
+        admission = admit(self._routing.snapshot, peeker, caller, exchange.body, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
         gate = self._gate
@@ -157,12 +165,22 @@ class Gateway:
                 gate.attempt(target)
             upstream = self._upstream((model.alias, route.path), model.alias, target, route)
             body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-            request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+            request = request_head(upstream, exchange.query, _headers(caller, target), len(body)) + body
         else:
             rendering = partial(self._rendered, exchange, route, admission, caller)
             plan = self._pools.plan(model, model.pool, rendering)
             upstream, request, hide_usage = plan.first.upstream, plan.first.request, plan.first.hide_usage
+        own = upstream.target.timeouts
         record = self._record(route, admission, caller, len(exchange.body), now)
+        sanitiser = None
+        if admission.model.sanitize or self._strict is not None:
+            sanitiser = Sanitiser(
+                route.path,
+                record.model,
+                record.id,
+                exchange.body,
+                strict=self._strict is not None,
+            )
         flight = Flight(
             self,
             exchange,
@@ -172,12 +190,13 @@ class Gateway:
             request,
             caller.cors + limit_lines,
             hide_usage=hide_usage,
-            deadline=exchange.received + self._total_timeout,
+            deadline=exchange.received + ((own and own.total) or self._total_timeout),
+            sanitiser=sanitiser,
         )
         sender = flight if plan is None else Attempts(self, self._pools, flight, plan)
         if gate.entering is not None:
             gate.keep(record.id)
-        self._counts.in_flight += 1
+        self._counts.began(record)
         exchange.on_abort = sender.abort
         self.recording.start(record, exchange.body)
         self.recording.after(sender.launch)
@@ -190,7 +209,7 @@ class Gateway:
         place = (alias, route.path, target.endpoint_id, target.model_name)
         upstream = self._upstream(place, alias, target, route)
         body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        request = request_head(upstream, exchange.query, _headers(caller, target), len(body)) + body
         return Rendered(upstream, request, hide_usage)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
@@ -224,13 +243,18 @@ class Gateway:
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
-        self._counts.refused(problem.status)
+        self._counts.refused(*self._place(exchange), problem.status, self.perf() - exchange.received)
         lines = (
             our_lines(new_id().encode(), None),
             self._cors.lines(exchange.header(b"origin")),
             connection_line(exchange, keep_alive=exchange.keep_alive),
         )
         exchange.finish(render(problem, b"".join(lines)))
+
+    def _place(self, exchange: Exchange) -> tuple[str, str]:
+        """Method and path as they are counted: a model's own path is not, for clients choose it."""
+        post = exchange.method == b"POST"
+        return exchange.method.decode(), (exchange.path if post else models.PATH).decode()
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
@@ -249,6 +273,12 @@ class Gateway:
                 body,
             )
         )
+        self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
+
+
+def _headers(caller: Caller, target: Target) -> bytes:
+    """The client's headers that a target gets; its traces only where the target is trusted."""
+    return caller.passed_on + caller.trace if caller.trace and target.trusted else caller.passed_on
 
 
 def _unusable(alias: str) -> Problem:

@@ -24,12 +24,13 @@ DROPPED = frozenset(
         # what a browser says of its user
         b"origin", b"referer", b"cookie",
         # who stood between
+        b"traceparent", b"tracestate", b"baggage", b"b3", b"uber-trace-id",
         b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
         b"x-forwarded-prefix", b"x-real-ip", b"true-client-ip",
     }
 )  # fmt: skip
-DROPPED_PREFIXES = (b"x-fusillade-", b"x-onwards-", b"x-dwctl-", b"sec-", b"if-", b"cf-")
-"""Ours, a browser's, conditions (an answer must not depend on a cache), a CDN's."""
+DROPPED_PREFIXES = (b"x-b3-", b"x-fusillade-", b"x-onwards-", b"x-dwctl-", b"sec-", b"if-", b"cf-")
+"""Traces, ours, a browser's, conditions (an answer must not depend on a cache), a CDN's."""
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\0]")

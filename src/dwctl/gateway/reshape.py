@@ -1,7 +1,8 @@
 """What an answer goes through on its way to a client that is to see another form of it than the upstream gave.
 
-Translation into another protocol and sanitising are such forms; most calls have none. The row keeps what the upstream
-said, with our id, but an error keeps what the client was told: a provider's own words may be hidden from it.
+Translation into another protocol is such a form; most calls have none. The row keeps what the upstream said, with our
+id, but an error keeps what the client was told. What of an answer nobody is to see, neither the client nor the row,
+is gone before a reshape sees it (gateway/sanitise.py).
 """
 
 from typing import Protocol

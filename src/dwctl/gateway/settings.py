@@ -48,6 +48,13 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     health: HealthSettings = HealthSettings()
 
 
+class OnwardsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`onwards.*`: the contract's name of the gateway."""
+
+    strict_mode: bool = False
+    """Only typed routes and requests; answers through the public schemas, errors masked (gateway/strict.py)."""
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 

@@ -1,9 +1,9 @@
 """Takes over what dead processes left: their spools, and their calls that never ended.
 
-Wakes on: the start, then every heartbeat. Writes: `requests`, `request_bodies`, and deletes spool folders whose
-records are committed. A spool belongs to a dead process when its lock can be taken. If we die in the middle, the
-next start does it again: every write is an upsert that repeats harmlessly. Works beside new calls; who misses a row
-in the meantime waits (`caught_up`).
+Wakes on: the start, the death of another worker, and every heartbeat. Writes: `requests`, `request_bodies`, and
+deletes spool folders whose records are committed. A spool belongs to a dead process when its lock can be taken. If we
+die in the middle, the next start does it again: every write is an upsert that repeats harmlessly. Works beside new
+calls; who misses a row in the meantime waits (`caught_up`).
 
 A process elsewhere is taken for dead when it was silent for long. While the database was away all were, so nobody is
 judged by silence before this process has been in contact for that long itself.
@@ -12,6 +12,7 @@ judged by silence before this process has been in contact for that long itself.
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -54,6 +55,7 @@ class Replay:
         self._settings = settings
         self._clock = clock
         self._caught_up = asyncio.Event()
+        self._look = asyncio.Event()
         self._in_contact_since: float | None = None
 
     async def start(self) -> None:
@@ -62,15 +64,23 @@ class Replay:
     async def run(self) -> None:
         """Look for what is left behind, again and again."""
         while True:
+            self._look.clear()
             try:
                 await self.take_over()
             except (*AWAY, asyncpg.PostgresError, OSError) as error:
                 self._in_contact_since = None
                 logger.warning("what dead processes left is not taken over yet: %s", reason_of(error))
-            await asyncio.sleep(max(1.0, self._settings.heartbeat_secs))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(1.0, self._settings.heartbeat_secs)):
+                    await self._look.wait()
 
     async def stop(self) -> None:
         """Nothing to flush."""
+
+    def look(self) -> None:
+        """A process here has just died: what it left is taken over at once, and whoever misses a row waits for it."""
+        self._caught_up.clear()
+        self._look.set()
 
     async def caught_up(self, within: float = 2.0) -> bool:
         """Whether what was left behind before this process started is in the database, waiting so many seconds."""
@@ -87,7 +97,8 @@ class Replay:
             owner = _owner(folder)
             if owner is not None and owner != self._daemon_id:
                 await self._take_folder(folder, owner)
-        self._caught_up.set()
+        if not self._look.is_set():
+            self._caught_up.set()
         now = self._clock.monotonic()
         since = self._in_contact_since
         dead = await self._database.fetch(

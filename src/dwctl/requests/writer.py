@@ -19,6 +19,7 @@ import asyncpg
 import msgspec
 
 from dwctl.core.metrics import Metrics
+from dwctl.core.services import run_within
 from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests.backlog import Block
@@ -32,7 +33,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
-DRAIN_WITHIN = 8.0
+DRAIN_WITHIN = 6.0
+"""Seconds to commit what is left when the process stops; then the database counts as hanging."""
 AWAY = (
     *UNREACHABLE,
     asyncpg.InterfaceError,
@@ -79,6 +81,10 @@ class Committer:
     async def beat(self, daemon_id: UUID) -> None:
         """A durable commit: what was committed before it is on disk after it."""
         await self._database.execute(self._sql["beat"], daemon_id)
+
+    def give_up(self) -> None:
+        """The database hangs: let nobody wait for it any more."""
+        self._database.give_up()
 
     async def _run(self, entries: list[Entry]) -> None:
         batch = merged(entries)
@@ -186,13 +192,18 @@ class Writer:
         self._recorder.flush()
         empty = False
         try:
-            async with asyncio.timeout(DRAIN_WITHIN):
-                await self._drain(patient=False)
-                await self._committer.beat(self._daemon_id)
+            await run_within(self._last(), DRAIN_WITHIN, name="last commits")
             empty = self._recorder.backlog.empty
+        except TimeoutError as error:
+            self._committer.give_up()
+            logger.warning("records stay in the spool for the next start: %s", reason_of(error))
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning("records stay in the spool for the next start: %s", reason_of(error))
         self._spool.close(delete=empty)
+
+    async def _last(self) -> None:
+        await self._drain(patient=False)
+        await self._committer.beat(self._daemon_id)
 
     async def flush(self, within: float = 2.0) -> bool:
         """Wait until everything noted before now is committed, at most so many seconds; whether it is."""

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from dwctl.routing.confirm import EVERYTHING
+
 
 class Dirty(msgspec.Struct, kw_only=True):
     """Coalesces a burst of notices without ever dropping one. Notices read `noun:id` or `noun:*`."""
@@ -28,6 +30,18 @@ class Dirty(msgspec.Struct, kw_only=True):
             self.everything = True
         else:
             named.add(ident)
+
+    def notices(self) -> list[str]:
+        """What was taken, as notices again; one for everything."""
+        if self.everything:
+            return [EVERYTHING]
+        nouns = (
+            ("api_keys", self.keys),
+            ("users", self.accounts),
+            ("models", self.models),
+            ("endpoints", self.endpoints),
+        )
+        return [f"{noun}:{ident}" for noun, ids in nouns for ident in ids]
 
     def merge(self, other: "Dirty") -> None:
         """Take back what could not be read."""

@@ -29,6 +29,9 @@ select
     m.lb_strategy,
     m.fallback,
     m.response_headers,
+    m.sanitize_responses,
+    m.trusted,
+    m.open_responses_adapter,
     extract(epoch from m.created_at)::bigint as created,
     e.id as endpoint_id,
     e.name as endpoint_name,
@@ -40,6 +43,7 @@ select
     e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
     e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
     e.max_concurrent as provider_max_concurrent,
+    e.timeouts,
     (select array_agg(g.group_id) from model_groups g where g.model_id = m.id) as groups
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -68,6 +72,8 @@ select
     m.id,
     m.model_name,
     m.response_headers,
+    m.trusted,
+    m.open_responses_adapter,
     e.id as endpoint_id,
     e.name as endpoint_name,
     e.url,
@@ -77,7 +83,8 @@ select
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
     e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
     e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
-    e.max_concurrent as provider_max_concurrent
+    e.max_concurrent as provider_max_concurrent,
+    e.timeouts
 from model_components c
 join models m on m.id = c.component_id and m.deleted_at is null and m.status = 'active'
 join endpoints e on e.id = m.endpoint_id

@@ -6,7 +6,7 @@ middle of a call cannot mix two states. The module is pure; `routing/store.py` l
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -36,6 +36,18 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     limits: Limits | None = None
 
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of time of one endpoint, in seconds; what is None is as in `gateway.upstream`."""
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint and upstream model: what one attempt is sent to."""
 
@@ -55,6 +67,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Those of a pool's component; a standard model's stand at the model only, so that none counts twice."""
     provider_limits: Limits | None = None
     """Those of the endpoint."""
+    timeouts: Timeouts | None = None
+    """The endpoint's own limits of time, if it has any."""
+    trusted: bool = False
+    """Whether its error texts may reach clients where others are masked, and it may know the traces of callers."""
+    adapts_responses: bool = True
+    """Whether Responses are to be made of its chat completions; nothing does so yet."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +90,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool | None = None
     """None for a model with one target, which is tried once."""
     limits: Limits | None = None
+    sanitize: bool = False
+    """Whether answers lose what only a provider sends, and errors its words (gateway/sanitise.py)."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
-from dwctl.routing.snapshot import Key, Model, Target
+from dwctl.routing.snapshot import Key, Model, Target, Timeouts
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -98,6 +98,7 @@ class RoutingStore:
             groups=self._group_set(row["groups"]),
             targets=tuple(self._usable(row, parts)) if composite else (self._target(row, {}),),
             created=row["created"],
+            sanitize=row["sanitize_responses"],
             pool=pool_of(row["lb_strategy"], row["fallback"]) if composite else None,
             limits=_limits(f"model:{row['id']}", row, row["capacity"]),
         )
@@ -133,6 +134,9 @@ class RoutingStore:
             auth_header=credential,
             weight=weight,
             response_headers=tuple(announced.items()),
+            timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
+            trusted=row["trusted"],
+            adapts_responses=row["open_responses_adapter"] is not False,
             limits=limits,
             provider_limits=_limits(
                 f"provider:{row['endpoint_id']}", row, row["provider_max_concurrent"], "provider_"

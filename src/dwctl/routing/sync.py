@@ -16,6 +16,7 @@ import asyncpg
 from dwctl.core.clock import Clock
 from dwctl.db.postgres import reason_of
 from dwctl.routing.change import Change
+from dwctl.routing.confirm import Confirmations, Fellows
 from dwctl.routing.dirty import Dirty
 from dwctl.routing.key_index import KeyIndex
 from dwctl.routing.snapshot import Key, Model, Routing, Snapshot
@@ -27,7 +28,7 @@ CHANNEL = "routing"
 RETRY_FIRST = 0.2
 RETRY_MOST = 10.0
 CONFIRM_WITHIN = 0.25
-"""Seconds that the answer to a change waits for this process to apply it."""
+"""Seconds that the answer to a change waits for the workers of this start to apply it."""
 
 
 class RoutingSync:
@@ -36,7 +37,13 @@ class RoutingSync:
     name = "routing-sync"
 
     def __init__(
-        self, *, routing: Routing, store: RoutingStore, clock: Clock, fallback_seconds: float
+        self,
+        *,
+        routing: Routing,
+        store: RoutingStore,
+        clock: Clock,
+        fallback_seconds: float,
+        fellows: Fellows | None = None,
     ) -> None:
         self._routing = routing
         self._store = store
@@ -46,7 +53,7 @@ class RoutingSync:
         self._wake = asyncio.Event()
         self._running = False
         self._index = KeyIndex()
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.confirmations = Confirmations(fellows)
         self.excluded: dict[str, BadRow] = {}
         """Models that are left out because their row cannot be used, by id."""
 
@@ -90,7 +97,7 @@ class RoutingSync:
 
     @asynccontextmanager
     async def confirm(self, noun: str, ident: str) -> AsyncIterator[Change]:
-        """Around a transaction that changes a row: leaves once the change is applied here, or after 250 ms.
+        """Around a transaction that changes a row: leaves once every worker has applied it, or after 250 ms.
 
         Before the service runs there is nothing to wait for: its start reads everything.
         """
@@ -99,22 +106,15 @@ class RoutingSync:
             yield change
             return
         notice = f"{noun}:{ident}"
-        seen = asyncio.Event()
-        self._waiting.setdefault(notice, set()).add(seen)
-        try:
+        with self.confirmations.expect(notice) as awaited:
             yield change
             if not change.made:
                 return
             try:
                 async with asyncio.timeout(CONFIRM_WITHIN):
-                    await seen.wait()
+                    await awaited.wait()
             except TimeoutError:
                 logger.warning("change of %s not confirmed within %g s", notice, CONFIRM_WITHIN)
-        finally:
-            waiting = self._waiting[notice]
-            waiting.discard(seen)
-            if not waiting:
-                del self._waiting[notice]
 
     async def _wait(self, seconds: float, *, until_woken: bool) -> None:
         """Until woken, at most `seconds`; after a failure the whole time, so that notices do not hammer."""
@@ -133,26 +133,7 @@ class RoutingSync:
             await self._reload()
         elif dirty:
             await self._refresh(dirty)
-        self._confirm(dirty)
-
-    def _confirm(self, dirty: Dirty) -> None:
-        if not self._waiting:
-            return
-        if dirty.everything:
-            for events in self._waiting.values():
-                for event in events:
-                    event.set()
-            return
-        nouns = (
-            ("api_keys", dirty.keys),
-            ("users", dirty.accounts),
-            ("models", dirty.models),
-            ("endpoints", dirty.endpoints),
-        )
-        for noun, ids in nouns:
-            for ident in ids:
-                for event in self._waiting.get(f"{noun}:{ident}", ()):
-                    event.set()
+        self.confirmations.applied(dirty.notices())
 
     async def _reload(self) -> None:
         """Read everything, in slices, into a new snapshot; what it replaces is used until the end."""

@@ -71,6 +71,19 @@ class AsgiCall:
         self._began = False
         self._chunked = False
         self._ended = False
+        self._called: dict[str, Any] = {}
+
+    @property
+    def pattern(self) -> str:
+        """Of the route that answered; empty when none did."""
+        return str(self._called.get("path_template", ""))
+
+    @property
+    def status(self) -> int:
+        """What the client got; 499 when it left before."""
+        if self._start is not None and (self._began or not self._gone):
+            return int(self._start["status"])
+        return 499 if self._gone else 500
 
     def body_received(self, data: bytes) -> None:
         """Some of the body."""
@@ -108,7 +121,8 @@ class AsgiCall:
     async def run(self, application: Application, server: tuple[str, int]) -> None:
         """Call the application and make sure that there is an answer."""
         try:
-            await application(self._scope(server), self._receive, self._send)
+            self._called = self._scope(server)
+            await application(self._called, self._receive, self._send)
         except ClientGone:
             return
         except Exception:

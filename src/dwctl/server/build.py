@@ -1,7 +1,9 @@
 """The composition root: every object is made here, once, and given to those who need it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -30,13 +32,18 @@ from dwctl.requests.spool import Spool
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer, Writer
 from dwctl.routing.limit_book import LimitBook
+from dwctl.routing.limit_table import SharedTable
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
 from dwctl.server.listener import Listener
+from dwctl.server.metrics_page import MetricsListener
+from dwctl.server.served import Served
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+from dwctl.server.workers.fellows import Alone, Crew, Home
+from dwctl.server.workers.place import Place
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -53,8 +60,29 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     plane: Plane
 
 
-def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage) -> Application:
-    """Build the process's objects on an open database."""
+class CrewService(Crew, Service, Protocol):
+    """The other workers, as something that is started and stopped."""
+
+
+def _limits(place: Place) -> LimitBook:
+    """The book of limits; that of several workers is shared, and made by the first before the others start."""
+    if place.count == 1:
+        return LimitBook()
+    path = Path(place.folder) / "limits"
+    if place.first:
+        SharedTable.create(path, place.count)
+    return LimitBook(SharedTable(path, place.index))
+
+
+def build(
+    settings: Settings,
+    data_dir: Path,
+    secrets: Secrets,
+    storage: Storage,
+    place: Place,
+    others: CrewService | None = None,
+) -> Application:
+    """Build the process's objects on an open database; `others` unless it is the only worker."""
     clock = SystemClock()
     metrics = Metrics()
     daemon_id = new_uuid()
@@ -90,6 +118,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         clock=clock,
     )
 
+    crew = others or Alone()
     routing = Routing()
     notices = NoticeListener(database.dsn)
     sync = RoutingSync(
@@ -97,6 +126,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         store=RoutingStore(database, seal),
         clock=clock,
         fallback_seconds=fallback_seconds(settings),
+        fellows=crew,
     )
     notices.subscribe(CHANNEL, sync)
 
@@ -111,7 +141,8 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         daemon_id=str(daemon_id),
         max_record_bytes=recording.max_body_bytes,
         cors=_cors(settings.auth.security.cors),
-        limits=LimitBook(),
+        limits=_limits(place),
+        strict=settings.onwards.strict_mode,
     )
     plane = build_plane(
         database=database,
@@ -121,15 +152,20 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         clock=clock,
         propagation=sync,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, writer, replay)
+    responses = ResponseActions(RequestStore(database), plane.identity, crew)
+    page = crew.page if settings.enable_metrics else None
+    apart = settings.metrics.listen
     app = build_app(
         plane=plane,
         cors=settings.auth.security.cors,
         version=__version__,
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
-        metrics=metrics.render if settings.enable_metrics else None,
+        metrics=page if apart is None else None,
+        metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
     )
+    served = Served(gateway)
+    metrics.registry.register(served)
     listener = Listener(
         host=settings.host,
         port=settings.port,
@@ -139,13 +175,39 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         handler=gateway,
         application=app,
         metrics=metrics,
+        place=place,
+        crew=crew,
+        served=served,
+        end_calls=client.end,
+    )
+    crew.settle_in(
+        Home(
+            metrics=metrics,
+            applied_by=sync.confirmations.applied_by,
+            membership_changed=sync.confirmations.look_again,
+            flush=_flush(writer, replay),
+            worker_died=replay.look,
+            open_connections=lambda: listener.load,
+            adopt=listener.adopt,
+        )
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
+    beside: tuple[Service, ...] = () if others is None else (others,)
+    if page is not None and apart is not None and place.first:
+        beside += (MetricsListener(settings.metrics, apart, page),)
     services = (
-        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), listener
+        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), *beside,
+        listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
+
+
+def _flush(writer: Writer, replay: Replay) -> Callable[[], Awaitable[bool]]:
+    async def flush() -> bool:
+        return await writer.flush() and await replay.caught_up()
+
+    return flush
 
 
 def _cors(settings: CorsSettings) -> Cors:

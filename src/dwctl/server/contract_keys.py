@@ -35,7 +35,6 @@ NOT_YET = (
     "limits.files.*",
     "model_sources",
     "onboarding_url",
-    "onwards.strict_mode",
     "payment.*",
     "sample_files.*",
     "slow_statement_threshold_ms",

@@ -32,6 +32,8 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A WebSocket client that is silent for this long is pinged, and given up after as long again."""
     drain: Duration = Duration(30)
     """On shutdown, how long requests under way may take to finish."""
+    unix_socket: str | None = None
+    """Path of a Unix socket that is listened on beside the port."""
     certificate: str | None = None
     """PEM file with the certificate chain: the port then speaks TLS."""
     private_key: str | None = None

@@ -1,7 +1,8 @@
 """The port. A `Service`: accepts connections, enforces limits of time, drains on the way out.
 
 Wakes on: connections, and once a second. Writes: nothing. If it dies, the process ends; what is under way is
-cut. On `stop` it accepts no more, closes idle connections, lets requests finish for the drain time, cuts the rest.
+cut. On `stop` it accepts no more, closes idle connections, lets requests finish for the drain time; then calls end
+with an error in the language of their answer, and what is still there is cut.
 """
 
 import asyncio
@@ -10,24 +11,32 @@ import ipaddress
 import logging
 import socket
 import ssl
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
 from dwctl.core.services import TaskSet
+from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection
 from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.served import Served
 from dwctl.server.websocket import WebSocketCall, wants_websocket
+from dwctl.server.workers.fellows import Alone, Crew
+from dwctl.server.workers.place import Place
 from dwctl.wire.exchange import Handler
 
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0
-BACKLOG = 4096
 CUT_WITHIN = 5.0
 """Seconds to cut what is left after the drain."""
+LAST_WORDS_WITHIN = 2.0
+"""Seconds of them in which clients take the end of their answers."""
 
 
 class Listener:
@@ -44,6 +53,10 @@ class Listener:
         handler: Handler,
         application: Application,
         metrics: Metrics,
+        place: Place | None = None,
+        crew: Crew | None = None,
+        served: Served | None = None,
+        end_calls: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
@@ -52,9 +65,16 @@ class Listener:
         self._application = application
         self._host = host
         self._port = port
+        self._place = place
+        self._crew = crew or Alone()
+        self._served = served
+        self._end_calls = end_calls
         self._connections: set[Connection] = set()
         self._tasks = TaskSet()
-        self._server: asyncio.Server | None = None
+        self._adopting = 0
+        self._context: ssl.SSLContext | None = None
+        self._server: asyncio.Server | Acceptor | None = None
+        self._beside: Acceptor | None = None
         self._none_left = asyncio.Event()
         gauge = metrics.gauge("dwctl_connections", "Open connections of clients.")
         gauge.set_function(lambda: float(len(self._connections)))
@@ -73,21 +93,28 @@ class Listener:
         """The drain time, and some to cut what is left then."""
         return self.settings.drain + CUT_WITHIN
 
+    @property
+    def load(self) -> int:
+        """Connections that are open or about to be."""
+        return len(self._connections) + self._adopting
+
     async def start(self) -> None:
-        """Bind; port 0 takes any free one."""
-        loop = asyncio.get_running_loop()
+        """Bind, unless the first worker does; port 0 takes any free one."""
+        self._context = self._tls()
+        if self._place is not None and not self._place.first:
+            return
         try:
-            self._server = await loop.create_server(
-                lambda: Connection(self, loop),
-                self._host or None,
-                self._port,
-                backlog=BACKLOG,
-                ssl=self._tls(),
-                reuse_address=True,
-            )
+            await self._bind()
         except OSError as error:
             raise SetupError(why_not_bound(self._host, self._port, error)) from error
-        self._port = self._server.sockets[0].getsockname()[1]
+        if self.settings.unix_socket is not None:
+            path = Path(self.settings.unix_socket)
+            self._beside = Acceptor(self._hand_on)
+            try:
+                await self._beside.open_unix(path)
+            except OSError as error:
+                await self.stop()
+                raise SetupError(why_no_socket(path, error)) from error
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -101,18 +128,26 @@ class Listener:
         self.draining = True
         if self._server is not None:
             self._server.close()
+        if self._beside is not None:
+            self._beside.close()
+        self._crew.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
-        if self._connections:
-            self._none_left.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.drain):
-                    await self._none_left.wait()
-        if self._connections:
+        if not await self._empty(self.settings.drain):
             logger.warning("%d connections are cut after the drain time", len(self._connections))
+            if self._end_calls is not None:
+                self._end_calls()
+                await self._empty(LAST_WORDS_WITHIN)
         for connection in list(self._connections):
             connection.abort()
         await self._tasks.cancel()
+
+    def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that was accepted by us or by the first worker."""
+        if not self._port and accepted.family != socket.AF_UNIX:
+            self._port = accepted.getsockname()[1]
+        self._adopting += 1
+        self._tasks.spawn(self._adopt(accepted), name="adopt")
 
     def opened(self, connection: Connection) -> bool:
         """A client has connected."""
@@ -132,7 +167,7 @@ class Listener:
         """Start the application on a request."""
         scheme = "https" if self.settings.certificate else "http"
         call = AsgiCall(connection, head, draining=self.draining, scheme=scheme)
-        self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="request")
+        self._tasks.spawn(self._answer(call, head.method.decode("ascii")), name="request")
         return call
 
     def open_tunnel(self, connection: Connection, head: RequestHead) -> WebSocketCall | None:
@@ -148,6 +183,63 @@ class Listener:
         )
         self._tasks.spawn(call.run(self._application, (self._host, self._port)), name="websocket")
         return call
+
+    async def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._place is not None and self._place.count > 1:
+            acceptor = self._server = Acceptor(self._hand_on)
+            self._port = await acceptor.open(self._host, self._port)
+            return
+        server = self._server = await loop.create_server(
+            lambda: Connection(self, loop),
+            self._host or None,
+            self._port,
+            backlog=BACKLOG,
+            ssl=self._context,
+            reuse_address=True,
+        )
+        self._port = server.sockets[0].getsockname()[1]
+
+    async def _answer(self, call: AsgiCall, method: str) -> None:
+        """Call the application, and count it."""
+        served = self._served
+        if served is None:
+            await call.run(self._application, (self._host, self._port))
+            return
+        began = time.perf_counter()
+        method = served.began(method)
+        try:
+            await call.run(self._application, (self._host, self._port))
+        finally:
+            served.ended(method, call.pattern, call.status, time.perf_counter() - began)
+
+    def _hand_on(self, accepted: socket.socket) -> None:
+        """To the worker with the fewest connections, which may be this one."""
+        if self._crew.place(accepted):
+            accepted.close()
+        else:
+            self.adopt(accepted)
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            accepted.setblocking(False)
+            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted, ssl=self._context)
+        except OSError as error:
+            # The client has left, or does not speak TLS as we do.
+            logger.debug("a connection came to nothing: %s", error)
+            accepted.close()
+        finally:
+            self._adopting -= 1
+
+    async def _empty(self, within: float) -> bool:
+        """Wait until no connection is left; whether none is."""
+        if self._connections:
+            self._none_left.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._none_left.wait()
+        return not self._connections
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):
@@ -195,3 +287,10 @@ def why_not_bound(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"{host} is no address of this machine. Choose one with --host, such as 127.0.0.1."
     return f"{where} cannot be opened: {error.strerror or error}"
+
+
+def why_no_socket(path: Path, error: OSError) -> str:
+    """Why a Unix socket cannot be listened on, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"listener.unix_socket {path} is taken: another program listens there, or it is no socket"
+    return f"listener.unix_socket {path} cannot be opened: {error.strerror or error}"

@@ -1,7 +1,6 @@
 """`dwctl serve`: from settings to a running process, and back."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -21,9 +20,13 @@ from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.server.build import Application, build
 from dwctl.server.data_directory import Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
+from dwctl.server.garbage import leave_alone
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
 from dwctl.server.welcome import Facts, Imported, welcome
+from dwctl.server.workers.first import First
+from dwctl.server.workers.place import Place, shared_folder
+from dwctl.server.workers.process import starter
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +48,12 @@ def run(settings: Settings, wish: Wish, say: Callable[[str], None]) -> None:
     prepare(wish.data_dir)
     held = None if wish.join else hold(wish.data_dir)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, wish, held, say))
+        with (
+            shared_folder(wish.data_dir) as folder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            place = Place(index=0, count=settings.workers, folder=str(folder))
+            runner.run(_serve(settings, wish, place, held, say))
     except ServiceFailed as error:
         cause = error.__cause__
         if not isinstance(cause, Error):
@@ -57,14 +64,16 @@ def run(settings: Settings, wish: Wish, say: Callable[[str], None]) -> None:
             held.release()
 
 
-async def _serve(settings: Settings, wish: Wish, held: Hold | None, say: Callable[[str], None]) -> None:
+async def _serve(
+    settings: Settings, wish: Wish, place: Place, held: Hold | None, say: Callable[[str], None]
+) -> None:
     stopping = asyncio.Event()
     start = Start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stopping, start)
     try:
-        await _start_and_run(settings, wish, held, say, stopping, start)
+        await _start_and_run(settings, wish, place, held, say, stopping, start)
     except asyncio.CancelledError:
         if not start.abandoned:
             raise
@@ -92,6 +101,7 @@ class Start:
 async def _start_and_run(
     settings: Settings,
     wish: Wish,
+    place: Place,
     held: Hold | None,
     say: Callable[[str], None],
     stopping: asyncio.Event,
@@ -99,7 +109,11 @@ async def _start_and_run(
 ) -> None:
     secrets = load_secrets(wish.data_dir)
     async with open_storage(settings, wish.data_dir, join=wish.join) as storage:
-        application = build(settings, wish.data_dir, secrets, storage)
+        others = None
+        if place.count > 1:
+            start_worker = starter(settings, wish.data_dir, storage.database, place)
+            others = First(place.count, start_worker, settings.listener.drain)
+        application = build(settings, wish.data_dir, secrets, storage, place, others)
         prepared = await _prepare(settings, wish, application.plane)
         start.over()
         started = asyncio.Event()
@@ -124,9 +138,7 @@ def _settle(facts: Facts, held: Hold | None, say: Callable[[str], None]) -> None
     if held is not None:
         held.tell(facts.address)
     say(welcome(facts))
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    leave_alone()
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,13 +9,14 @@ import msgspec
 from dwctl.core.errors import SetupError
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
-from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
 from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
 from dwctl.server.contract_keys import NOT_YET
 from dwctl.server.limits import ListenerSettings
 
 DEFAULT_FILE = Path("config.yaml")
+MAX_WORKERS = 256
 
 
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +56,15 @@ class MetadataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ai_api_base_url: str | None = None
 
 
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who reads metrics where."""
+
+    listen: str | None = None
+    """`host:port` of an address of their own; they are then not on the common port."""
+    bearer_token: str | None = None
+    """What a reader must send; unset: nothing."""
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logging to standard error."""
 
@@ -68,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: str = "127.0.0.1"
     port: int = 3001
+    workers: int = 1
+    """Processes that answer on the port."""
     data_dir: str | None = None
     admin_email: str = "admin@localhost"
     admin_password: str | None = None
@@ -80,10 +92,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     background_services: BackgroundSettings = BackgroundSettings()
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True
+    metrics: MetricsSettings = MetricsSettings()
     enable_request_logging: bool = True
     """Whether bodies of requests and answers are kept beside their rows."""
     listener: ListenerSettings = ListenerSettings()
     gateway: GatewaySettings = GatewaySettings()
+    onwards: OnwardsSettings = OnwardsSettings()
     recording: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
 
@@ -112,6 +126,7 @@ def _validate(settings: Settings) -> None:
     pool = settings.database.pool
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
+        (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
         (
             1 <= password.min_length <= password.max_length,
             "auth.native.password: expected 1 <= min_length <= max_length",
@@ -169,9 +184,22 @@ def _validate(settings: Settings) -> None:
             "admin_email: expected an e-mail address",
         ),
     )
+    if settings.metrics.listen is not None:
+        try:
+            host_and_port(settings.metrics.listen)
+        except ValueError as error:
+            raise SetupError(f"configuration: metrics.listen: {error}") from error
     for holds, text in rules:
         if not holds:
             raise SetupError(f"configuration: {text}")
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """Of an address such as `127.0.0.1:9090`; raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"expected host:port such as 127.0.0.1:9090, not {listen!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def fallback_seconds(settings: Settings) -> float:

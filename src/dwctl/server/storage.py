@@ -17,6 +17,8 @@ from dwctl.server.data_directory import read_holder
 from dwctl.server.settings import Settings
 
 JOIN_WITHIN = 60.0
+LEAST_CONNECTIONS = 40
+SPARE_CONNECTIONS = 18
 
 
 class Storage(msgspec.Struct, frozen=True):
@@ -95,7 +97,13 @@ def external_url(settings: Settings) -> str | None:
 def embedded_of(settings: Settings, data_dir: Path) -> EmbeddedPostgres:
     """The embedded server of a data directory."""
     cluster = settings.database.data_dir
-    return EmbeddedPostgres(data_dir, cluster=Path(cluster) if cluster else None)
+    # Each worker has its pool and a connection that listens; some are for people, and for processes that join.
+    needed = settings.workers * (settings.database.pool.max_connections + 1) + SPARE_CONNECTIONS
+    return EmbeddedPostgres(
+        data_dir,
+        cluster=Path(cluster) if cluster else None,
+        options={"max_connections": str(needed)} if needed > LEAST_CONNECTIONS else None,
+    )
 
 
 @asynccontextmanager

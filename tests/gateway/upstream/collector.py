@@ -5,6 +5,7 @@ import math
 
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
+from dwctl.routing.snapshot import Timeouts
 
 DEADLINE = 10.0
 
@@ -12,8 +13,9 @@ DEADLINE = 10.0
 class Collector:
     """Implements `Receiver`."""
 
-    def __init__(self, deadline: float = math.inf) -> None:
+    def __init__(self, deadline: float = math.inf, timeouts: Timeouts | None = None) -> None:
         self.deadline = deadline
+        self.timeouts = timeouts
         self.head: Head | None = None
         self.body = b""
         self.pieces = 0

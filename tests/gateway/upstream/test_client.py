@@ -14,6 +14,7 @@ from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.origin import Address, Origin, Ticket, split_url
+from dwctl.routing.snapshot import Timeouts
 from tests.fakes.answers import (
     CLOSED,
     CONTINUE,
@@ -294,6 +295,15 @@ async def test_a_server_that_accepts_and_says_nothing_in_tls() -> None:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         async with calling(url, connect_timeout=0.1) as caller:
             assert (await caller.call()).failure is Failure.CONNECT_TIMEOUT
+
+
+async def test_an_endpoint_may_be_waited_for_less_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with calling(f"https://127.0.0.1:{silent.getsockname()[1]}") as caller:
+            collector = Collector(timeouts=Timeouts(connect=0.1))
+            caller.client.submit(caller.address, REQUEST, collector)
+            await collector.wait()
+            assert collector.failure is Failure.CONNECT_TIMEOUT
 
 
 async def test_nobody_listens() -> None:

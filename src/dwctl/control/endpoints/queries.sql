@@ -2,7 +2,7 @@
 select
     id, name, description, url, model_filter, api_key_sealed is not null as requires_api_key, auth_header_name,
     auth_header_prefix, created_by, created_at, updated_at, requests_per_second, burst_size, requests_per_minute,
-    tokens_per_minute, max_concurrent
+    tokens_per_minute, max_concurrent, timeouts
 from endpoints
 order by created_at, id;
 
@@ -10,7 +10,7 @@ order by created_at, id;
 select
     id, name, description, url, model_filter, api_key_sealed is not null as requires_api_key, auth_header_name,
     auth_header_prefix, created_by, created_at, updated_at, requests_per_second, burst_size, requests_per_minute,
-    tokens_per_minute, max_concurrent
+    tokens_per_minute, max_concurrent, timeouts
 from endpoints
 where id = $1;
 
@@ -23,15 +23,16 @@ select url, api_key_sealed, auth_header_name, auth_header_prefix from endpoints 
 -- name: create_endpoint
 insert into endpoints (
     id, name, description, url, api_key_sealed, auth_header_name, auth_header_prefix, model_filter,
-    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, max_concurrent, created_by
+    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, max_concurrent, timeouts,
+    created_by
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: update_endpoint
 update endpoints set
     name = $2, description = $3, url = $4, api_key_sealed = $5, auth_header_name = $6, auth_header_prefix = $7,
     model_filter = $8, requests_per_second = $9, burst_size = $10, requests_per_minute = $11, tokens_per_minute = $12,
-    max_concurrent = $13
+    max_concurrent = $13, timeouts = $14
 where id = $1;
 
 -- name: delete_endpoint

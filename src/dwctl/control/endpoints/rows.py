@@ -46,6 +46,7 @@ def new_row(wanted: EndpointCreate) -> EndpointRow:
         auth_header_prefix=AUTH_PREFIX if prefix is None else prefix,
         model_filter=wanted.model_filter,
         limits=_limits(EndpointLimits(), wanted),
+        timeouts=wanted.timeouts,
     )
 
 
@@ -75,6 +76,7 @@ def changed_row(current: Endpoint, key: str | None, change: EndpointUpdate) -> E
         if isinstance(change.model_filter, UnsetType)
         else change.model_filter,
         limits=_limits(limits_of(current), change),
+        timeouts=current.timeouts if isinstance(change.timeouts, UnsetType) else change.timeouts,
     )
 
 
@@ -124,12 +126,14 @@ def differs(row: EndpointRow, current: Endpoint) -> bool:
         row.auth_header_name,
         row.auth_header_prefix,
         row.limits,
+        row.timeouts,
     ) != (
         current.name,
         current.url,
         current.auth_header_name,
         current.auth_header_prefix,
         limits_of(current),
+        current.timeouts,
     )
 
 

@@ -12,6 +12,7 @@ from dwctl.core.errors import Conflict
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.routing.snapshot import Timeouts
 
 
 class EndpointRow(msgspec.Struct, kw_only=True):
@@ -26,6 +27,7 @@ class EndpointRow(msgspec.Struct, kw_only=True):
     auth_header_prefix: str
     model_filter: list[str] | None
     limits: EndpointLimits
+    timeouts: Timeouts | None
 
 
 class KnownModel(msgspec.Struct, frozen=True):
@@ -150,6 +152,7 @@ class EndpointStore:
             row.auth_header_prefix,
             row.model_filter,
             *msgspec.structs.astuple(row.limits),
+            None if row.timeouts is None else msgspec.to_builtins(row.timeouts),
         )
 
 
@@ -163,6 +166,7 @@ def _endpoint(row: Any) -> Endpoint:
         requires_api_key=row["requires_api_key"],
         auth_header_name=row["auth_header_name"],
         auth_header_prefix=row["auth_header_prefix"],
+        timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
         created_by=row["created_by"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

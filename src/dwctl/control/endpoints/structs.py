@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.routing.snapshot import Timeouts
 from dwctl.web.body import Body
 
 
@@ -28,6 +29,8 @@ class EndpointCreate(Body, kw_only=True):
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
     sync: bool = True
+    timeouts: Timeouts | None = None
+    """An extension: limits of time of this server, in seconds."""
     skip_fetch: bool = False
     """Take `model_filter` as the list of models instead of asking the server."""
 
@@ -48,6 +51,7 @@ class EndpointUpdate(Body, kw_only=True):
     requests_per_minute: int | UnsetType | None = UNSET
     tokens_per_minute: int | UnsetType | None = UNSET
     max_concurrent: int | UnsetType | None = UNSET
+    timeouts: Timeouts | UnsetType | None = UNSET
 
     @property
     def concerns_models(self) -> bool:
@@ -72,6 +76,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     requires_api_key: bool
     auth_header_name: str
     auth_header_prefix: str
+    timeouts: Timeouts | None
     created_by: UUID
     created_at: datetime
     updated_at: datetime

@@ -103,6 +103,9 @@ class ModelActions:
             fallback=changed(Fallback(), wanted.fallback) if composite else None,
             response_headers=checked_headers(wanted.response_headers),
             limits=_limits(who, ModelLimits(), wanted),
+            sanitize_responses=wanted.sanitize_responses,
+            trusted=wanted.trusted,
+            open_responses_adapter=wanted.open_responses_adapter,
         )
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
@@ -156,6 +159,7 @@ class ModelActions:
         if not self._sees_all(who):
             for model in models:
                 model.is_composite = model.lb_strategy = model.fallback = model.response_headers = UNSET
+                model.sanitize_responses = model.trusted = model.open_responses_adapter = UNSET
         _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
@@ -223,7 +227,19 @@ def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelR
         if isinstance(change.response_headers, UnsetType)
         else checked_headers(change.response_headers),
         limits=limits,
+        sanitize_responses=_either(change.sanitize_responses, current.sanitize_responses),
+        trusted=_either(change.trusted, current.trusted),
+        open_responses_adapter=_adapter(change.open_responses_adapter, current.open_responses_adapter),
     )
+
+
+def _either(change: bool | UnsetType, current: bool | UnsetType) -> bool:
+    return bool(current) if isinstance(change, UnsetType) else change
+
+
+def _adapter(change: bool | UnsetType | None, current: bool | UnsetType | None) -> bool | None:
+    kept = None if isinstance(current, UnsetType) else current
+    return kept if isinstance(change, UnsetType) else change
 
 
 def _changed_pool(current: Model, change: ModelUpdate) -> tuple[Strategy, Fallback | None]:
@@ -247,7 +263,10 @@ def _changed_pool(current: Model, change: ModelUpdate) -> tuple[Strategy, Fallba
 
 def _routed(row: ModelRow) -> tuple[object, ...]:
     """What of a model the gateway reads: a change of it sends a notice."""
-    return row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits
+    return (
+        *(row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits),
+        *(row.sanitize_responses, row.trusted, row.open_responses_adapter),
+    )
 
 
 def _alias(text: str) -> str:

@@ -5,7 +5,7 @@
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
-    m.is_composite, m.lb_strategy, m.fallback, m.response_headers,
+    m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     m.throughput,
     count(*) over () as total
@@ -87,7 +87,7 @@ select
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
-    m.is_composite, m.lb_strategy, m.fallback, m.response_headers,
+    m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     m.throughput
 from models m
@@ -114,10 +114,12 @@ order by r.name;
 insert into models (
     id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
     is_composite, lb_strategy, fallback, response_headers,
-    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput
+    requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput,
+    sanitize_responses, trusted, open_responses_adapter
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24
 );
 
 -- name: update_model
@@ -125,7 +127,8 @@ update models set
     alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7, lb_strategy = $8,
     fallback = $9, response_headers = $10,
     requests_per_second = $11, burst_size = $12, requests_per_minute = $13, tokens_per_minute = $14, capacity = $15,
-    batch_capacity = $16, throughput = $17
+    batch_capacity = $16, throughput = $17,
+    sanitize_responses = $18, trusted = $19, open_responses_adapter = $20
 where id = $1;
 
 -- name: delete_model

@@ -50,6 +50,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     lb_strategy: Strategy = "weighted_random"
     fallback: Fallback | None = None
     response_headers: dict[str, str] | None = None
+    sanitize_responses: bool = False
+    trusted: bool = False
+    open_responses_adapter: bool | None = None
 
 
 class ModelStore:
@@ -127,6 +130,9 @@ class ModelStore:
                 row.fallback,
                 row.response_headers,
                 *msgspec.structs.astuple(row.limits),
+                row.sanitize_responses,
+                row.trusted,
+                row.open_responses_adapter,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -147,6 +153,9 @@ class ModelStore:
                 row.fallback,
                 row.response_headers,
                 *msgspec.structs.astuple(row.limits),
+                row.sanitize_responses,
+                row.trusted,
+                row.open_responses_adapter,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -179,6 +188,9 @@ def _model(row: Any) -> Model:
         fallback=msgspec.convert(row["fallback"] or {}, Fallback) if composite else UNSET,
         response_headers=UNSET if row["response_headers"] is None else row["response_headers"],
         **{name: row[name] for name in ModelLimits.__struct_fields__},
+        sanitize_responses=row["sanitize_responses"],
+        trusted=row["trusted"],
+        open_responses_adapter=row["open_responses_adapter"],
     )
 
 

@@ -55,6 +55,12 @@ class ModelCreate(Body, kw_only=True):
     capacity: int | None = None
     batch_capacity: int | None = None
     throughput: float | None = None
+    sanitize_responses: bool = False
+    """Whether answers lose what only this provider sends, and its error texts (gateway/sanitise.py)."""
+    trusted: bool = False
+    """Whether the provider's error texts reach clients where others are masked, and it gets traces of clients."""
+    open_responses_adapter: bool | None = None
+    """Kept, and not acted on yet; null counts as true."""
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -82,6 +88,9 @@ class ModelUpdate(Body, kw_only=True):
     capacity: int | UnsetType | None = UNSET
     batch_capacity: int | UnsetType | None = UNSET
     throughput: float | UnsetType | None = UNSET
+    sanitize_responses: bool | UnsetType = UNSET
+    trusted: bool | UnsetType = UNSET
+    open_responses_adapter: bool | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -114,6 +123,10 @@ class Model(msgspec.Struct, kw_only=True):
     fallback: Fallback | UnsetType = UNSET
     response_headers: dict[str, str] | UnsetType = UNSET
     components: list[Component] | UnsetType = UNSET
+    """For those who may read all models, and the next three too."""
+    sanitize_responses: bool | UnsetType = UNSET
+    trusted: bool | UnsetType = UNSET
+    open_responses_adapter: bool | UnsetType | None = UNSET
     deleted: bool = False
     metadata: dict[str, Any] | None = None
     created_by: UUID | UnsetType = UNSET

@@ -12,17 +12,9 @@ from dwctl.requests.store import RequestStore
 
 
 class Flush(Protocol):
-    """Commits what has been recorded before now."""
+    """Commits what was recorded before now by the processes here, dead ones included."""
 
-    async def flush(self, within: float = ...) -> bool:
-        """Wait for it; whether it is done."""
-        ...
-
-
-class Inheritance(Protocol):
-    """Commits what dead processes have recorded."""
-
-    async def caught_up(self, within: float = ...) -> bool:
+    async def flush(self) -> bool:
         """Wait for it; whether it is done."""
         ...
 
@@ -30,13 +22,10 @@ class Inheritance(Protocol):
 class ResponseActions:
     """Rules before rows."""
 
-    def __init__(
-        self, store: RequestStore, identity: IdentityStore, writer: Flush, inheritance: Inheritance
-    ) -> None:
+    def __init__(self, store: RequestStore, identity: IdentityStore, recorded: Flush) -> None:
         self._store = store
         self._identity = identity
-        self._writer = writer
-        self._inheritance = inheritance
+        self._recorded = recorded
 
     async def get(self, headers: Mapping[str, str], response_id: str) -> dict[str, Any]:
         """The response, for any key of the account that owns the row; 404 for everyone else."""
@@ -48,7 +37,7 @@ class ResponseActions:
         row = await self._store.get(request_id)
         if row is None or row.completed_at is None:
             # The row, or its end, may still be on its way to the database, from here or from a process that was killed.
-            settled = await self._writer.flush() and await self._inheritance.caught_up()
+            settled = await self._recorded.flush()
             row = await self._store.get(request_id)
             if row is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)

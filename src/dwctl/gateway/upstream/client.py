@@ -10,7 +10,7 @@ import time
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
-from dwctl.gateway.upstream.connection import Receiver
+from dwctl.gateway.upstream.connection import Failure, Receiver
 from dwctl.gateway.upstream.origin import Address, Origin, Ticket
 
 SWEEP_EVERY = 0.5
@@ -33,6 +33,7 @@ class UpstreamClient:
         self._origins: dict[Address, Origin] = {}
         self._tasks = TaskSet()
         self._tls = tls
+        self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -51,15 +52,25 @@ class UpstreamClient:
 
     async def stop(self) -> None:
         """Close every connection."""
+        self.end()
+        await self._tasks.cancel()
+
+    def end(self) -> None:
+        """The time to finish is over: each call that still waits for its upstream is told so, and so is any later one.
+
+        A stream that has begun ends with an event in its own language, and whoever waits for an answer gets 503.
+        """
+        self._ended = True
         for origin in self._origins.values():
             origin.close()
-        await self._tasks.cancel()
 
     def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
         """Send one request to an origin."""
         origin = self._origins.get(address)
         if origin is None:
             origin = self._origins[address] = self._make(address)
+        if self._ended:
+            return origin.refuse(request, receiver, Failure.STOPPED)
         return origin.submit(request, receiver)
 
     def origin(self, address: Address) -> Origin | None:

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol, cast
 
 from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from dwctl.routing.snapshot import Timeouts
 from dwctl.wire.chunks import ChunkError, Chunks
 
 
@@ -20,6 +21,8 @@ class Failure(Enum):
     CLOSED_EARLY = "closed the connection before answering"
     CUT = "cut its answer short"
     GARBAGE = "did not answer in HTTP"
+    MALFORMED = "gave an answer that cannot be read"
+    ACCOUNT = "refused this gateway's account or credential"
     CONNECT_TIMEOUT = "did not accept a connection in time"
     FIRST_BYTE_TIMEOUT = "did not begin to answer in time"
     IDLE_TIMEOUT = "stopped in the middle of its answer"
@@ -33,6 +36,11 @@ class Receiver(Protocol):
 
     deadline: float
     """`time.perf_counter()` at which the whole call is too late."""
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """What goes before the settings' limits of time."""
+        ...
 
     def on_head(self, head: Head) -> None:
         """The final response's head."""

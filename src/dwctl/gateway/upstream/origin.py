@@ -96,6 +96,12 @@ class Origin:
             ticket.fail(Failure.BUSY, f"{len(self._waiting)} calls wait already")
         return ticket
 
+    def refuse(self, request: bytes, receiver: Receiver, failure: Failure) -> Ticket:
+        """Send nothing any more."""
+        ticket = Ticket(self, request, receiver)
+        ticket.fail(failure)
+        return ticket
+
     def forget(self, ticket: Ticket) -> None:
         """A call that has no connection yet gives up its place."""
         self._waiting.pop(ticket, None)
@@ -168,7 +174,9 @@ class Origin:
         failure, detail = Failure.UNREACHABLE, ""
         connection: UpstreamConnection | None = None
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            own = ticket.receiver.timeouts
+            within = None if own is None else own.connect
+            async with asyncio.timeout(within or self._settings.connect_timeout):
                 _, connection = await self._loop.create_connection(
                     lambda: UpstreamConnection(self, self._loop.time),
                     self._host,
@@ -212,9 +220,11 @@ def _lateness(
     if moment > receiver.deadline:
         return Failure.TOTAL_TIMEOUT
     quiet = now - connection.changed
+    own = receiver.timeouts
     if connection.waiting_for_head:
-        return Failure.FIRST_BYTE_TIMEOUT if quiet > settings.first_byte_timeout else None
-    if connection.paused or quiet <= settings.idle_timeout:
+        first_byte = (own and own.first_byte) or settings.first_byte_timeout
+        return Failure.FIRST_BYTE_TIMEOUT if quiet > first_byte else None
+    if connection.paused or quiet <= ((own and own.idle) or settings.idle_timeout):
         return None
     return Failure.IDLE_TIMEOUT
 

@@ -1,0 +1,1 @@
+"""Several processes behind one port: the first one accepts and hands on, all of them answer."""
