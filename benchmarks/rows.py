@@ -80,13 +80,13 @@ def check_rows(settings: Settings, seconds: float, within: float = COMMITTED_WIT
             )
             running.check()
             answered = report.right + running.probes_answered
-            rows, completed, waited = asyncio.run(count(data_dir(place), answered, within))
+            counted = asyncio.run(count(data_dir(place), answered, within))
             return RowCheck(
                 report=report,
                 answered=answered,
                 upstream=upstream.counts().inference,
-                rows=rows,
-                completed=completed,
+                rows=counted.rows,
+                completed=counted.completed,
                 within=within,
-                waited=waited,
+                waited=counted.waited,
             )

@@ -35,7 +35,7 @@ class Observation:
     load_core: float
     """How much of its core load generator, upstream and PostgreSQL took, as a share of the time."""
     rows_missing: int | None
-    """Answered calls without a row when rows had had their time; None for who keeps none."""
+    """Calls that the upstream got, without an ended row when rows had had their time; None for who keeps none."""
     rows_after: float | None
     """Seconds from the last answer until every row was seen, or until patience ended."""
 
@@ -105,13 +105,13 @@ class Stage:
         return max(0.0, on_load, on_contestant)
 
     def _rows(self, ended: float) -> tuple[int | None, float | None]:
-        """Calls that are no row by the last moment, and when the last one was."""
+        """Calls that are no ended row by the last moment, and when the last one was."""
         if self._rows_in is None:
             return None, None
         seen = self._upstream.counts().inference
         left = max(0.0, ended + COMMITTED_WITHIN - time.monotonic())
-        _, completed, _ = asyncio.run(count(self._rows_in, seen, left))
-        return seen - completed, time.monotonic() - ended
+        counted = asyncio.run(count(self._rows_in, seen, left))
+        return seen - counted.ended, time.monotonic() - ended
 
     def _settle(self) -> None:
         """Wait until work that was put off is done."""

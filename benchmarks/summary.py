@@ -32,7 +32,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     unexplained: int
     """By how many the upstream's count of requests differs from the load generator's."""
     rows_missing: int
-    """Answered calls whose rows were not committed in time."""
+    """Calls whose rows were not committed in time."""
     measurements: list[dict[str, float | None]]
 
 

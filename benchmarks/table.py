@@ -30,7 +30,7 @@ def notes(result: Result) -> list[str]:
     if result.unexplained:
         told.append(f"{result.contestant}: the upstream's count of requests differs by {result.unexplained}")
     if result.rows_missing:
-        told.append(f"{result.contestant}: {result.rows_missing} answered calls were no row in time")
+        told.append(f"{result.contestant}: {result.rows_missing} calls were no row in time")
     if result.disturbed:
         told.append(f"{result.contestant}: other processes disturbed every round")
     return told

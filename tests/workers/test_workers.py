@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -96,6 +97,24 @@ def test_a_stored_response_is_there_whoever_is_asked(product: Product, clients: 
     _, ident = clients.post(product.key)[0]
     answers = clients.get(product.key, f"/ai/v1/responses/{ident}")
     assert [status for status, _ in answers] == [200] * CLIENTS
+
+
+def test_a_limit_is_one_for_all(product: Product, clients: Clients) -> None:
+    with admin_of(product) as admin:
+        (model,) = (
+            each for each in admin.get("/admin/api/v1/models").json()["data"] if each["alias"] == MODEL
+        )
+        path = f"/admin/api/v1/models/{model['id']}"
+        limits = {"requests_per_second": 0.001, "burst_size": 5}
+        assert admin.patch(path, json={"type": "standard", **limits}).status_code == 200
+        statuses = Counter(clients.call(product.key))
+        # One after the other, nobody decides at the same moment as another: the bound of decision 0021 is exact.
+        assert statuses == {200: 5, 429: CLIENTS - 5}
+        kill_worker(product, "worker-1")
+        with ExitStack() as stack:
+            assert set(Clients(product, CLIENTS, stack).call(product.key)) == {429}
+        freed = admin.patch(path, json={"type": "standard", **dict.fromkeys(limits)})
+        assert freed.status_code == 200
 
 
 def test_one_page_of_metrics_for_all(product: Product, clients: Clients) -> None:

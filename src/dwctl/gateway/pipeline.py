@@ -158,18 +158,17 @@ class Gateway:
         limit_lines = b""
         if model.limits is not None or admission.key.limits is not None:
             limit_lines = gate.enter(model.limits, admission.key.limits)
-        plan = None
+        rendering = partial(self._rendered, exchange, route, admission, caller)
         if model.pool is None:
+            plan = None
             target = next(targets(model))
             if target.limits is not None or target.provider_limits is not None:
                 gate.attempt(target)
-            upstream = self._upstream((model.alias, route.path), model.alias, target, route)
-            body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-            request = request_head(upstream, exchange.query, _headers(caller, target), len(body)) + body
+            first = rendering(target)
         else:
-            rendering = partial(self._rendered, exchange, route, admission, caller)
             plan = self._pools.plan(model, model.pool, rendering)
-            upstream, request, hide_usage = plan.first.upstream, plan.first.request, plan.first.hide_usage
+            first = plan.first
+        upstream = first.upstream
         own = upstream.target.timeouts
         record = self._record(route, admission, caller, len(exchange.body), now)
         sanitiser = None
@@ -187,9 +186,9 @@ class Gateway:
             route,
             upstream,
             record,
-            request,
+            first.request,
             caller.cors + limit_lines,
-            hide_usage=hide_usage,
+            hide_usage=first.hide_usage,
             deadline=exchange.received + ((own and own.total) or self._total_timeout),
             sanitiser=sanitiser,
         )
@@ -204,7 +203,7 @@ class Gateway:
     def _rendered(
         self, exchange: Exchange, route: Route, admission: Admission, caller: Caller, target: Target
     ) -> Rendered:
-        """A call as one target of a pool gets it."""
+        """A call as one target gets it."""
         alias = admission.model.alias
         place = (alias, route.path, target.endpoint_id, target.model_name)
         upstream = self._upstream(place, alias, target, route)

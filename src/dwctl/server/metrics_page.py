@@ -26,8 +26,8 @@ class _NoGateway:
         return False
 
     def handle(self, exchange: Exchange) -> None:
-        """Never called."""
-        raise NotImplementedError
+        """Nothing is claimed, so nothing comes here; if something did, its connection would end."""
+        exchange.finish(b"", close=True)
 
 
 class MetricsListener(Listener):

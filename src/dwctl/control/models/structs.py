@@ -118,12 +118,11 @@ class Model(msgspec.Struct, kw_only=True):
     updated_at: datetime
     last_sync: datetime | None
     is_composite: bool | UnsetType = UNSET
-    """For those who may read all models, as the next ones."""
+    """For those who may read all models, and so are the next ones up to `open_responses_adapter`."""
     lb_strategy: Strategy | UnsetType = UNSET
     fallback: Fallback | UnsetType = UNSET
     response_headers: dict[str, str] | UnsetType = UNSET
     components: list[Component] | UnsetType = UNSET
-    """For those who may read all models, and the next three too."""
     sanitize_responses: bool | UnsetType = UNSET
     trusted: bool | UnsetType = UNSET
     open_responses_adapter: bool | UnsetType | None = UNSET

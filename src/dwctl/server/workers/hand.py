@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from dwctl.core.errors import SetupError
 from dwctl.core.samples import Part, counted, merged, unpacked
-from dwctl.server.workers.link import Failed, Link, Load, Message, Ready, Side, Stop, Topic
+from dwctl.server.workers.link import Failed, Link, Load, Message, Ready, Stop, Topic
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ Start = Callable[[int, socket.socket, socket.socket], subprocess.Popen[bytes]]
 """Starts the worker of an index with its ends of the link and of the way for connections."""
 
 
-class Hand(Side):
-    """Lives longer than its processes: a worker that dies is followed by another with the same index."""
+class Hand:
+    """Implements `Side`. Lives longer than its processes: a worker that dies is followed by one with the same index."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ answer. The link's end is the end of the process on the other side.
 
 import asyncio
 import socket
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import msgspec
 
@@ -69,18 +69,20 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 
 
-class Side:
-    """Who has one end of a link. What it does not expect it need not take."""
+class Side(Protocol):
+    """Who has one end of a link."""
 
     def heard(self, message: Message) -> None:
         """Something was said."""
+        ...
 
     async def asked(self, topic: Topic) -> bytes:
         """The answer to a question."""
-        raise NotImplementedError(topic)
+        ...
 
     def lost(self) -> None:
         """The other side has ended."""
+        ...
 
 
 class Link(asyncio.Protocol):

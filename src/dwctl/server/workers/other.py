@@ -20,7 +20,6 @@ from dwctl.server.workers.link import (
     Message,
     Ready,
     Serving,
-    Side,
     Stop,
     Topic,
 )
@@ -32,8 +31,8 @@ TELL_EVERY = 0.05
 PAGE_WITHIN = 5.0
 
 
-class Other(Side):
-    """Implements `Crew`."""
+class Other:
+    """Implements `Side` and `Crew`."""
 
     name = "workers"
 
