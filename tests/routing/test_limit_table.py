@@ -123,7 +123,7 @@ def test_a_rate_holds_across_processes_and_is_used_up(tmp_path: Path, workers: i
     found = run_hammers(tmp_path, limits(requests_per_second=rate, burst_size=burst), workers, seconds)
     passed = [call for each in found for call in each.passed]
     assert all(each.asked > 1000 for each in found)
-    # Calls are whole: of a window of t seconds the last part of a unit is missing, be the burst taken at its very start.
+    # Calls are whole, so the fullest window misses a part of a unit, and when a call passed is known only about.
     assert burst - 1 < most_above(passed, rate) <= burst + (workers - 1) + 1e-3
     length = max(after for _, after in passed) - min(before for before, _ in passed)
     assert length > 0.8 * seconds
