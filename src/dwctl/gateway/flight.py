@@ -234,9 +234,10 @@ class Flight:
                 self._pass(rest)
                 if self._head is None:
                     return
-            if self._reshape is not None:
-                self._send(self._reshape.end())
         self._note_end(head.status, self._metered(), upstream_error(head.status))
+        if self._reshape is not None:
+            # After the record: a client may stop reading at these.
+            self._send(self._reshape.end())
         self._finish(self._last_chunk())
 
     def on_whole(self, head: Head, body: bytes) -> None:
