@@ -1,0 +1,1 @@
+export function RequestsPage() { return <p>soon</p>; }
