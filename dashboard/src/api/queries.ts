@@ -32,7 +32,7 @@ export const modelQuery = (id: string) =>
     queryFn: ({ signal }) =>
       api.get("/admin/api/v1/models/{model_id}", {
         path: { model_id: id },
-        query: { include: "groups,endpoint,components" },
+        query: { include: "groups,endpoints,components" },
         signal,
       }),
   });

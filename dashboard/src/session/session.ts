@@ -1,8 +1,9 @@
 /** Who is signed in. The server keeps the session in a cookie; here lives only what it answered. */
-import { QueryClient, queryOptions, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { type QueryClient, queryOptions, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
 import { api, ApiError } from "@/api/client";
 import type { User } from "@/api/types";
 import { can, type Permission } from "./permissions";
+import { keepSecret } from "./secrets";
 
 export const whoami = queryOptions({
   queryKey: ["whoami"],
@@ -39,6 +40,7 @@ export function useSignOut(): () => Promise<void> {
 
 /** Nothing of one person's session may be shown to the next one. */
 export function forget(client: QueryClient): void {
+  keepSecret(null);
   client.clear();
   client.setQueryData(whoami.queryKey, null);
 }

@@ -18,7 +18,7 @@ declare module "@tanstack/react-table" {
   }
 }
 
-const FROM = { sm: "hidden sm:table-cell", md: "hidden md:table-cell", lg: "hidden lg:table-cell", xl: "hidden xl:table-cell" };
+export const FROM = { sm: "hidden sm:table-cell", md: "hidden md:table-cell", lg: "hidden lg:table-cell", xl: "hidden xl:table-cell" };
 
 /** How the URL writes an order: `name`, or `-name` for the other way round. */
 export type Order = string;
