@@ -59,19 +59,22 @@ const requests = createRoute({
   component: lazyRouteComponent(() => import("./pages/requests/requests"), "RequestsPage"),
 });
 
+const modelSearch = reads({
+  q: text,
+  type: oneOf(["CHAT", "EMBEDDINGS", "RERANKER"] as const),
+  kind: oneOf(["hosted", "pool"] as const),
+  endpoint: text,
+  group: text,
+  order: text,
+  page: number,
+  create: flag,
+});
+export type ModelSearch = ReturnType<typeof modelSearch>;
+
 const models = createRoute({
   getParentRoute: () => shell,
   path: "/models",
-  validateSearch: reads({
-    q: text,
-    type: oneOf(["CHAT", "EMBEDDINGS", "RERANKER"] as const),
-    kind: oneOf(["hosted", "pool"] as const),
-    endpoint: text,
-    group: text,
-    order: text,
-    page: number,
-    create: flag,
-  }),
+  validateSearch: modelSearch,
   component: lazyRouteComponent(() => import("./pages/models/models"), "ModelsPage"),
 });
 

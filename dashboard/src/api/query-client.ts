@@ -9,7 +9,12 @@ export function makeQueryClient(expired: () => void): QueryClient {
   };
   return new QueryClient({
     queryCache: new QueryCache({ onError: notice }),
-    mutationCache: new MutationCache({ onError: notice }),
+    mutationCache: new MutationCache({
+      onError: (error, _variables, _result, mutation) => {
+        // A wrong current password is a 401 too, and ends nothing.
+        if (mutation.meta?.["keepsSession"] !== true) notice(error);
+      },
+    }),
     defaultOptions: {
       queries: {
         staleTime: 15_000,

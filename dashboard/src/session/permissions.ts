@@ -8,6 +8,8 @@ export const ROLES = [
   { name: "ConnectionsUser", label: "Connections user", what: "Connects object stores." },
 ] as const;
 
+export type Role = (typeof ROLES)[number]["name"];
+
 export type Permission =
   | "models.manage"
   | "endpoints.manage"
