@@ -12,7 +12,9 @@ const proxy = Object.fromEntries(
 );
 
 // As strict as the server's own, so that what it would refuse is noticed here.
-const POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],

@@ -1,26 +1,28 @@
 /** How figures and moments are written, everywhere the same. Pure. */
 
 const NUMBER = new Intl.NumberFormat("en-US");
-const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 /** 1234567 → `1,234,567`; what is not known is a dash. */
 export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : NUMBER.format(value);
 }
 
-/** 1234567 → `1.2M`. */
-export function compact(value: number | null | undefined): string {
-  return value === null || value === undefined ? "–" : COMPACT.format(value);
+/** `186 B`, `5.5 kB`, `2.1 MB`. */
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return "–";
+  if (value < 1000) return `${value} B`;
+  return value < 1_000_000 ? `${(value / 1000).toFixed(1)} kB` : `${(value / 1_000_000).toFixed(1)} MB`;
 }
 
 /** Milliseconds: `0.8 ms`, `42 ms`, `1.24 s`, `2 min 5 s`. */
 export function duration(milliseconds: number | null | undefined): string {
   if (milliseconds === null || milliseconds === undefined) return "–";
   if (milliseconds < 1) return `${milliseconds.toFixed(1)} ms`;
-  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  // Each bound is where the shorter form would round up to the next unit.
+  if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   const seconds = milliseconds / 1000;
-  if (seconds < 10) return `${seconds.toFixed(2)} s`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

@@ -3,12 +3,13 @@ import type { ComponentProps } from "react";
 import { cx } from "./classes";
 import { Icon, type IconName } from "./icon";
 
-type Look = "solid" | "plain" | "ghost" | "danger";
+type Look = "solid" | "plain" | "ghost" | "danger" | "warning";
 
 const LOOKS: Record<Look, string> = {
   solid: "bg-solid text-on-solid hover:bg-solid-hover border-transparent",
   plain: "bg-surface text-ink border-edge hover:bg-hover",
   ghost: "bg-transparent text-quiet border-transparent hover:bg-hover hover:text-ink",
+  warning: "bg-transparent text-bad border-transparent hover:bg-bad-soft",
   danger: "bg-bad-solid text-white border-transparent hover:brightness-110",
 };
 

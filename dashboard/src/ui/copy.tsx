@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { Button } from "./button";
 import { cx } from "./classes";
 import { Icon } from "./icon";
@@ -25,7 +25,7 @@ function useCopied() {
   return { state, copy };
 }
 
-export function CopyButton({ text, label = "Copy", look = "plain" }: { text: string; label?: string; look?: "plain" | "solid" }) {
+export function CopyButton({ text, label = "Copy", look = "plain" }: { text: string; label?: string; look?: "plain" | "solid" | "ghost" }) {
   const { state, copy } = useCopied();
   const said = { idle: label, copied: "Copied", failed: "Select and copy" }[state];
   return (
@@ -52,17 +52,18 @@ export function CopyText({ text, label, className }: { text: string; label: stri
   );
 }
 
-/** Code with a button that copies it. */
-export function Code({ text, label, wrap }: { text: string; label: string; wrap?: boolean }) {
+/** Code under a bar that says what it is and copies it. */
+export function Code({ text, label, head, wrap }: { text: string; label: string; head?: ReactNode; wrap?: boolean }) {
   return (
-    <div className="relative overflow-hidden rounded-lg border border-line bg-sunken">
-      <div className="absolute top-2 right-2">
-        <CopyButton text={text} />
+    <div className="overflow-hidden rounded-lg border border-line">
+      <div className="flex items-center justify-between gap-2 border-b border-line py-1 pr-1 pl-3.5">
+        {head ?? <span className="font-medium">{label}</span>}
+        <CopyButton text={text} look="ghost" />
       </div>
       <pre
         tabIndex={0}
         aria-label={label}
-        className={cx("overflow-x-auto p-3.5 pr-24 font-mono text-[0.88rem] leading-6", wrap && "whitespace-pre-wrap [overflow-wrap:anywhere]")}
+        className={cx("overflow-x-auto bg-sunken p-3.5 font-mono text-[0.88rem] leading-6 focus-visible:-outline-offset-2", wrap && "whitespace-pre-wrap [overflow-wrap:anywhere]")}
       >
         {text}
       </pre>

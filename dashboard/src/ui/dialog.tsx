@@ -35,6 +35,20 @@ function Foot({ children }: { children: ReactNode }) {
   return <div className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3.5">{children}</div>;
 }
 
+/** What is to be filled in comes before the button that closes; without fields Radix chooses. */
+function toFirstField(event: Event) {
+  const field = (event.currentTarget as HTMLElement).querySelector<HTMLElement>("input:not([type=checkbox]):not(:disabled), textarea, select");
+  if (field === null) return;
+  event.preventDefault();
+  field.focus();
+}
+
+/** A drawer is read, so nothing in it is put forward. */
+function toItself(event: Event) {
+  event.preventDefault();
+  (event.currentTarget as HTMLElement).focus();
+}
+
 export function Dialog({ open, onClose, title, description, children, footer, wide }: Props & { wide?: boolean }) {
   return (
     <RadixDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
@@ -42,6 +56,7 @@ export function Dialog({ open, onClose, title, description, children, footer, wi
         <RadixDialog.Overlay className={VEIL} />
         <RadixDialog.Content
           {...(description ? {} : { "aria-describedby": undefined })}
+          onOpenAutoFocus={toFirstField}
           className={cx(
             "fixed z-50 flex flex-col bg-surface shadow-float outline-none data-[state=open]:animate-rise",
             "inset-x-0 bottom-0 max-h-[92dvh] rounded-t-2xl border-t border-line",
@@ -65,6 +80,7 @@ export function Drawer({ open, onClose, title, description, children, footer }: 
         <RadixDialog.Overlay className={VEIL} />
         <RadixDialog.Content
           {...(description ? {} : { "aria-describedby": undefined })}
+          onOpenAutoFocus={toItself}
           className="fixed inset-y-0 right-0 z-50 flex w-full flex-col border-l border-line bg-surface shadow-float outline-none data-[state=open]:animate-slide sm:w-[min(42rem,92vw)]"
         >
           <Head title={title} description={description} />

@@ -18,7 +18,7 @@ export function AccountPage() {
   const groups = useQuery({ queryKey: ["users", "groups", "own"], queryFn: ({ signal }) => api.get("/admin/api/v1/users/current/groups", { signal }) });
   return (
     <Page title="Account" description={me.email}>
-      <div className="grid items-start gap-5 xl:grid-cols-2">
+      <div className="grid grid-cols-1 items-start gap-5 xl:grid-cols-2">
         <Profile />
         {me.auth_source === "native" && <Password />}
         <Card title="What you may do" className="xl:col-span-2">

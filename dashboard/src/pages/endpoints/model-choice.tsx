@@ -1,6 +1,5 @@
 /** Which of a server's models are taken, and how callers name them. */
 import { useState } from "react";
-import { plural } from "@/text/format";
 import { Button } from "@/ui/button";
 import { SearchBox } from "@/ui/field";
 
@@ -33,14 +32,16 @@ export function ModelChoice({ names, choice, onChange, taken, fixed }: Props) {
     onChange({ ...choice, chosen });
   };
   return (
-    <fieldset>
-      <legend className="mb-1.5 text-[0.93rem] font-medium">
-        Models <span className="ml-1 font-normal text-quiet tabular-nums">{choice.chosen.size} of {plural(names.length, "model")} chosen</span>
-      </legend>
-      <div className="mb-2 flex gap-2">
-        {names.length > 6 && <SearchBox label="Search models" className="flex-1" value={search} onChange={(event) => setSearch(event.target.value)} />}
-        <Button onClick={() => choose(found, !all)}>{all ? "Choose none" : "Choose all"}</Button>
+    <div role="group" aria-label="Models">
+      <div className="mb-1.5 flex items-end justify-between gap-3">
+        <span className="text-[0.93rem] font-medium">
+          Models <span className="ml-1 font-normal text-quiet tabular-nums">{choice.chosen.size} of {names.length} chosen</span>
+        </span>
+        <Button size="sm" look="ghost" onClick={() => choose(found, !all)}>
+          {all ? "Choose none" : "Choose all"}
+        </Button>
       </div>
+      {names.length > 6 && <SearchBox label="Search models" className="mb-2" value={search} onChange={(event) => setSearch(event.target.value)} />}
       <ul aria-label="Models of the server" className="max-h-72 divide-y divide-line overflow-y-auto rounded-lg border border-line" tabIndex={-1}>
         {found.map((name) => {
           const alias = choice.aliases[name] ?? name;
@@ -58,7 +59,7 @@ export function ModelChoice({ names, choice, onChange, taken, fixed }: Props) {
                     value={alias}
                     aria-invalid={taken?.has(name) ? true : undefined}
                     onChange={(event) => onChange({ ...choice, aliases: { ...choice.aliases, [name]: event.target.value } })}
-                    className="h-8 w-2/5 min-w-0 rounded-md border border-transparent bg-transparent px-2 font-mono text-[0.92rem] hover:border-edge focus:border-accent focus:bg-surface aria-invalid:border-bad"
+                    className="h-8 w-2/5 min-w-0 rounded-md border border-line bg-transparent px-2 font-mono text-[0.92rem] hover:border-edge focus:border-accent focus:bg-surface aria-invalid:border-bad"
                   />
                 )}
               </div>
@@ -69,6 +70,6 @@ export function ModelChoice({ names, choice, onChange, taken, fixed }: Props) {
         {found.length === 0 && <li className="px-3 py-4 text-center text-quiet">No model is called that.</li>}
       </ul>
       {!fixed && <p className="mt-1.5 text-[0.9rem] text-quiet">Callers use the alias at the right; change it where another name is better.</p>}
-    </fieldset>
+    </div>
   );
 }

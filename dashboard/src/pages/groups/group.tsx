@@ -76,7 +76,7 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
             <Button icon="edit" onClick={() => setDoing("edit")}>
               Edit
             </Button>
-            <Button look="ghost" className="text-bad hover:text-bad" icon="trash" onClick={() => setDoing("delete")}>
+            <Button look="warning" icon="trash" onClick={() => setDoing("delete")}>
               Delete
             </Button>
           </>

@@ -17,7 +17,9 @@ const column = createColumnHelper<ApiKey>();
 export function KeyTable({ keys, owner, order, onOrder }: { keys: readonly ApiKey[]; owner: string; order?: Order | undefined; onOrder?: (order: Order) => void }) {
   const client = useQueryClient();
   const [revoking, setRevoking] = useState<ApiKey | null>(null);
-  const columns = useMemo(() => columnsFor(setRevoking), []);
+  // Nothing is said of use where nothing is known of it.
+  const used = keys.some((key) => key.last_used !== null);
+  const columns = useMemo(() => columnsFor(setRevoking, used), [used]);
   const revoke = async (key: ApiKey) => {
     await api.delete("/admin/api/v1/users/{user_id}/api-keys/{key_id}", { path: { user_id: owner, key_id: key.id } });
     await client.invalidateQueries({ queryKey: ["keys"] });
@@ -35,7 +37,13 @@ export function KeyTable({ keys, owner, order, onOrder }: { keys: readonly ApiKe
   );
 }
 
-function columnsFor(revoke: (key: ApiKey) => void): ColumnDef<ApiKey>[] {
+function columnsFor(revoke: (key: ApiKey) => void, used: boolean): ColumnDef<ApiKey>[] {
+  const lastUsed = column.accessor((key) => key.last_used ?? "", {
+    id: "last_used",
+    header: "Last used",
+    meta: { from: "sm", numeric: true },
+    cell: ({ row: { original: key } }) => <span title={key.last_used ? exact(key.last_used) : undefined}>{ago(key.last_used)}</span>,
+  });
   return [
     column.accessor("name", {
       header: "Name",
@@ -49,18 +57,13 @@ function columnsFor(revoke: (key: ApiKey) => void): ColumnDef<ApiKey>[] {
           </span>
           <span className="block truncate text-[0.9rem] text-quiet">
             <span className="font-mono">{key.key_prefix}…</span>
-            <span className="sm:hidden"> · used {ago(key.last_used)}</span>
+            {used && <span className="sm:hidden"> · used {ago(key.last_used)}</span>}
           </span>
         </div>
       ),
     }),
     column.display({ id: "limits", header: "Limits", meta: { from: "lg" }, cell: ({ row }) => <span className="text-quiet">{limitsInWords(row.original)}</span> }),
-    column.accessor((key) => key.last_used ?? "", {
-      id: "last_used",
-      header: "Last used",
-      meta: { from: "sm", numeric: true },
-      cell: ({ row: { original: key } }) => <span title={key.last_used ? exact(key.last_used) : undefined}>{ago(key.last_used)}</span>,
-    }),
+    ...(used ? [lastUsed] : []),
     column.accessor((key) => key.expires_at ?? "9999", {
       id: "expires_at",
       header: "Expires",

@@ -24,6 +24,11 @@ const alias = column.accessor("alias", {
             {model.alias}
           </Link>
           {!model.active && <Badge tone="warn">Not listed</Badge>}
+          {model.groups?.length === 0 && (
+            <Badge tone="warn" className="sm:hidden">
+              Nobody
+            </Badge>
+          )}
         </span>
         <span className="block truncate text-[0.9rem] text-quiet">{model.display_name ?? (placeOf(model) || typeLabel(model.model_type))}</span>
       </div>

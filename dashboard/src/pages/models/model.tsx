@@ -91,7 +91,7 @@ function Body({ model }: { model: Model }) {
 function UseTab({ model }: { model: Model }) {
   const secret = useSecret();
   return (
-    <div className="grid items-start gap-5 xl:grid-cols-2">
+    <div className="grid grid-cols-1 items-start gap-5 xl:grid-cols-2">
       {model.model_type === "CHAT" && (
         <Card title="Try it">
           <div className="p-5">

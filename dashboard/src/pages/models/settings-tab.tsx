@@ -86,7 +86,7 @@ function Delete({ model }: { model: Model }) {
   };
   return (
     <>
-      <Button look="ghost" className="text-bad hover:text-bad" icon="trash" onClick={() => setAsking(true)}>
+      <Button look="warning" icon="trash" onClick={() => setAsking(true)}>
         Delete model
       </Button>
       <Confirm open={asking} onClose={() => setAsking(false)} title={`Delete “${model.alias}”?`} verb="Delete model" act={remove}>

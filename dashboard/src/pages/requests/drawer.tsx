@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Schemas } from "@/api/client";
-import { compact, count, duration, exact } from "@/text/format";
+import { bytes, count, duration, exact } from "@/text/format";
 import { Button } from "@/ui/button";
 import { Code, CopyText } from "@/ui/copy";
 import { Drawer } from "@/ui/dialog";
@@ -120,7 +120,7 @@ function Details({ detail }: { detail: Detail }) {
     ["Output tokens", withPart(detail.completion_tokens, detail.reasoning_tokens, "reasoning")],
     ["Ended because", detail.finish_reason ?? "–"],
     ["Service tier", detail.service_tier],
-    ["Sent and received", `${compact(detail.request_size)}B in, ${detail.response_size === null ? "–" : `${compact(detail.response_size)}B`} out`],
+    ["Sent and received", `${bytes(detail.request_size)} in, ${bytes(detail.response_size)} out`],
     ["Client", detail.user_agent ?? "–"],
   ];
   if (detail.endpoint_name) {
@@ -177,7 +177,7 @@ function Raw({ detail }: { detail: Detail }) {
 function Body({ title, text }: { title: string; text: string }) {
   return (
     <section>
-      <h3 className="mb-2 font-medium">{title}</h3>
+      <h3 className={text === "" ? "mb-1 font-medium" : "sr-only"}>{title}</h3>
       {text === "" ? <p className="text-quiet">Not recorded.</p> : <Code label={title} text={text.slice(0, MOST_SHOWN)} wrap />}
       {text.length > MOST_SHOWN && <p className="mt-2 text-quiet">Only the beginning is shown.</p>}
     </section>

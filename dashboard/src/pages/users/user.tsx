@@ -57,7 +57,7 @@ function Body({ user }: { user: User }) {
       description={`${user.display_name ? `${user.email}, ` : ""}last signed in: ${ago(user.last_login)}`}
       actions={
         manager && user.id !== me.id && (
-          <Button look="ghost" className="text-bad hover:text-bad" icon="trash" onClick={() => setDeleting(true)}>
+          <Button look="warning" icon="trash" onClick={() => setDeleting(true)}>
             Delete user
           </Button>
         )

@@ -84,6 +84,9 @@ const COLUMNS = [
               {name}
             </Link>
             {name !== user.email && <span className="block truncate text-[0.9rem] text-quiet">{user.email}</span>}
+            <span className="mt-1 block sm:hidden">
+              <Roles user={user} />
+            </span>
           </div>
         </div>
       );
