@@ -20,6 +20,7 @@ from dwctl.control.groups import api as groups_api
 from dwctl.control.keys import api as keys_api
 from dwctl.control.models import api as models_api
 from dwctl.control.plane import Plane
+from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
 from dwctl.control.users import api as users_api
 from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE
@@ -64,6 +65,7 @@ def build_app(
             endpoints_api.router(plane.endpoints),
             models_api.router(plane.models),
             components_api.router(plane.components),
+            requests_api.router(plane.requests),
         ],
     )
     own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])

@@ -151,6 +151,7 @@ def build(
         seal=seal,
         clock=clock,
         propagation=sync,
+        recorded=crew,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew)
     page = crew.page if settings.enable_metrics else None
