@@ -185,6 +185,7 @@ def build(
         Home(
             metrics=metrics,
             applied_by=sync.confirmations.applied_by,
+            changed=sync.on_changed,
             membership_changed=sync.confirmations.look_again,
             flush=_flush(writer, replay),
             worker_died=replay.look,
