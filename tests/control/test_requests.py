@@ -240,7 +240,11 @@ async def test_filters(house: House, query: str, expected: list[int]) -> None:
     ids = []
     for number, status in enumerate((200, 404, 500, 200, 429)):
         path = "/v1/embeddings" if number == 3 else "/v1/chat/completions"
-        fields: dict[str, Any] = {"model": "ab"[number % 2], "path": path, "duration_ms": 100.0 * (number + 1)}
+        fields: dict[str, Any] = {
+            "model": "ab"[number % 2],
+            "path": path,
+            "duration_ms": 100.0 * (number + 1),
+        }
         ids.append(await house.request(owner, key_id, id=at(10 * number), status_code=status, **fields))
     wanted = public(*(ids[number] for number in expected))
     # The administrator's calls of a model, everybody's, and one's own are read along different indexes.

@@ -27,6 +27,7 @@ from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE
 from dwctl.identity.settings import CorsSettings
 from dwctl.web.admin_document import AdminDocument
 from dwctl.web.authentication import guard, principal_dependency
+from dwctl.web.dashboard import Dashboard
 from dwctl.web.documents import ai_document, docs_page
 from dwctl.web.errors import exception_handlers
 from dwctl.web.metrics_page import Page, metrics_route
@@ -47,9 +48,10 @@ def build_app(
     metrics: Page | None,
     ai_routes: Sequence[ControllerRouterHandler],
     metrics_token: str | None = None,
+    dashboard: Dashboard | None = None,
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
-    """Put the routes together; metrics ask for their token, if there is one.
+    """Put the routes together; metrics ask for their token, if there is one. Other paths are the dashboard's.
 
     A check of `/readyz` that takes longer than `check_within` seconds has failed.
     """
@@ -81,7 +83,7 @@ def build_app(
         handlers.append(metrics_route(metrics, metrics_token))
     return Litestar(
         route_handlers=handlers,
-        exception_handlers=exception_handlers(),
+        exception_handlers=exception_handlers(None if dashboard is None else dashboard.answer),
         cors_config=_cors(cors),
         openapi_config=_openapi(version, plane.authenticator.cookie_name),
         after_request=security_headers,
