@@ -102,6 +102,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(409, {}),
     ("PATCH", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(200, {"weight": 2}),
     ("DELETE", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(),
+    ("GET", f"{ADMIN}/requests"): anybody(),
+    # Whose call it is not must not learn that there is one.
+    ("GET", f"{ADMIN}/requests/{{request_id}}"): Row(200, 404, 404, 200),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -169,6 +172,7 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "model_id": model_id,
         "composite_id": composite_id,
         "component_id": model_id,
+        "request_id": await house.request(owner, key_id),
         "n": number,
         "path": "x",
     }

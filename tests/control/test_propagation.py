@@ -1,4 +1,4 @@
-"""What an answer waits for is a notice that really comes: else every change would be 250 ms slow, or answered early."""
+"""What an answer waits for is a notice that really comes: else every change would be 2 s slow, or answered early."""
 
 import asyncio
 from collections.abc import AsyncIterator

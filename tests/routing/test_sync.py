@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from dwctl.core.clock import SystemClock
 from dwctl.core.ids import new_uuid
 from dwctl.core.seal import Seal
@@ -90,11 +92,12 @@ class House:
 
 
 @asynccontextmanager
-async def running(database: Database) -> AsyncIterator[House]:
-    """A house whose sync runs and listens."""
+async def running(database: Database, *, listening: bool = True) -> AsyncIterator[House]:
+    """A house whose sync runs, and mostly listens."""
     house = House(database)
     listener = Listener(database.dsn)
-    listener.subscribe(CHANNEL, house.sync)
+    if listening:
+        listener.subscribe(CHANNEL, house.sync)
     await listener.start()
     await house.sync.start()
     async with asyncio.TaskGroup() as group:
@@ -208,3 +211,40 @@ async def test_a_change_is_confirmed_once_it_is_applied(database: Database) -> N
                 owner,
             )
         assert b"4" * 32 in house.routing.snapshot.keys
+
+
+async def test_a_change_made_here_is_applied_though_no_notice_is_heard(database: Database) -> None:
+    # As after an outage: the database answers again, and the connection that listens has not been made anew yet.
+    async with running(database, listening=False) as house:
+        owner, ident = await house.user(), new_uuid()
+        async with house.sync.confirm("api_keys", str(ident)):
+            await database.execute(
+                "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+                "values ($1, $2, 'sk-x', 'mine', 'realtime', $3, $3)",
+                ident,
+                b"5" * 32,
+                owner,
+            )
+        assert b"5" * 32 in house.routing.snapshot.keys
+
+
+async def test_a_change_made_here_does_not_wait_for_the_next_try(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(database) as house:
+        owner, ident = await house.user(), new_uuid()
+        await database.execute("alter table models rename to models_away")
+        house.sync.on_connected()
+        async with asyncio.timeout(DEADLINE):
+            while "next try in 3.2 s" not in caplog.text:
+                await asyncio.sleep(0.01)
+        await database.execute("alter table models_away rename to models")
+        async with house.sync.confirm("api_keys", str(ident)):
+            await database.execute(
+                "insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by) "
+                "values ($1, $2, 'sk-x', 'mine', 'realtime', $3, $3)",
+                ident,
+                b"6" * 32,
+                owner,
+            )
+        assert b"6" * 32 in house.routing.snapshot.keys

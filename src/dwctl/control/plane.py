@@ -14,6 +14,8 @@ from dwctl.control.keys.store import KeyStore
 from dwctl.control.models.actions import ModelActions
 from dwctl.control.models.store import ModelStore
 from dwctl.control.propagation import Propagation
+from dwctl.control.requests.actions import Recorded, RequestActions
+from dwctl.control.requests.store import RequestLog
 from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
@@ -26,6 +28,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+from dwctl.requests.store import RequestStore
 
 
 class Plane(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: EndpointActions
     models: ModelActions
     components: ComponentActions
+    requests: RequestActions
     bootstrap: Bootstrap
 
 
@@ -51,6 +55,7 @@ def build_plane(
     seal: Seal,
     clock: Clock,
     propagation: Propagation,
+    recorded: Recorded,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -88,6 +93,7 @@ def build_plane(
         endpoints=endpoints,
         models=ModelActions(model_store, endpoint_store, component_store, propagation),
         components=ComponentActions(component_store, model_store, propagation),
+        requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

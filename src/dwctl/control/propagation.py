@@ -10,5 +10,5 @@ class Propagation(Protocol):
     """Filled in by the composition root with the routing state's sync."""
 
     def confirm(self, noun: str, ident: str) -> AbstractAsyncContextManager[Change]:
-        """Around a transaction: leaves once the processes here apply the change, or after 250 ms."""
+        """Around a transaction: leaves once the processes here apply the change, or after 2 s."""
         ...

@@ -1,7 +1,8 @@
 """Who waits for a change to be applied, and which workers have applied it. Pure, but for the waiting.
 
 A worker is one of the processes of a start. A change counts once each worker that serves has applied its notice; one
-that ends meanwhile is waited for no longer, and one that starts meanwhile has read everything anew.
+that ends meanwhile is waited for no longer. Reading everything anew does not count: it may have begun before the
+change was committed. Every worker is told of the change by name, so that each applies it by name.
 """
 
 import asyncio
@@ -9,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-EVERYTHING = "*"
-"""The notice of one that has read everything anew."""
 ONLY_THIS = frozenset({0})
 
 
@@ -24,6 +23,10 @@ class Fellows(Protocol):
 
     def serving(self) -> frozenset[int]:
         """Those that answer calls now, this one among them."""
+        ...
+
+    def announce(self, notices: Sequence[str]) -> None:
+        """This one has committed changes: the others are to apply them."""
         ...
 
     def tell(self, notices: Sequence[str]) -> None:
@@ -69,6 +72,11 @@ class Confirmations:
             if not waiting:
                 del self._waiting[notice]
 
+    def made(self, notice: str) -> None:
+        """This process has committed a change that is waited for."""
+        if self._fellows is not None:
+            self._fellows.announce((notice,))
+
     def applied(self, notices: Sequence[str]) -> None:
         """This process has applied them."""
         if notices:
@@ -81,8 +89,7 @@ class Confirmations:
         if not self._waiting:
             return
         wanted = self._wanted()
-        names = self._waiting if EVERYTHING in notices else notices
-        for name in names:
+        for name in notices:
             for awaited in self._waiting.get(name, ()):
                 awaited.applied_by.add(worker)
                 awaited.look(wanted)

@@ -2,8 +2,6 @@
 
 import msgspec
 
-from dwctl.routing.confirm import EVERYTHING
-
 
 class Dirty(msgspec.Struct, kw_only=True):
     """Coalesces a burst of notices without ever dropping one. Notices read `noun:id` or `noun:*`."""
@@ -32,9 +30,7 @@ class Dirty(msgspec.Struct, kw_only=True):
             named.add(ident)
 
     def notices(self) -> list[str]:
-        """What was taken, as notices again; one for everything."""
-        if self.everything:
-            return [EVERYTHING]
+        """What was taken by name, as notices again."""
         nouns = (
             ("api_keys", self.keys),
             ("users", self.accounts),

@@ -1,6 +1,7 @@
 """Keeps the snapshot fresh: LISTEN on `routing`, re-read what notices name, replace the snapshot whole.
 
-Wakes on: a notice, a (re)connect of the listener, and the fallback interval. Writes: the snapshot of this
+Wakes on: a notice, a change made by this process or by another worker of its start, a (re)connect of the listener,
+and the fallback interval. Writes: the snapshot of this
 process. If the database cannot be read, the old snapshot stays and the work is tried again with a growing
 delay: keys and models keep working through an outage. May be lost when the process dies: nothing, the next
 start reads everything.
@@ -27,8 +28,9 @@ logger = logging.getLogger(__name__)
 CHANNEL = "routing"
 RETRY_FIRST = 0.2
 RETRY_MOST = 10.0
-CONFIRM_WITHIN = 0.25
-"""Seconds that the answer to a change waits for the workers of this start to apply it."""
+CONFIRM_WITHIN = 2.0
+"""Seconds that the answer to a change waits for the workers of this start to apply it. It takes milliseconds; only a
+worker that hangs makes somebody wait so long, and then a key that is shown and refused would be worse."""
 
 
 class RoutingSync:
@@ -51,6 +53,7 @@ class RoutingSync:
         self._fallback = fallback_seconds
         self._dirty = Dirty()
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._running = False
         self._index = KeyIndex()
         self.confirmations = Confirmations(fellows)
@@ -66,6 +69,16 @@ class RoutingSync:
         """A row changed."""
         self._dirty.add(payload)
         self._wake.set()
+
+    def on_changed(self, notices: Iterable[str]) -> None:
+        """A worker of this start has committed a change: the database answers, whether notices are heard or not.
+
+        Unlike a notice it is not kept waiting until the next try after a failure.
+        """
+        for notice in notices:
+            self._dirty.add(notice)
+        self._wake.set()
+        self._urgent.set()
 
     async def start(self) -> None:
         """Read everything once: the gateway answers from the first moment."""
@@ -97,8 +110,10 @@ class RoutingSync:
 
     @asynccontextmanager
     async def confirm(self, noun: str, ident: str) -> AsyncIterator[Change]:
-        """Around a transaction that changes a row: leaves once every worker has applied it, or after 250 ms.
+        """Around a transaction that changes a row: leaves once every worker has applied it, or after 2 s.
 
+        This process does not wait to hear of its own change, and tells the other workers: right after an outage the
+        connections that listen may not be there yet, and the answer would be given without anybody knowing the change.
         Before the service runs there is nothing to wait for: its start reads everything.
         """
         change = Change()
@@ -110,6 +125,8 @@ class RoutingSync:
             yield change
             if not change.made:
                 return
+            self.confirmations.made(notice)
+            self.on_changed((notice,))
             try:
                 async with asyncio.timeout(CONFIRM_WITHIN):
                     await awaited.wait()
@@ -117,16 +134,14 @@ class RoutingSync:
                 logger.warning("change of %s not confirmed within %g s", notice, CONFIRM_WITHIN)
 
     async def _wait(self, seconds: float, *, until_woken: bool) -> None:
-        """Until woken, at most `seconds`; after a failure the whole time, so that notices do not hammer."""
-        if not until_woken:
-            await asyncio.sleep(seconds)
-            return
+        """Until woken, at most `seconds`; after a failure only by a change made here, so that notices do not hammer."""
         try:
             async with asyncio.timeout(seconds):
-                await self._wake.wait()
+                await (self._wake if until_woken else self._urgent).wait()
         except TimeoutError:
-            self._dirty.everything = True
+            self._dirty.everything |= until_woken
         self._wake.clear()
+        self._urgent.clear()
 
     async def _apply(self, dirty: Dirty) -> None:
         if dirty.everything:

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+import dwctl
 from dwctl import __version__
 from dwctl.control.app import Check, build_app
 from dwctl.control.plane import Plane, build_plane
@@ -44,6 +45,7 @@ from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
+from dwctl.web.dashboard import Dashboard
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -151,6 +153,7 @@ def build(
         seal=seal,
         clock=clock,
         propagation=sync,
+        recorded=crew,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew)
     page = crew.page if settings.enable_metrics else None
@@ -163,6 +166,7 @@ def build(
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
+        dashboard=_dashboard(),
     )
     served = Served(gateway)
     metrics.registry.register(served)
@@ -184,6 +188,7 @@ def build(
         Home(
             metrics=metrics,
             applied_by=sync.confirmations.applied_by,
+            changed=sync.on_changed,
             membership_changed=sync.confirmations.look_again,
             flush=_flush(writer, replay),
             worker_died=replay.look,
@@ -201,6 +206,16 @@ def build(
         listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
+
+
+def _dashboard() -> Dashboard:
+    """The one that lies in the package; a source tree can build it."""
+    package = Path(dwctl.__file__).parent
+    return Dashboard(
+        package / "dashboard",
+        __version__,
+        source=(package.parents[1] / "dashboard" / "package.json").is_file(),
+    )
 
 
 def _flush(writer: Writer, replay: Replay) -> Callable[[], Awaitable[bool]]:

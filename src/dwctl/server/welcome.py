@@ -62,6 +62,7 @@ def _table(facts: Facts) -> list[str]:
         rows.append(("", f"from {facts.imported.url}, open to everyone"))
         if facts.imported.key:
             rows.append(("API key", f"{facts.imported.key}  (shown once)"))
+    rows.append(("dashboard", f"{facts.address}/"))
     rows.append(("admin API", f"{facts.address}/admin/docs"))
     return [f"  {name:<10}{value}".rstrip() for name, value in rows]
 

@@ -19,6 +19,8 @@ class Home(msgspec.Struct, kw_only=True):
     metrics: Metrics
     applied_by: Callable[[int, Sequence[str]], None]
     """A worker has applied notices."""
+    changed: Callable[[Sequence[str]], None]
+    """Another worker has committed the changes that these notices name."""
     membership_changed: Callable[[], None]
     flush: Callable[[], Awaitable[bool]]
     """Commit what is recorded here and what dead processes have left."""
@@ -66,6 +68,9 @@ class Alone:
     def serving(self) -> frozenset[int]:
         """Only this one."""
         return self._serving
+
+    def announce(self, notices: Sequence[str]) -> None:
+        """There is nobody to tell."""
 
     def tell(self, notices: Sequence[str]) -> None:
         """There is nobody to tell."""

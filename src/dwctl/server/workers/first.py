@@ -18,7 +18,7 @@ from dwctl.core.errors import SetupError
 from dwctl.core.samples import Part, page
 from dwctl.server.workers.fellows import FLUSH_WITHIN, Home
 from dwctl.server.workers.hand import Hand, Start
-from dwctl.server.workers.link import Applied, Message, Ready, Serving, Topic, ask_all
+from dwctl.server.workers.link import Applied, Changed, Message, Ready, Serving, Topic, ask_all
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,10 @@ class First:
     def serving(self) -> frozenset[int]:
         """The workers that answer calls."""
         return self._serving
+
+    def announce(self, notices: Sequence[str]) -> None:
+        """This process has committed changes."""
+        self._broadcast(Changed(tuple(notices)))
 
     def tell(self, notices: Sequence[str]) -> None:
         """This process has applied them."""
@@ -152,12 +156,16 @@ class First:
     def _heard(self, hand: Hand, message: Message) -> None:
         if isinstance(message, Ready):
             self._count()
-        elif isinstance(message, Applied):
+        elif isinstance(message, Applied | Changed):
             for other in self._hands:
                 if other is not hand:
                     other.tell(message)
-            if self._home is not None:
+            if self._home is None:
+                return
+            if isinstance(message, Applied):
                 self._home.applied_by(hand.index, message.notices)
+            else:
+                self._home.changed(message.notices)
 
     async def _asked(self, hand: Hand, topic: Topic) -> bytes:
         if topic == "flush":

@@ -33,6 +33,12 @@ class Load(msgspec.Struct, frozen=True, tag=True, array_like=True):
     open: int
 
 
+class Changed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """A worker has committed changes that these notices name; whoever hears of it applies them."""
+
+    notices: tuple[str, ...]
+
+
 class Applied(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """A worker has applied these notices to its routing state."""
 
@@ -64,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True, tag=True, array_like=True):
     content: bytes
 
 
-Message = Ready | Failed | Load | Applied | Serving | Stop | Question | Answer
+Message = Ready | Failed | Load | Changed | Applied | Serving | Stop | Question | Answer
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 

@@ -14,6 +14,7 @@ from dwctl.core.samples import packed
 from dwctl.server.workers.fellows import FLUSH_WITHIN, Home
 from dwctl.server.workers.link import (
     Applied,
+    Changed,
     Failed,
     Link,
     Load,
@@ -86,6 +87,10 @@ class Other:
         """The workers that answer calls, as far as this one has been told."""
         return self._serving
 
+    def announce(self, notices: Sequence[str]) -> None:
+        """This process has committed changes."""
+        self._say(Changed(tuple(notices)))
+
     def tell(self, notices: Sequence[str]) -> None:
         """This process has applied them."""
         self._say(Applied(self.index, tuple(notices)))
@@ -121,6 +126,8 @@ class Other:
             home.membership_changed()
         elif isinstance(message, Applied):
             home.applied_by(message.worker, message.notices)
+        elif isinstance(message, Changed):
+            home.changed(message.notices)
 
     async def asked(self, topic: Topic) -> bytes:
         """The answer to a question of the first worker's."""
