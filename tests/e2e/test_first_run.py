@@ -49,7 +49,7 @@ def test_an_empty_server_leads_to_a_working_request(
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == secret
 
-        page.get_by_role("button", name="Send a request").click()
+        page.get_by_role("button", name="I have copied it").click()
         page.get_by_label("Model").select_option("hello")
         page.get_by_label("Message").fill("Is anybody there?")
         page.get_by_role("button", name="Send request").click()
