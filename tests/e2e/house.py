@@ -1,14 +1,10 @@
 """The product with a dashboard, and the people who use it."""
 
-import os
-import subprocess
-import sys
-
 import httpx
 import msgspec
 
+from tests.cli.command import dwctl
 from tests.fakes.upstream import UpstreamThread
-from tests.processes import ROOT
 from tests.server_process import Product
 
 ADMIN = "/admin/api/v1"
@@ -60,16 +56,11 @@ class House:
         body = {"username": person.email, "email": person.email, "roles": ["StandardUser", *roles]}
         self.call("POST", "/users", body)
         # As an operator does it; accounts that register themselves are few at a time.
-        command = [sys.executable, "-m", "dwctl", "user", "password", person.email]
-        command += ["--data-dir", str(self.product.data_dir)]
-        environment = {
-            "PATH": os.defpath,
-            "PYTHONPATH": str(ROOT / "src"),
-            "HOME": str(self.product.data_dir),
-        }
-        subprocess.run(
-            command, input=f"{PASSWORD}\n", env=environment, text=True, check=True, capture_output=True
+        home = self.product.data_dir
+        ended = dwctl(
+            "user", "password", person.email, "--data-dir", home, directory=home, given=f"{PASSWORD}\n"
         )
+        assert ended.status == 0, ended.errors
         return person
 
     def secret(self, person: Person) -> str:
