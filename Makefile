@@ -75,4 +75,5 @@ bench-full: $(VENV)/.dev ## compare with LiteLLM and the Rust routers too
 	@$(BIN)/python -m benchmarks.run --full $(ARGS)
 
 clean: ## remove what was built and installed here, never data
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out \
+		src/dwctl/dashboard dashboard/node_modules dashboard/dist
