@@ -36,10 +36,10 @@ export function AccountMenu() {
       trigger={
         <button
           type="button"
-          aria-label={`Account of ${me.email}`}
           className="flex w-full items-center gap-2.5 rounded-lg p-1.5 text-left transition-colors hover:bg-hover data-[state=open]:bg-hover"
         >
-          <span className="flex size-8 shrink-0 items-center justify-center rounded-full bg-accent-soft text-[0.9rem] font-semibold text-accent">{initials(name)}</span>
+          <span className="sr-only">Account</span>
+          <span aria-hidden="true" className="flex size-8 shrink-0 items-center justify-center rounded-full bg-accent-soft text-[0.9rem] font-semibold text-accent">{initials(name)}</span>
           <span className="min-w-0 flex-1">
             <span className="block truncate leading-5 font-medium">{name}</span>
             <span className="block truncate text-[0.88rem] leading-5 text-quiet">{name === me.email ? (me.is_admin ? "Administrator" : "Signed in") : me.email}</span>

@@ -29,7 +29,7 @@ export function AccessStep({ closed, any }: { closed: readonly Model[]; any: boo
           {closed.map((model) => (
             <li key={model.id} className="flex items-center justify-between gap-3 py-1.5 pr-2 pl-3.5">
               <span className="min-w-0 font-mono text-[0.92rem] [overflow-wrap:anywhere]">{model.alias}</span>
-              <Button size="sm" look="ghost" aria-label={`Open ${model.alias} to everyone`} onClick={() => open.mutate([model])}>
+              <Button size="sm" look="ghost" aria-label={`Open to everyone: ${model.alias}`} onClick={() => open.mutate([model])}>
                 Open to everyone
               </Button>
             </li>

@@ -9,16 +9,32 @@ import { Form, TextField } from "@/ui/field";
 import { ErrorNote } from "@/ui/state";
 import { Snippets } from "./snippets";
 
-export function KeyStep({ models }: { models: readonly string[] }) {
+interface Props {
+  models: readonly string[];
+  /** The key that was made here, as long as the page is open. */
+  made: ApiKey | null;
+  onMade: (key: ApiKey) => void;
+  onNext: () => void;
+}
+
+export function KeyStep({ models, made, onMade, onNext }: Props) {
   const me = useMe();
   const secret = useSecret();
   const [name, setName] = useState("first key");
-  const [made, setMade] = useState<ApiKey | null>(null);
   const create = useNewKey(me.id, true);
-  if (made?.key) return <Revealed apiKey={made} secret={made.key} />;
+  if (made?.key) {
+    return (
+      <>
+        <Revealed apiKey={made} secret={made.key} />
+        <Button look="solid" className="mt-5" onClick={onNext}>
+          I have copied it
+        </Button>
+      </>
+    );
+  }
   return (
     <div className="space-y-5">
-      <Form className="flex flex-wrap items-end gap-2" onSubmit={() => create.mutate({ name }, { onSuccess: setMade })}>
+      <Form className="flex flex-wrap items-end gap-2" onSubmit={() => create.mutate({ name }, { onSuccess: onMade })}>
         <TextField label="Name of the key" required className="w-full sm:w-64" value={name} onChange={(event) => setName(event.target.value)} />
         <Button look="solid" type="submit" busy={create.isPending}>
           Create key

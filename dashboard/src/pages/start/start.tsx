@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { endpointsQuery, keysQuery, modelsQuery, MOST, usableModels } from "@/api/queries";
+import type { ApiKey } from "@/api/types";
 import { NewEndpointDialog } from "@/pages/endpoints/new-endpoint";
 import { latestQuery } from "@/pages/requests/feed";
 import { useCan, useMe } from "@/session/session";
@@ -38,6 +39,7 @@ export function StartPage() {
   const secret = useSecret();
   const [opened, setOpened] = useState<string | null | undefined>(undefined);
   const [adding, setAdding] = useState(false);
+  const [made, setMade] = useState<ApiKey | null>(null);
 
   const queries = [usable, keys, latest, ...(manager ? [endpoints, all] : [])];
   const failed = queries.find((query) => query.isError && query.data === undefined);
@@ -84,7 +86,18 @@ export function StartPage() {
       todo: "What an application shows to call models in your name.",
       done: secret ? `“${secret.name}” is ready to be used` : plural(keys.data?.total_count ?? 0, "key"),
       isDone: (keys.data?.total_count ?? 0) > 0,
-      body: <KeyStep models={aliases} />,
+      body: (
+        <KeyStep
+          models={aliases}
+          made={made}
+          onMade={(key) => {
+            // The step is done with this, and has to stay open: the secret is shown once.
+            setOpened("key");
+            setMade(key);
+          }}
+          onNext={() => setOpened("send")}
+        />
+      ),
     },
     {
       id: "send",
