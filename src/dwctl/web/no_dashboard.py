@@ -12,6 +12,7 @@ LINKS = (
     ("AI API", "/ai/docs"),
     ("AI API as an OpenAPI document", "/ai/openapi.json"),
 )
+SAID = "The build said:"
 AGAIN = 3
 """Seconds after which the page looks whether the dashboard is there."""
 _STYLE = (
@@ -62,8 +63,9 @@ def _lines(missing: Missing) -> list[str]:
     if not missing.source:
         return [
             "This installation was built without the dashboard, which needs Node.js when the package is built.",
-            "Install it again where Node.js or the package registries can be reached; the build says what is missing.",
+            "Install it again where Node.js or the package registries can be reached.",
+            *([] if missing.failure is None else [SAID]),
         ]
     if missing.failure is not None:
-        return ["The dashboard could not be built. Try again with: make dashboard", "The last build said:"]
+        return ["The dashboard could not be built. Try again with: make dashboard", SAID]
     return ["The dashboard is not built. Build it with: make dashboard"]
