@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve dashboard setup setup-dev test test-long test-soak check format lock bench bench-full clean
+.PHONY: help serve dashboard check-dashboard screenshots setup setup-dev test test-long test-soak check format lock bench bench-full clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,10 +42,16 @@ serve: $(VENV)/.run ## start dwctl; UPSTREAM=http://host:port/v1 imports a model
 dashboard: | $(BIN)/python ## build the dashboard into the package
 	@$(BIN)/python -m tools.dashboard
 
+check-dashboard: dashboard ## check the types and the style of the dashboard's source and run its own tests (needs Node.js)
+	@npm --prefix dashboard run --silent check
+
+screenshots: dashboard $(VENV)/.dev ## take the pictures in docs/screenshots anew (needs Chromium)
+	@$(BIN)/python -m tests.e2e.screenshots
+
 test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long and not soak' $(ARGS)
 
-test-long: $(VENV)/.dev ## run kill loops, a full disk and real model servers (under an hour)
+test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, and the dashboard in Chromium (under an hour)
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
 test-soak: $(VENV)/.dev ## run the endurance tests (hours, by hand; none yet)
