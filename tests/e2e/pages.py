@@ -18,6 +18,8 @@ DEADLINE_MS = 30_000
 """For what a page shows: the machine may be busy."""
 WIDE = (1440, 900)
 PHONE = (390, 844)
+NARROW = 600
+"""Pixels below which a browser acts as one of a phone."""
 
 expect.set_options(timeout=DEADLINE_MS)
 
@@ -49,6 +51,8 @@ def watched(
     context = browser.new_context(
         base_url=origin,
         viewport={"width": size[0], "height": size[1]},
+        is_mobile=size[0] < NARROW,
+        has_touch=size[0] < NARROW,
         color_scheme=theme,
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],

@@ -35,12 +35,12 @@ function Foot({ children }: { children: ReactNode }) {
   return <div className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3.5">{children}</div>;
 }
 
-/** What is to be filled in comes before the button that closes; without fields Radix chooses. */
+/** What is to be filled in comes before the button that closes; without fields the dialog itself is read. */
 function toFirstField(event: Event) {
-  const field = (event.currentTarget as HTMLElement).querySelector<HTMLElement>("input:not([type=checkbox]):not(:disabled), textarea, select");
-  if (field === null) return;
   event.preventDefault();
-  field.focus();
+  const dialog = event.currentTarget as HTMLElement;
+  const field = dialog.querySelector<HTMLElement>("input:not([type=checkbox]):not(:disabled), textarea, select");
+  (field ?? dialog).focus();
 }
 
 /** A drawer is read, so nothing in it is put forward. */

@@ -14,13 +14,26 @@ interface Props {
 
 let locks = 0;
 
+/** The place of the scroll bar is kept free meanwhile, so that nothing moves and the veil covers it. */
+function lock() {
+  const { style, clientWidth } = document.documentElement;
+  style.paddingRight = `${innerWidth - clientWidth}px`;
+  style.scrollbarGutter = "auto";
+  style.overflow = "hidden";
+}
+
+function unlock() {
+  const { style } = document.documentElement;
+  style.paddingRight = style.scrollbarGutter = style.overflow = "";
+}
+
 export function RemoveScroll({ as: As = "div", children, ref }: Props) {
   useEffect(() => {
     locks += 1;
-    document.documentElement.style.overflow = "hidden";
+    if (locks === 1) lock();
     return () => {
       locks -= 1;
-      if (locks === 0) document.documentElement.style.overflow = "";
+      if (locks === 0) unlock();
     };
   }, []);
   return <As ref={ref}>{children}</As>;
