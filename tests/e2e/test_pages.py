@@ -135,3 +135,16 @@ def test_an_address_without_a_page_says_so(browser: Browser, house: House) -> No
         settled(page)
         page.goto("/models/00000000-0000-0000-0000-000000000009")
         expect(page.get_by_text("This could not be loaded")).to_be_visible()
+
+
+def test_what_cannot_be_loaded_is_told_and_tried_again(browser: Browser, house: House) -> None:
+    with watched(browser, house.origin) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        sign_in(page, house.origin, house.admin)
+        page.route("**/admin/api/v1/endpoints", lambda route: route.abort())
+        page.goto("/endpoints")
+        expect(page.get_by_text("The server does not answer.")).to_be_visible()
+        axe.check(page)
+        page.unroute("**/admin/api/v1/endpoints")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("table", name="Endpoints")).to_be_visible()
