@@ -9,14 +9,19 @@ import { Toasts } from "./ui/toast";
 import "./styles.css";
 
 /** Back to sign-in, and from there to where one was. */
-function expired() {
+async function expired() {
   const { pathname, href } = router.state.location;
-  if (pathname === "/sign-in") return;
+  if (leaving || pathname === "/sign-in") return;
+  leaving = true;
+  await router.navigate({ to: "/sign-in", search: { to: href, expired: true }, replace: true });
+  // Only now: the page that was left has nothing to show without it.
   forget(client);
-  void router.navigate({ to: "/sign-in", search: { to: href, expired: true }, replace: true });
+  leaving = false;
 }
 
-const client = makeQueryClient(expired);
+let leaving = false;
+
+const client = makeQueryClient(() => void expired());
 const router = makeRouter(client);
 
 const place = document.getElementById("root");

@@ -1,8 +1,9 @@
 """One browser and one product for all tests of the dashboard; a fresh session of the browser for each of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -15,7 +16,13 @@ from tests.fakes.model import ModelServer
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
 from tests.server_process import Product
 
-SignedIn = Callable[[Person], Page]
+
+class SignedIn(Protocol):
+    """Opens the dashboard for somebody, by its own sign-in."""
+
+    def __call__(self, person: Person, *refusals: tuple[int, str]) -> Page:
+        """A page of theirs; `refusals` are statuses and paths that are part of the test."""
+        ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,12 +72,13 @@ def fresh(browser: Browser, house: House) -> Iterator[tuple[Page, Watch]]:
 
 @pytest.fixture
 def signed_in(browser: Browser, house: House) -> Iterator[SignedIn]:
-    """Opens the dashboard for somebody, by its own sign-in; what the page did wrong is raised at the end."""
+    """Pages of several people; what they did wrong is raised at the end."""
     with ExitStack() as open_pages:
 
-        def enter(person: Person) -> Page:
+        def enter(person: Person, *refusals: tuple[int, str]) -> Page:
             page, watch = open_pages.enter_context(watched(browser, house.origin))
-            watch.expect(401, "/admin/api/v1/users/current")
+            for status, path in ((401, "/admin/api/v1/users/current"), *refusals):
+                watch.expect(status, path)
             sign_in(page, house.origin, person)
             return page
 

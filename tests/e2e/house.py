@@ -1,8 +1,9 @@
 """The product with a dashboard, and the people who use it."""
 
-import msgspec
 import httpx
+import msgspec
 
+from tests.cli.command import dwctl
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 
@@ -52,13 +53,14 @@ class House:
     def person(self, *roles: str) -> Person:
         """A new account with a password; without roles a standard user."""
         person = Person(f"{self.name('person')}@example.com", PASSWORD)
-        body = {"username": person.email, "email": person.email, "password": person.password}
-        with httpx.Client(base_url=self.origin, timeout=60) as client:
-            made = client.post("/authentication/register", json=body)
-            made.raise_for_status()
-        if roles:
-            user_id = made.json()["user"]["id"]
-            self.call("PATCH", f"/users/{user_id}", {"roles": ["StandardUser", *roles]})
+        body = {"username": person.email, "email": person.email, "roles": ["StandardUser", *roles]}
+        self.call("POST", "/users", body)
+        # As an operator does it; accounts that register themselves are few at a time.
+        home = self.product.data_dir
+        ended = dwctl(
+            "user", "password", person.email, "--data-dir", home, directory=home, given=f"{PASSWORD}\n"
+        )
+        assert ended.status == 0, ended.errors
         return person
 
     def secret(self, person: Person) -> str:
@@ -70,15 +72,22 @@ class House:
             secret: str = made.json()["key"]
             return secret
 
-    def ask(self, person: Person, prompt: str, model: str = "fake-model") -> None:
-        """One chat request in their name."""
-        answer = httpx.post(
+    def ask(self, person: Person, prompt: str, model: str = "fake-model") -> str:
+        """One chat request in their name, which is recorded when this returns; gives its id."""
+        return self.ask_with(self.secret(person), prompt, model)
+
+    def ask_with(self, secret: str, prompt: str, model: str = "fake-model") -> str:
+        """The same with a key."""
+        answer = self._client.post(
             f"{self.product.base_url}/chat/completions",
-            headers={"authorization": f"Bearer {self.secret(person)}"},
+            headers={"authorization": f"Bearer {secret}"},
             json={"model": model, "messages": [{"role": "user", "content": prompt}]},
-            timeout=60,
         )
         answer.raise_for_status()
+        request_id: str = answer.json()["id"]
+        # Asking for it by its id waits for the writers.
+        self.call("GET", f"/requests/{request_id}")
+        return request_id
 
     @staticmethod
     def _sign_in(client: httpx.Client, person: Person) -> None:

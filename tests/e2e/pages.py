@@ -69,12 +69,16 @@ def sign_in(page: Page, origin: str, person: Person) -> None:
     page.get_by_label("Email").fill(person.email)
     page.get_by_label("Password").fill(person.password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("navigation", name="Pages").or_(page.get_by_role("button", name="Open the menu"))).to_be_visible()
+    expect(
+        page.get_by_role("navigation", name="Pages").or_(page.get_by_role("button", name="Open the menu"))
+    ).to_be_visible()
 
 
 def settled(page: Page) -> None:
     """Wait until nothing on the page is loading any more."""
-    expect(page.get_by_role("heading", level=1).or_(page.get_by_role("heading", level=2)).first).to_be_visible()
+    expect(
+        page.get_by_role("heading", level=1).or_(page.get_by_role("heading", level=2)).first
+    ).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
 
 

@@ -46,7 +46,7 @@ def test_an_empty_server_leads_to_a_working_request(
             assert secret in example
             assert f"{origin}/ai/v1" in example
         page.get_by_role("button", name="Copy key").click()
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == secret
 
         page.get_by_role("button", name="I have copied it").click()

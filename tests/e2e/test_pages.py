@@ -24,10 +24,11 @@ def furnished(house: House) -> dict[str, str]:
     pool = {"type": "composite", "model_name": house.name("pool"), "model_type": "CHAT"}
     pool_id = house.call("POST", "/models", pool).json()["id"]
     house.call("POST", f"/models/{pool_id}/components/{model_id}", {"weight": 2})
-    group_id = house.call("POST", "/groups", {"name": house.name("group"), "description": "Of tests"}).json()["id"]
-    house.ask(house.admin, "What does a gateway do?")
+    group_id = house.call("POST", "/groups", {"name": house.name("group"), "description": "Of tests"}).json()[
+        "id"
+    ]
+    request_id = house.ask(house.admin, "What does a gateway do?")
     user_id = house.call("GET", "/users/current").json()["id"]
-    request_id = house.call("GET", "/requests?limit=1").json()["entries"][0]["id"]
     return {
         "model": f"/models/{model_id}",
         "pool": f"/models/{pool_id}",

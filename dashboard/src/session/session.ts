@@ -7,11 +7,13 @@ import { keepSecret } from "./secrets";
 
 export const whoami = queryOptions({
   queryKey: ["whoami"],
-  queryFn: async ({ signal }): Promise<User | null> => {
+  queryFn: async ({ signal, client, queryKey }): Promise<User | null> => {
     try {
       return await api.get("/admin/api/v1/users/current", { signal });
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return null;
+      // For who was signed in it is the end of a session, which the cache tells the page that is open.
+      const known = client.getQueryData(queryKey);
+      if (!known && error instanceof ApiError && error.status === 401) return null;
       throw error;
     }
   },
@@ -29,11 +31,12 @@ export function useCan(permission: Permission): boolean {
   return can(useMe(), permission);
 }
 
-/** Ends the session, and forgets everything that it showed. */
-export function useSignOut(): () => Promise<void> {
+/** Ends the session; `leave` goes to a page that needs none, and then everything that was shown is forgotten. */
+export function useSignOut(leave: () => Promise<void>): () => Promise<void> {
   const client = useQueryClient();
   return async () => {
     await api.post("/authentication/logout");
+    await leave();
     forget(client);
   };
 }

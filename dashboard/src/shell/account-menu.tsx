@@ -17,12 +17,11 @@ const FACES: Record<Theme, [string, IconName]> = {
 export function AccountMenu() {
   const me = useMe();
   const router = useRouter();
-  const signOut = useSignOut();
+  const signOut = useSignOut(() => router.navigate({ to: "/sign-in" }));
   const theme = useTheme();
   const leave = async () => {
     try {
       await signOut();
-      await router.navigate({ to: "/sign-in" });
     } catch (error) {
       toast.failed(error);
     }

@@ -142,7 +142,7 @@ export function Tabs<T extends string>({
           )}
         >
           {tab.label}
-          {tab.count !== undefined && <span className="ml-1.5 text-faint tabular-nums">{tab.count}</span>}
+          {tab.count !== undefined && <span className="ml-1 text-faint tabular-nums"> {tab.count}</span>}
         </button>
       ))}
     </div>

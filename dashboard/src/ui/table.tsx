@@ -1,5 +1,6 @@
 /** One table for every list: TanStack Table keeps columns and order, this draws them. */
 import { flexRender, getCoreRowModel, getSortedRowModel, useReactTable, type ColumnDef, type RowData } from "@tanstack/react-table";
+import { useMemo } from "react";
 import { cx } from "./classes";
 import { Button } from "./button";
 import { Icon } from "./icon";
@@ -36,7 +37,7 @@ interface Props<T> {
 }
 
 export function DataTable<T>({ label, rows, columns, keyOf, order = "", onOrder, ordered, onOpen }: Props<T>) {
-  const sorting = order ? [{ id: order.replace(/^-/, ""), desc: order.startsWith("-") }] : [];
+  const sorting = useMemo(() => (order ? [{ id: order.replace(/^-/, ""), desc: order.startsWith("-") }] : []), [order]);
   const table = useReactTable<T>({
     data: rows as T[],
     columns,
@@ -46,6 +47,8 @@ export function DataTable<T>({ label, rows, columns, keyOf, order = "", onOrder,
     ...(ordered ? { manualSorting: true } : { getSortedRowModel: getSortedRowModel() }),
     enableSorting: onOrder !== undefined,
     sortDescFirst: false,
+    // Pages are the server's. Else each new list of rows would set a state, which draws the table anew.
+    autoResetAll: false,
   });
   return (
     <table aria-label={label} className="w-full border-separate border-spacing-0">

@@ -77,7 +77,7 @@ const COLUMNS = [
           </Link>
           {group.source !== "native" && group.source !== "system" && <Badge>{group.source}</Badge>}
         </span>
-        {(group.description ?? group.id === EVERYONE) && <span className="block truncate text-[0.9rem] text-quiet">{group.description ?? "All accounts"}</span>}
+        {(group.description ?? group.id === EVERYONE) && <span className="block text-[0.9rem] text-quiet sm:truncate">{group.description ?? "All accounts"}</span>}
       </div>
     ),
   }),

@@ -24,7 +24,7 @@ const column = createColumnHelper<Entry>();
 
 export function Rows({ feed, withOwner, onOpen, older, loadingOlder }: Props) {
   const columns = useMemo(() => columnsFor(withOwner, onOpen), [withOwner, onOpen]);
-  const table = useReactTable({ data: feed.rows, columns, getRowId: (row) => row.id, getCoreRowModel: getCoreRowModel() });
+  const table = useReactTable({ data: feed.rows, columns, getRowId: (row) => row.id, autoResetAll: false, getCoreRowModel: getCoreRowModel() });
   const rows = table.getRowModel().rows;
 
   const body = useRef<HTMLTableElement>(null);

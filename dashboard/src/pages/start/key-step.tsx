@@ -11,16 +11,18 @@ import { Snippets } from "./snippets";
 
 interface Props {
   models: readonly string[];
+  /** Of the keys that are there. */
+  count: number;
   /** The key that was made here, as long as the page is open. */
   made: ApiKey | null;
   onMade: (key: ApiKey) => void;
   onNext: () => void;
 }
 
-export function KeyStep({ models, made, onMade, onNext }: Props) {
+export function KeyStep({ models, count, made, onMade, onNext }: Props) {
   const me = useMe();
   const secret = useSecret();
-  const [name, setName] = useState("first key");
+  const [name, setName] = useState(count === 0 ? "first key" : `key ${count + 1}`);
   const create = useNewKey(me.id, true);
   if (made?.key) {
     return (

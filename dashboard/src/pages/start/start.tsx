@@ -89,6 +89,7 @@ export function StartPage() {
       body: (
         <KeyStep
           models={aliases}
+          count={keys.data?.total_count ?? 0}
           made={made}
           onMade={(key) => {
             // The step is done with this, and has to stay open: the secret is shown once.
