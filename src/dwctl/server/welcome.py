@@ -96,5 +96,5 @@ def _next_steps(address: str) -> list[str]:
         "  make serve UPSTREAM=http://127.0.0.1:8000/v1",
         "  (or: dwctl serve --upstream http://127.0.0.1:8000/v1)",
         "",
-        f"or add it through the admin API, {address}/admin/docs",
+        f"or add it in the dashboard, {address}/",
     ]
