@@ -1,5 +1,5 @@
 /** One group: its members and the models that are open to them. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "@/api/client";
@@ -57,8 +57,9 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
     onSuccess: () => Promise.all(["groups", "users"].map((name) => client.invalidateQueries({ queryKey: [name] }))),
     onError: toast.failed,
   });
-  const people = useQuery(usersQuery({}));
-  const every = useQuery(modelsQuery({ limit: MOST, sort: "alias", sort_direction: "asc", include: "endpoints,components" }));
+  const [text, setText] = useState("");
+  const people = useQuery({ ...usersQuery({ search: text || undefined }), placeholderData: keepPreviousData });
+  const every = useQuery({ ...modelsQuery({ search: text || null, limit: MOST, sort: "alias", sort_direction: "asc", include: "endpoints,components" }), placeholderData: keepPreviousData });
   const remove = async () => {
     await api.delete("/admin/api/v1/groups/{group_id}", { path: { group_id: group.id } });
     toast.done(`${group.name} is deleted.`);
@@ -91,7 +92,10 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
           { id: "models", label: "Models", count: models.length },
         ]}
         current={tab}
-        onSelect={(id) => void navigate({ search: { tab: id }, replace: true })}
+        onSelect={(id) => {
+          setText("");
+          void navigate({ search: { tab: id }, replace: true });
+        }}
       />
       <TabPanel tab={tab}>
         {tab === "members" && everyone && <Note tone="info">Every account is a member of this group; there is nobody to add.</Note>}
@@ -100,6 +104,9 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
             <Membership
               what="members"
               search="Search people"
+              total={people.data?.total_count ?? 0}
+              text={text}
+              onText={setText}
               inside={new Set(users)}
               all={people.data?.data.map((user) => ({ id: user.id, title: user.display_name ?? user.username, hint: user.email }))}
               busy={member.isPending ? member.variables.user : null}
@@ -113,6 +120,9 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
             <Membership
               what="models"
               search="Search models"
+              total={every.data?.total_count ?? 0}
+              text={text}
+              onText={setText}
               inside={new Set(models)}
               all={every.data?.data.map((model) => ({ id: model.id, title: model.alias, hint: model.is_composite ? "Pool" : (model.endpoint?.name ?? "") }))}
               busy={access.isPending ? access.variables.model : null}

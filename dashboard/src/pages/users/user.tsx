@@ -1,5 +1,5 @@
 /** One account: its roles, its groups, its keys. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "@/api/client";
@@ -104,7 +104,8 @@ function RolesTab({ user, locked }: { user: User; locked: boolean }) {
 
 function GroupsTab({ user }: { user: User }) {
   const client = useQueryClient();
-  const groups = useQuery(groupsQuery({}));
+  const [text, setText] = useState("");
+  const groups = useQuery({ ...groupsQuery({ search: text || undefined }), placeholderData: keepPreviousData });
   const own = useQuery({
     queryKey: ["users", "groups", user.id],
     queryFn: ({ signal }) => api.get("/admin/api/v1/users/{user_id}/groups", { path: { user_id: user.id }, signal }),
@@ -124,6 +125,9 @@ function GroupsTab({ user }: { user: User }) {
       <Membership
         what="groups"
         search="Search groups"
+        total={(groups.data?.total_count ?? 1) - 1}
+        text={text}
+        onText={setText}
         inside={new Set(own.data.map((group) => group.id))}
         all={groups.data?.data.filter((group) => group.id !== EVERYONE).map((group) => ({ id: group.id, title: group.name, hint: group.description ?? "" }))}
         busy={change.isPending ? change.variables.group : null}
