@@ -182,7 +182,7 @@ def main() -> None:
     pngquant = shutil.which("pngquant")
     if pngquant is not None:
         pictures = sorted(str(path) for path in FOLDER.glob("*.png"))
-        subprocess.run([pngquant, "--force", "--ext", ".png", "--speed", "1", "128", *pictures], check=True)
+        subprocess.run([pngquant, "--force", "--ext", ".png", "--speed", "1", "256", *pictures], check=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /** The frame of every page: its heading, cards, badges, tabs and lists of facts. */
-import type { ReactNode } from "react";
+import { useEffect, type ReactNode } from "react";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { cx } from "./classes";
 import { Icon } from "./icon";
@@ -116,6 +116,8 @@ export function Tabs<T extends string>({
       document.getElementById(`tab-${next.id}`)?.focus();
     }
   };
+  // On a phone there are more tabs than room.
+  useEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   return (
     <div
       role="tablist"

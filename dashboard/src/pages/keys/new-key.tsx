@@ -113,7 +113,7 @@ export function Revealed({ apiKey, secret }: { apiKey: ApiKey; secret: string })
           <CopyButton text={secret} label="Copy key" look="solid" />
         </div>
       </div>
-      {apiKey.purpose === "realtime" && <Snippets secret={secret} model={models.data?.data[0]?.alias ?? "MODEL"} />}
+      {apiKey.purpose === "realtime" && <Snippets secret={secret} model={models.data?.data.find((model) => model.model_type === "CHAT")?.alias ?? "MODEL"} />}
     </div>
   );
 }

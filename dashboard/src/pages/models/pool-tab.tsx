@@ -78,7 +78,7 @@ function Row({ pool, component, components, at, priority, share }: RowProps) {
         <IconButton icon="up" label={`Move ${alias} up`} className="size-7 md:size-6" disabled={at === 0 || change.isPending} onClick={() => move(-1)} />
         <IconButton icon="down" label={`Move ${alias} down`} className="size-7 md:size-6" disabled={at === components.length - 1 || change.isPending} onClick={() => move(1)} />
       </div>
-      <div className={cx("min-w-0 flex-1 basis-40", !component.enabled && "opacity-70")}>
+      <div className={cx("min-w-0 flex-1 basis-40 max-sm:basis-[70%]", !component.enabled && "opacity-70")}>
         <Link to="/models/$modelId" params={{ modelId: component.model.id }} className="block truncate rounded font-medium hover:text-accent">
           {alias}
         </Link>
@@ -87,25 +87,27 @@ function Row({ pool, component, components, at, priority, share }: RowProps) {
           {priority ? (component.enabled ? ` · ${at === 0 ? "asked first" : `asked as number ${at + 1}`}` : " · switched off") : ` · ${Math.round(share * 100)} % of the calls`}
         </span>
       </div>
-      {!priority && (
-        <label className="flex items-center gap-2 text-quiet">
-          Weight
-          <input
-            type="number"
-            min={1}
-            max={100}
-            defaultValue={component.weight}
-            aria-label={`Weight of ${alias}`}
-            onBlur={(event) => {
-              const weight = Number(event.target.value);
-              if (weight !== component.weight) change.mutate([{ id: component.model.id, weight }]);
-            }}
-            className="h-9 w-18 rounded-lg border border-edge bg-surface px-2.5 text-right text-ink tabular-nums md:h-8"
-          />
-        </label>
-      )}
-      <Switch bare label={`Use ${alias}`} checked={component.enabled} onChange={(enabled) => change.mutate([{ id: component.model.id, enabled }])} />
-      <IconButton icon="close" label={`Remove ${alias}`} disabled={remove.isPending} onClick={() => remove.mutate()} />
+      <div className="flex items-center gap-4 max-sm:w-full max-sm:pl-11">
+        {!priority && (
+          <label className="flex items-center gap-2 text-quiet">
+            Weight
+            <input
+              type="number"
+              min={1}
+              max={100}
+              defaultValue={component.weight}
+              aria-label={`Weight of ${alias}`}
+              onBlur={(event) => {
+                const weight = Number(event.target.value);
+                if (weight !== component.weight) change.mutate([{ id: component.model.id, weight }]);
+              }}
+              className="h-9 w-18 rounded-lg border border-edge bg-surface px-2.5 text-right text-ink tabular-nums md:h-8"
+            />
+          </label>
+        )}
+        <Switch bare label={`Use ${alias}`} checked={component.enabled} onChange={(enabled) => change.mutate([{ id: component.model.id, enabled }])} />
+        <IconButton icon="close" label={`Remove ${alias}`} disabled={remove.isPending} onClick={() => remove.mutate()} />
+      </div>
     </li>
   );
 }
@@ -113,7 +115,7 @@ function Row({ pool, component, components, at, priority, share }: RowProps) {
 function Add({ model, components }: { model: Model; components: readonly Component[] }) {
   const client = useQueryClient();
   const [chosen, setChosen] = useState("");
-  const hosted = useQuery(modelsQuery({ is_composite: false, limit: MOST, sort: "alias", sort_direction: "asc" }));
+  const hosted = useQuery(modelsQuery({ is_composite: false, model_type: model.model_type, limit: MOST, sort: "alias", sort_direction: "asc" }));
   const there = new Set(components.map((component) => component.model.id));
   const left = hosted.data?.data.filter((each) => !there.has(each.id)) ?? [];
   const id = left.some((each) => each.id === chosen) ? chosen : (left[0]?.id ?? "");

@@ -44,7 +44,7 @@ export function StartPage() {
   const queries = [usable, keys, latest, ...(manager ? [endpoints, all] : [])];
   const failed = queries.find((query) => query.isError && query.data === undefined);
   const loading = queries.some((query) => query.isPending);
-  const aliases = usable.data?.data.map((model) => model.alias) ?? [];
+  const aliases = usable.data?.data.filter((model) => model.model_type === "CHAT").map((model) => model.alias) ?? [];
   const closed = all.data?.data.filter((model) => model.groups?.length === 0) ?? [];
   const rows = latest.data?.entries ?? [];
 
@@ -110,7 +110,7 @@ export function StartPage() {
         aliases.length > 0 ? (
           <Try models={aliases} />
         ) : (
-          <Note tone="info">{manager ? "No model is open to you yet. Connect a server and give access first." : "No model is open to you yet. Ask an administrator for access to one."}</Note>
+          <Note tone="info">{manager ? "No chat model is open to you yet. Connect a server and give access first." : "No chat model is open to you yet. Ask an administrator for access to one."}</Note>
         ),
     },
     {
