@@ -1,5 +1,5 @@
 /** Labelled inputs: the label, what it is for, and what is wrong with it belong to the input for every reader. */
-import { useId, type ComponentProps, type ReactNode } from "react";
+import { useEffect, useEffectEvent, useId, useRef, useState, type ComponentProps, type ReactNode } from "react";
 import { Switch as RadixSwitch } from "radix-ui";
 import { cx } from "./classes";
 import { Icon } from "./icon";
@@ -192,14 +192,42 @@ export function Switch({
   );
 }
 
-export function SearchBox({ label, className, ...rest }: Omit<ComponentProps<"input">, "id" | "type"> & { label: string }) {
+/** What is typed stands at once; it is searched for when typing pauses. */
+export function SearchBox({ label, value, onSearch, className }: { label: string; value: string; onSearch: (text: string) => void; className?: string }) {
+  const [text, setText] = useState(value);
+  const sent = useRef(value);
+  useEffect(() => {
+    // Somebody else has changed it, such as a button that clears all filters.
+    if (value !== sent.current) setText(value);
+    sent.current = value;
+  }, [value]);
+  const search = useEffectEvent((wanted: string) => {
+    if (wanted === sent.current) return;
+    sent.current = wanted;
+    onSearch(wanted);
+  });
+  useEffect(() => {
+    const timer = setTimeout(() => search(text), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
   return (
     <div className={cx("relative", className)}>
       <Icon name="search" className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-faint" />
-      <input type="search" autoComplete="off" spellCheck={false} aria-label={label} placeholder={label} {...rest} className={cx(BOX, "h-10 pl-9 md:h-9")} />
+      <input
+        type="search"
+        autoComplete="off"
+        spellCheck={false}
+        aria-label={label}
+        placeholder={label}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        className={cx(BOX, "h-10 pl-9 md:h-9")}
+      />
     </div>
   );
 }
+
+const PAUSE_MS = 200;
 
 /** A form whose submission stays on the page; the browser checks what is required. */
 export function Form({ onSubmit, children, id, className }: { onSubmit: () => void; children: ReactNode; id?: string; className?: string }) {

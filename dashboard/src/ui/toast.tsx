@@ -30,7 +30,7 @@ function show(tone: Toast["tone"], text: string) {
   const id = last;
   set([...toasts.slice(-2), { id, tone, text }]);
   // What went wrong stays longer: it has to be read.
-  setTimeout(() => dismiss(id), tone === "bad" ? 9000 : 4000);
+  setTimeout(() => dismiss(id), tone === "bad" ? 10_000 : 6000);
 }
 
 function dismiss(id: number) {

@@ -67,7 +67,7 @@ function List() {
   return (
     <Page title="Endpoints" description="The model servers and providers that answer the calls." actions={add}>
       {endpoints.data && endpoints.data.length > 0 && (
-        <SearchBox label="Search endpoints" className="mb-4 sm:w-72" value={q} onChange={(event) => void navigate({ search: (now) => ({ ...now, q: event.target.value || undefined }), replace: true })} />
+        <SearchBox label="Search endpoints" className="mb-4 sm:w-72" value={q} onSearch={(wanted) => void navigate({ search: (now) => ({ ...now, q: wanted || undefined }), replace: true })} />
       )}
       <Card className="overflow-hidden">
         {found ? (

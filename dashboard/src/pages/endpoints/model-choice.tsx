@@ -41,7 +41,7 @@ export function ModelChoice({ names, choice, onChange, taken, fixed }: Props) {
           {all ? "Choose none" : "Choose all"}
         </Button>
       </div>
-      {names.length > 6 && <SearchBox label="Search models" className="mb-2" value={search} onChange={(event) => setSearch(event.target.value)} />}
+      {names.length > 6 && <SearchBox label="Search models" className="mb-2" value={search} onSearch={(wanted) => setSearch(wanted)} />}
       <ul aria-label="Models of the server" className="max-h-72 divide-y divide-line overflow-y-auto rounded-lg border border-line" tabIndex={-1}>
         {found.map((name) => {
           const alias = choice.aliases[name] ?? name;

@@ -41,7 +41,7 @@ function List() {
         </Button>
       }
     >
-      <SearchBox label="Search groups" className="mb-4 sm:w-72" value={q ?? ""} onChange={(event) => void navigate({ search: { q: event.target.value || undefined }, replace: true })} />
+      <SearchBox label="Search groups" className="mb-4 sm:w-72" value={q ?? ""} onSearch={(wanted) => void navigate({ search: { q: wanted || undefined }, replace: true })} />
       <Card className="overflow-hidden">
         {rows ? (
           rows.length > 0 ? (

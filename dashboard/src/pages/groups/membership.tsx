@@ -36,7 +36,7 @@ export function Membership({ what, search, all, total, text, onText, inside, bus
     <>
       {(all.length > 6 || text !== "") && (
         <div className="border-b border-line p-3">
-          <SearchBox label={search} className="sm:w-72" value={text} onChange={(event) => onText(event.target.value)} />
+          <SearchBox label={search} className="sm:w-72" value={text} onSearch={(wanted) => onText(wanted)} />
         </div>
       )}
       <ul className="divide-y divide-line" aria-label={`Choose ${what}`}>

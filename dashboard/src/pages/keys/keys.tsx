@@ -28,7 +28,7 @@ export function KeysPage() {
   return (
     <Page title="API keys" description="Applications call models with a key. Give each one its own, so that each can be limited and revoked alone." actions={newKey}>
       {keys.data && keys.data.data.length > 0 && (
-        <SearchBox label="Search keys" className="mb-4 sm:w-72" value={q} onChange={(event) => void navigate({ search: (now) => ({ ...now, q: event.target.value || undefined }), replace: true })} />
+        <SearchBox label="Search keys" className="mb-4 sm:w-72" value={q} onSearch={(wanted) => void navigate({ search: (now) => ({ ...now, q: wanted || undefined }), replace: true })} />
       )}
       <Card className="overflow-hidden">
         {found ? (

@@ -61,7 +61,7 @@ export function ModelsPage() {
       }
     >
       <div className="mb-4 grid grid-cols-2 gap-2 sm:flex sm:flex-wrap">
-        <SearchBox label="Search models" className="col-span-2 sm:w-64" value={q ?? ""} onChange={(event) => narrow({ q: event.target.value || undefined })} />
+        <SearchBox label="Search models" className="col-span-2 sm:w-64" value={q ?? ""} onSearch={(wanted) => narrow({ q: wanted || undefined })} />
         <Filter label="Type" className="sm:w-40" options={[{ value: "", label: "Every type" }, ...TYPES]} value={type ?? ""} onChange={(event) => narrow({ type: (event.target.value || undefined) as typeof type })} />
         {manager && <ManagerFilters {...{ kind, endpoint, group, narrow }} />}
       </div>

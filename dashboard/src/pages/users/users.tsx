@@ -46,7 +46,7 @@ function List() {
         )
       }
     >
-      <SearchBox label="Search users" className="mb-4 sm:w-72" value={q ?? ""} onChange={(event) => void navigate({ search: { q: event.target.value || undefined }, replace: true })} />
+      <SearchBox label="Search users" className="mb-4 sm:w-72" value={q ?? ""} onSearch={(wanted) => void navigate({ search: { q: wanted || undefined }, replace: true })} />
       <Card className="overflow-hidden">
         {rows ? (
           rows.length > 0 ? (
