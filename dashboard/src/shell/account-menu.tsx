@@ -48,6 +48,7 @@ export function AccountMenu() {
       }
     >
       <Item icon="user" label="Account" onSelect={() => void router.navigate({ to: "/account" })} />
+      <Item icon="info" label="API documentation" onSelect={() => location.assign("/admin/docs")} />
       <DropdownMenu.Separator className="my-1.5 border-t border-line" />
       <DropdownMenu.RadioGroup value={theme} onValueChange={(value) => setTheme(value as Theme)} aria-label="Theme">
         {THEMES.map((each) => (

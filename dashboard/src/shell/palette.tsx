@@ -124,6 +124,7 @@ function useEntries(text: string): Entry[] {
     })),
     { id: "account", label: "Account", hint: "Page", icon: "user", words: "password profile", run: () => void router.navigate({ to: "/account" }) },
     { id: "new-key", label: "Create an API key", hint: "Command", icon: "plus", run: () => void router.navigate({ to: "/keys", search: { create: true } }) },
+    { id: "docs", label: "API documentation", hint: "Page", icon: "info", words: "openapi reference", run: () => location.assign("/admin/docs") },
     { id: "light", label: "Light theme", hint: "Command", icon: "sun", run: () => setTheme("light") },
     { id: "dark", label: "Dark theme", hint: "Command", icon: "moon", run: () => setTheme("dark") },
   ];
