@@ -117,7 +117,10 @@ export function Tabs<T extends string>({
     }
   };
   // On a phone there are more tabs than room.
-  useEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
+  useEffect(() => {
+    // Newer browsers answer with a promise, which an effect may not return.
+    document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
   return (
     <div
       role="tablist"
