@@ -12,7 +12,7 @@ ALWAYS = {
     *("id", "model_name", "alias", "display_name", "description", "model_type", "capabilities", "hosted_on"),
     *("active", "created_at", "updated_at", "last_sync", "deleted", "metadata"),
 }
-MANAGED = {*ALWAYS, "is_composite", "created_by"}
+MANAGED = {*ALWAYS, "is_composite", "created_by", "traffic_routing_rules"}
 AWAY = "http://127.0.0.1:9/v1"
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 

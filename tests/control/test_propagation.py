@@ -126,6 +126,10 @@ async def test_models(house: House, notices: Notices, admin: Person) -> None:
         ({"alias": "big"}, ["models"]),
         ({"alias": "big"}, []),
         ({"model_type": "RERANKER"}, ["models"]),
+        ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, ["models"]),
+        ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, []),
+        ({"traffic_routing_rules": None}, ["models"]),
+        ({"traffic_routing_rules": []}, []),
         ({"description": "x", "display_name": "y", "capabilities": ["z"], "metadata": {}}, []),
     ):
         assert (await house.api("PATCH", path, admin, change)).status_code == 200

@@ -10,6 +10,7 @@ from dwctl.control.groups.store import GroupStore
 from dwctl.control.keys.actions import KeyActions
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.models.actions import ModelActions
+from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
 from dwctl.control.propagation import Propagation
 from dwctl.control.session.actions import SessionActions
@@ -82,7 +83,7 @@ def build_plane(
         groups=groups,
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
-        models=ModelActions(model_store, endpoint_store, propagation),
+        models=ModelActions(model_store, endpoint_store, propagation, RuleStore(database)),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

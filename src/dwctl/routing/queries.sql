@@ -7,6 +7,8 @@ select
     k.created_by as creator_id,
     k.purpose,
     extract(epoch from k.expires_at)::float8 as expires_at,
+    k.allowed_models,
+    k.allowed_cidrs,
     (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
 from api_keys k
 join users owner on owner.id = k.user_id and owner.deleted_at is null
@@ -36,3 +38,14 @@ where m.deleted_at is null
     and m.status = 'active'
     and ($1::uuid[] is null or m.id = any ($1))
     and ($2::uuid[] is null or m.endpoint_id = any ($2));
+
+-- name: list_rules
+-- The traffic rules of models $1. A target that is deleted has no alias here.
+select r.model_id, r.purpose, r.action, t.alias as target
+from model_traffic_rules r
+left join models t on t.id = r.target_id and t.deleted_at is null
+where r.model_id = any ($1::uuid[]);
+
+-- name: models_leading_to
+-- Models that redirect to one of the models $1, whose alias they know.
+select distinct model_id from model_traffic_rules where target_id = any ($1::uuid[]);

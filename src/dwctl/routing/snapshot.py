@@ -10,11 +10,23 @@ from typing import Literal
 
 import msgspec
 
+from dwctl.core.networks import Networks
+from dwctl.routing.rules import Rules
+
 Purpose = Literal["realtime", "platform", "batch", "playground"]
 """What a key may be used for (contract: `api_keys.purpose`)."""
 
 EVERYONE = "00000000-0000-0000-0000-000000000000"
 """Id of the group that every account belongs to."""
+
+
+class Allowed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key is limited to beyond its account's access; None does not limit."""
+
+    models: frozenset[str] | None = None
+    """Aliases."""
+    networks: Networks | None = None
+    """Where its client may be."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -30,6 +42,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The owner's explicit groups; Everyone is implied."""
     expires_at: float | None = None
     """Unix seconds; None never expires."""
+    allowed: Allowed | None = None
+    """None for a key without lists of its own."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +70,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     created: int
     """Unix seconds, shown by `GET /ai/v1/models`."""
+    rules: Rules | None = None
+    """None for a model that takes calls of every purpose."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,12 @@ from uuid import UUID
 
 import msgspec
 
+from dwctl.core.networks import Network, Networks
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
-from dwctl.routing.snapshot import Key, Model, Target
+from dwctl.routing.rules import by_model
+from dwctl.routing.snapshot import Allowed, Key, Model, Target
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -53,7 +55,8 @@ class RoutingStore:
         self, ids: Iterable[str] | None = None, endpoints: Iterable[str] | None = None
     ) -> tuple[list[Model], list[BadRow]]:
         """Live, active models, and the rows that had to be left out with the reason."""
-        rows = await self._database.fetch(self._sql["list_models"], _uuids(ids), _uuids(endpoints))
+        named = None if ids is None else await self._with_leading(_uuids(ids) or [])
+        rows = await self._database.fetch(self._sql["list_models"], named, _uuids(endpoints))
         models: list[Model] = []
         bad: list[BadRow] = []
         for row in rows:
@@ -61,7 +64,21 @@ class RoutingStore:
                 models.append(self._model(row))
             except SealError as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
-        return models, bad
+        return await self._ruled(models), bad
+
+    async def _with_leading(self, ids: list[UUID]) -> list[UUID]:
+        """These models, and those whose traffic rules lead to them."""
+        rows = await self._database.fetch(self._sql["models_leading_to"], ids)
+        return [*ids, *(row["model_id"] for row in rows)]
+
+    async def _ruled(self, models: list[Model]) -> list[Model]:
+        """The models with their traffic rules."""
+        rows = await self._database.fetch(self._sql["list_rules"], [UUID(model.id) for model in models])
+        rules = by_model(rows)
+        return [
+            msgspec.structs.replace(model, rules=rules[model.id]) if model.id in rules else model
+            for model in models
+        ]
 
     def _key(self, row: Any) -> Key:
         expires_at: float | None = row["expires_at"]
@@ -72,6 +89,7 @@ class RoutingStore:
             purpose=row["purpose"],
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
+            allowed=_allowed(row["allowed_models"], row["allowed_cidrs"]),
         )
 
     def _model(self, row: Any) -> Model:
@@ -109,3 +127,12 @@ class RoutingStore:
 
 def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:
     return None if ids is None else [UUID(text) for text in ids]
+
+
+def _allowed(models: list[str] | None, networks: list[Network] | None) -> Allowed | None:
+    if models is None and networks is None:
+        return None
+    return Allowed(
+        models=None if models is None else frozenset(models),
+        networks=None if networks is None else Networks(networks),
+    )

@@ -51,6 +51,8 @@ class KeyStore:
                 wanted.expires_at,
                 wanted.requests_per_second,
                 wanted.burst_size,
+                wanted.allowed_models,
+                wanted.allowed_cidrs,
             )
         except asyncpg.UniqueViolationError as error:
             text = f"An API key with the name '{wanted.name}' already exists."
@@ -85,4 +87,6 @@ def _key(row: Any, models: list[UUID]) -> ApiKey:
         model_access=models,
         requests_per_second=row["requests_per_second"],
         burst_size=row["burst_size"],
+        allowed_models=row["allowed_models"],
+        allowed_cidrs=row["allowed_cidrs"],
     )

@@ -20,6 +20,10 @@ class KeyCreate(Body, kw_only=True):
     member_id: UUID | None = None
     """For keys of organizations."""
     expires_at: datetime | None = None
+    allowed_models: list[str] | None = None
+    """Aliases of the only models that the key may use, within what its account may use."""
+    allowed_cidrs: list[str] | None = None
+    """The only networks that the key may be used from, such as `10.0.0.0/8` or `2001:db8::1`."""
 
 
 class ApiKey(msgspec.Struct, kw_only=True):
@@ -39,4 +43,6 @@ class ApiKey(msgspec.Struct, kw_only=True):
     model_access: list[UUID]
     requests_per_second: float | None = None
     burst_size: int | None = None
+    allowed_models: list[str] | None = None
+    allowed_cidrs: list[str] | None = None
     key: str | UnsetType = UNSET

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
+from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
 from dwctl.control.propagation import Propagation
@@ -30,8 +31,11 @@ MAX_METADATA_BYTES = 16 * 1024
 class ModelActions:
     """Rules before rows."""
 
-    def __init__(self, store: ModelStore, endpoints: EndpointStore, propagation: Propagation) -> None:
+    def __init__(
+        self, store: ModelStore, endpoints: EndpointStore, propagation: Propagation, rules: RuleStore
+    ) -> None:
         self._store = store
+        self._rules = rules
         self._endpoints = endpoints
         self._propagation = propagation
 
@@ -91,8 +95,12 @@ class ModelActions:
             capabilities=wanted.capabilities or [],
             metadata=_metadata(wanted.metadata),
         )
+        rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
+        if rules:
+            async with self._propagation.confirm("models", str(row.id)):
+                await self._rules.replace(row.id, rules)
         return await self.get(who, row.id, frozenset())
 
     async def update(self, who: Principal, model_id: UUID, change: ModelUpdate) -> Model:
@@ -102,9 +110,13 @@ class ModelActions:
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
         row = _changed(current, change)
+        rules = None
+        if not isinstance(change.traffic_routing_rules, UnsetType):
+            rules = await self._rules.resolve(change.traffic_routing_rules or (), model_id)
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = (row.alias, row.type) != (current.alias, current.model_type)
+            ruled = rules is not None and await self._rules.replace(model_id, rules)
+            confirmed.made = ruled or (row.alias, row.type) != (current.alias, current.model_type)
         changed = await self._store.get(model_id)
         if changed is None:
             raise _missing(model_id)
@@ -132,8 +144,10 @@ class ModelActions:
                 if model.hosted_on in endpoints:
                     model.endpoint = endpoints[model.hosted_on]
         if self._sees_all(who):
+            rules = await self._rules.of_models([model.id for model in models])
             for model in models:
                 model.is_composite = False
+                model.traffic_routing_rules = rules.get(model.id, [])
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET

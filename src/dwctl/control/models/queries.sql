@@ -116,3 +116,27 @@ where id = $1;
 
 -- name: delete_model
 update models set deleted_at = now() where id = $1 and deleted_at is null returning id;
+
+-- name: rules_of_models
+select r.model_id, r.purpose, r.action, t.alias as target
+from model_traffic_rules r
+left join models t on t.id = r.target_id and t.deleted_at is null
+where r.model_id = any ($1);
+
+-- name: lock_model
+-- Who replaces a model's rules waits for whoever does so at the same time.
+select id from models where id = $1 for update;
+
+-- name: rules_of_model
+select purpose, action, target_id from model_traffic_rules where model_id = $1;
+
+-- name: delete_rules
+delete from model_traffic_rules where model_id = $1;
+
+-- name: create_rules
+insert into model_traffic_rules (model_id, purpose, action, target_id)
+select $1, rule.purpose, rule.action, rule.target_id
+from unnest($2::text[], $3::text[], $4::uuid[]) as rule (purpose, action, target_id);
+
+-- name: model_by_alias
+select id from models where alias = $1 and deleted_at is null;

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from dwctl.control.endpoints.structs import Endpoint
+from dwctl.control.models.rules import TrafficRule
 from dwctl.web.body import Body
 from dwctl.web.paging import Page
 
@@ -39,6 +40,7 @@ class ModelCreate(Body, kw_only=True):
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
+    traffic_routing_rules: list[TrafficRule] | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -50,6 +52,8 @@ class ModelUpdate(Body, kw_only=True):
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    traffic_routing_rules: list[TrafficRule] | UnsetType | None = UNSET
+    """All rules in place of those that are there."""
 
 
 class GroupSummary(msgspec.Struct):
@@ -84,6 +88,8 @@ class Model(msgspec.Struct, kw_only=True):
     """For those who may read all users."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
+    traffic_routing_rules: list[TrafficRule] | UnsetType = UNSET
+    """For those who may read all models."""
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):
