@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -78,6 +79,8 @@ class House:
         max_record_bytes: int = 1 << 20,
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
+        max_body_bytes: int = 32 << 20,
+        uploads_folder: Path | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -94,6 +97,8 @@ class House:
             daemon_id=new_id(),
             max_record_bytes=max_record_bytes,
             cors=cors,
+            max_body_bytes=max_body_bytes,
+            uploads_folder=uploads_folder,
         )
         self.listener = Listener(
             host="127.0.0.1",

@@ -14,7 +14,8 @@ from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.reply import connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
-from dwctl.gateway.upstream.connection import Failure
+from dwctl.gateway.uploads.upload import Upload
+from dwctl.gateway.upstream.connection import Failure, Source
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, Recording
@@ -36,7 +37,9 @@ class Surroundings(Protocol):
     max_record_bytes: int
     overhead_header: bool
 
-    def submit(self, address: Address, request: bytes, flight: "Flight") -> Ticket:
+    def submit(
+        self, address: Address, request: bytes, flight: "Flight", source: Source | None = None
+    ) -> Ticket:
         """Send a request upstream."""
         ...
 
@@ -80,7 +83,9 @@ class Flight:
         "_reshape",
         "_route",
         "_size",
+        "_source",
         "_ticket",
+        "_upload",
         "_upstream",
         "deadline",
     )
@@ -98,6 +103,8 @@ class Flight:
         hide_usage: bool,
         deadline: float,
         reshape: Reshape | None = None,
+        upload: Upload | None = None,
+        source: Source | None = None,
     ) -> None:
         self._around = around
         self._exchange: Exchange | None = exchange
@@ -111,6 +118,10 @@ class Flight:
         self._hide_usage = hide_usage
         self.deadline = deadline
         self._reshape = reshape
+        self._upload = upload
+        """What holds the client's body until the call has ended; closed then."""
+        self._source = source
+        """That body for the target, when it is not part of the request's bytes."""
         self._ticket: Ticket | None = None
         self._head: Head | None = None
         self._relay: EventRelay | None = None
@@ -131,7 +142,7 @@ class Flight:
             return
         self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
-        ticket = self._around.submit(self._upstream.address, request, self)
+        ticket = self._around.submit(self._upstream.address, request, self, self._source)
         if not self._recorded:
             self._ticket = ticket
 
@@ -142,6 +153,8 @@ class Flight:
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
+            self._open(head)
+        elif self._route.media and not head.json:
             self._open(head)
 
     def on_body(self, data: bytes) -> None:
@@ -311,9 +324,11 @@ class Flight:
 
     def _keep(self, data: bytes) -> None:
         """Hold what was sent, for the record; beyond the limit only the last pieces of it, for the usage."""
+        self._size += len(data)
+        if self._relay is None and self._route.media:
+            return
         self._body.append(data)
         self._kept += len(data)
-        self._size += len(data)
         if self._size > self._around.max_record_bytes and self._kept > 2 * STREAM_TAIL:
             # Rarely and many at a time: what is dropped costs no more than what was added.
             first = 0
@@ -370,7 +385,9 @@ class Flight:
         record.overhead_ms = self._overhead
         record.completed_at = around.now()
         parts = self._body
-        if size > around.max_record_bytes:
+        if self._upload is not None:
+            self._upload.close()
+        if size > around.max_record_bytes or self._route.media:
             around.recording.finish(record, b"")
         else:
             around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))

@@ -5,13 +5,13 @@ from urllib.parse import unquote
 import msgspec
 
 from dwctl.gateway.admit import unknown_model
-from dwctl.routing.access import may_use
+from dwctl.routing.access import lists, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
 from dwctl.wire.errors import Refused
 
 PATH = b"/ai/v1/models"
 MAX_LISTS = 1000
-"""Rendered lists kept: one for each set of groups that a key of this snapshot has asked with."""
+"""Rendered lists kept: one for each set of groups and of models that a key of this snapshot has asked with."""
 
 
 class ModelPages:
@@ -21,7 +21,7 @@ class ModelPages:
 
     def __init__(self) -> None:
         self._version = -1
-        self._lists: dict[frozenset[str], bytes] = {}
+        self._lists: dict[tuple[frozenset[str], frozenset[str] | None], bytes] = {}
 
     def page(self, snapshot: Snapshot, key: Key, path: bytes) -> bytes:
         """The JSON for a path; raises `Refused` with 404 for a model that is not there for this key."""
@@ -29,7 +29,7 @@ class ModelPages:
         if not name:
             return self._list(snapshot, key)
         model = snapshot.models.get(name)
-        if model is None or not may_use(key, model):
+        if model is None or not may_use(key, model) or not lists(key, model):
             raise Refused(unknown_model(name))
         return msgspec.json.encode(_shown(model))
 
@@ -37,12 +37,15 @@ class ModelPages:
         if snapshot.version != self._version or len(self._lists) >= MAX_LISTS:
             self._version = snapshot.version
             self._lists = {}
-        known = self._lists.get(key.groups)
+        place = (key.groups, None if key.allowed is None else key.allowed.models)
+        known = self._lists.get(place)
         if known is None:
-            usable = [model for model in snapshot.models.values() if may_use(key, model)]
+            usable = [
+                model for model in snapshot.models.values() if may_use(key, model) and lists(key, model)
+            ]
             usable.sort(key=lambda model: model.alias)
             known = msgspec.json.encode({"object": "list", "data": [_shown(model) for model in usable]})
-            self._lists[key.groups] = known
+            self._lists[place] = known
         return known
 
 

@@ -5,7 +5,12 @@ locks. There is no database here: keys and models come from the snapshot, record
 """
 
 import logging
+import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
@@ -16,22 +21,30 @@ from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.inflate import unsupported
+from dwctl.gateway.inflating import Inflating
 from dwctl.gateway.models import ModelPages
-from dwctl.gateway.peek import Peeker
-from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.peek import Peek, Peeker
+from dwctl.gateway.place import Places
+from dwctl.gateway.prepare import JSON_LINE, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
-from dwctl.gateway.routes import ROUTES, Route
-from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.routes import ROUTES, UPLOADS, Route
+from dwctl.gateway.settings import MIB, GatewaySettings
+from dwctl.gateway.uploads.form import boundary_of, not_a_form
+from dwctl.gateway.uploads.spill import SpillRoom
+from dwctl.gateway.uploads.upload import Upload, too_large
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Model, Routing, Target
+from dwctl.routing.snapshot import Key, Model, Routing, Snapshot, Target
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_UPSTREAMS = 10_000
 COMPLAIN_EVERY = 1.0
@@ -43,6 +56,8 @@ _INTERNAL = Problem(
 
 class Gateway:
     """One for each process."""
+
+    uploads = UPLOADS
 
     def __init__(
         self,
@@ -56,6 +71,8 @@ class Gateway:
         daemon_id: str,
         max_record_bytes: int,
         cors: Cors = NO_CORS,
+        max_body_bytes: int = 32 * MIB,
+        uploads_folder: Path | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -70,6 +87,14 @@ class Gateway:
         self._cors = cors
         self._peeker = Peeker()
         self._pages = ModelPages()
+        self._places = Places(settings.trusted_proxies)
+        self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = settings.uploads.max_bytes
+        self._room = SpillRoom(
+            uploads_folder or Path(tempfile.gettempdir()),
+            memory_bytes=settings.uploads.memory_bytes,
+            max_total_bytes=settings.uploads.max_total_bytes,
+        )
         self._upstreams: dict[tuple[str, str], Upstream] = {}
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
@@ -83,6 +108,11 @@ class Gateway:
         """Calls that have not been recorded yet."""
         return self._counts.in_flight
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of all forms under way, in memory and on disk."""
+        return self._room.used
+
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
         if method == b"POST":
@@ -91,16 +121,16 @@ class Gateway:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
-        try:
-            if exchange.method == b"POST":
-                self._call(exchange, ROUTES[exchange.path])
-            else:
-                self._models(exchange)
-        except Refused as refusal:
-            self._refuse(exchange, refusal.problem)
-        except Exception:
-            logger.exception("a request failed in the gateway")
-            self._refuse(exchange, _INTERNAL)
+        self._step(exchange, self._call if exchange.method == b"POST" else self._models)
+
+    def upload(self, exchange: Exchange) -> Upload | None:
+        """Take a form before its body has come: who may not call, or sends too much, need not send it."""
+        # An answer before the body's end ends the connection.
+        keep_alive, exchange.keep_alive = exchange.keep_alive, False
+        upload = self._step(exchange, partial(self._begin_upload, keep_alive=keep_alive))
+        if upload is None:
+            exchange.keep_alive = keep_alive
+        return upload
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -117,17 +147,111 @@ class Gateway:
                 f": {detail}" if detail else "",
             )
 
-    def _call(self, exchange: Exchange, route: Route) -> None:
-        now = self.now()
+    def _step(self, exchange: Exchange, step: Callable[[Exchange], T]) -> T | None:
+        """A step towards an answer; what goes wrong in it is the answer."""
+        try:
+            return step(exchange)
+        except Refused as refusal:
+            self._refuse(exchange, refusal.problem)
+        except Exception:
+            logger.exception("a request failed in the gateway")
+            self._refuse(exchange, _INTERNAL)
+        return None
+
+    def _call(self, exchange: Exchange) -> None:
         caller = caller_of(exchange, self._cors)
-        admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
+        if caller.coding is None:
+            self._read(exchange)
+        else:
+            self._key(self._routing.snapshot, exchange, caller)
+            Inflating(exchange, self._max_body_bytes, self._inflated).begin(caller.coding)
+
+    def _inflated(self, exchange: Exchange, error: BaseException | None) -> None:
+        def go_on(exchange: Exchange) -> None:
+            if error is not None:
+                raise error
+            self._read(exchange)
+
+        self._step(exchange, go_on)
+
+    def _read(self, exchange: Exchange) -> None:
+        """The call whose body is there, whole and plain."""
+        caller = caller_of(exchange, self._cors)
+        snapshot = self._routing.snapshot
+        key = self._key(snapshot, exchange, caller)
+        self._start(exchange, caller, admit(snapshot, key, caller, self._peeker.peek(exchange.body)))
+
+    def _begin_upload(self, exchange: Exchange, *, keep_alive: bool) -> Upload | None:
+        content_type = exchange.header(b"content-type") or b""
+        if not content_type.lower().startswith(b"multipart/"):
+            return None
+        boundary = boundary_of(content_type)
+        if boundary is None:
+            raise Refused(not_a_form("it names no boundary, or another kind of multipart"))
+        caller = caller_of(exchange, self._cors)
+        self._key(self._routing.snapshot, exchange, caller)
+        if caller.coding is not None:
+            raise Refused(unsupported("A multipart body has to come without Content-Encoding."))
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
-        target = next(targets(admission.model))
-        upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
-        record = self._record(route, admission, caller, len(exchange.body), now)
+        if int(exchange.header(b"content-length") or 0) > self._max_upload_bytes:
+            raise Refused(too_large(self._max_upload_bytes))
+        upload = Upload(
+            boundary,
+            self._room,
+            self._max_upload_bytes,
+            refuse=partial(self._refuse, exchange),
+            take=partial(self._take_upload, exchange, keep_alive),
+        )
+        exchange.on_abort = upload.close
+        return upload
+
+    def _take_upload(self, exchange: Exchange, keep_alive: bool, upload: Upload, peeked: Peek) -> None:
+        """The form is whole: from here on it is a call like any other."""
+        exchange.on_abort = None
+        exchange.keep_alive = keep_alive
+        exchange.received = self.perf()
+
+        def start(exchange: Exchange) -> bool:
+            caller = caller_of(exchange, self._cors)
+            snapshot = self._routing.snapshot
+            key = self._key(snapshot, exchange, caller)
+            self._start(exchange, caller, admit(snapshot, key, caller, peeked), upload)
+            return True
+
+        if not self._step(exchange, start):
+            upload.close()
+
+    def _key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
+        key = authenticate(snapshot, caller, self.now())
+        if key.allowed is not None:
+            self._places.check(key.allowed, exchange)
+        return key
+
+    def _start(
+        self, exchange: Exchange, caller: Caller, admission: Admission, upload: Upload | None = None
+    ) -> None:
+        """Prepare, note the start, send."""
+        if self.recording.refusal is not None:
+            raise Refused(_not_recorded(self.recording.refusal))
+        route = ROUTES[exchange.path]
+        now = self.now()
+        target = next(targets(admission.answering))
+        upstream = self._upstream(admission.answering, target, route)
+        headers = caller.passed_on
+        if upload is None:
+            source = None
+            size = len(exchange.body)
+            body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+            if route.form:
+                headers += JSON_LINE
+            request = request_head(upstream, exchange.query, headers, len(body)) + body
+        else:
+            source = upload.form.source(target.model_name)
+            size, hide_usage = upload.size, False
+            headers += b"content-type: %b\r\n" % upload.form.content_type
+            request = request_head(upstream, exchange.query, headers, source.size)
+        record = self._record(route, admission, caller, size, now)
         flight = Flight(
             self,
             exchange,
@@ -138,10 +262,12 @@ class Gateway:
             caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
+            upload=upload,
+            source=source,
         )
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort
-        self.recording.start(record, exchange.body)
+        self.recording.start(record, b"" if route.media else exchange.body)
         self.recording.after(flight.launch)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
@@ -187,7 +313,7 @@ class Gateway:
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
         caller = caller_of(exchange, self._cors)
-        key = authenticate(snapshot, caller, self.now())
+        key = self._key(snapshot, exchange, caller)
         body = self._pages.page(snapshot, key, exchange.path)
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"

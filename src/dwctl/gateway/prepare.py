@@ -40,6 +40,10 @@ _include_usage = Member("include_usage")
 _USAGE_ONLY = b'{"include_usage":true}'
 
 
+_JSON = "content-type: application/json"
+JSON_LINE = f"{_JSON}\r\n".encode()
+
+
 class _StreamOptions(msgspec.Struct):
     stream_options: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -55,7 +59,7 @@ class Upstream(msgspec.Struct, frozen=True):
     path: bytes
     """The request target without the query."""
     headers: bytes
-    """Host, credential, type and coding of the body, each line ended."""
+    """Host, credential and coding of the answer, each line ended; and the body's type where a route has just one."""
 
 
 def upstream_of(target: Target, route: Route) -> Upstream:
@@ -63,7 +67,7 @@ def upstream_of(target: Target, route: Route) -> Upstream:
     address, parts = split_url(target.url)
     lines = [
         f"host: {parts.netloc.rpartition('@')[2]}",
-        "content-type: application/json",
+        *([] if route.form else [_JSON]),
         "accept-encoding: identity",
         "x-forwarded-proto: https",
     ]

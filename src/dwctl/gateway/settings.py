@@ -3,6 +3,7 @@
 import msgspec
 
 from dwctl.core.settings import Duration
+from dwctl.gateway.uploads.settings import UploadSettings
 
 MIB = 1024 * 1024
 
@@ -33,5 +34,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The hot path."""
 
     upstream: UpstreamSettings = UpstreamSettings()
+    uploads: UploadSettings = UploadSettings()
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of reverse proxies whose `X-Forwarded-For` says where a client is, such as `10.0.0.0/8`."""
     overhead_header: bool = True
     """Whether answers carry `x-dwctl-overhead-ms`."""

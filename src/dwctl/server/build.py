@@ -99,6 +99,8 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
     )
     notices.subscribe(CHANNEL, sync)
 
+    uploads = data_dir / "uploads"
+    uploads.mkdir(mode=0o700, exist_ok=True)
     client = UpstreamClient(settings.gateway.upstream)
     gateway = Gateway(
         routing=routing,
@@ -110,6 +112,8 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         daemon_id=str(daemon_id),
         max_record_bytes=recording.max_body_bytes,
         cors=_cors(settings.auth.security.cors),
+        max_body_bytes=settings.limits.requests.max_body_size,
+        uploads_folder=uploads,
     )
     plane = build_plane(
         database=database,

@@ -14,7 +14,7 @@ from typing import Any
 from dwctl.server.asgi import HIGH_WATER, Application, Receive, Send
 from dwctl.wire.chunks import Chunks
 from dwctl.wire.errors import Problem, render
-from dwctl.wire.exchange import Handler, Headers, Memo
+from dwctl.wire.exchange import BodySink, Handler, Headers, Memo
 
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
@@ -103,15 +103,21 @@ class Mounted:
         if scope["type"] != "http" or not self._claims(scope):
             await self._application(scope, receive, send)
             return
-        body = await self._body(receive)
-        if body is None:
-            text = f"The request's body is larger than {self._max_body_bytes} bytes."
-            await _answer(render(Problem(status=413, message=text, code="payload_too_large")), send)
-            return
-        exchange = MountedExchange(scope, body)
+        exchange = MountedExchange(scope, b"")
+        upload = self._handler.upload(exchange) if exchange.path in self._handler.uploads else None
+        if upload is None and not exchange.ended:
+            body = await self._body(receive)
+            if body is None:
+                text = f"The request's body is larger than {self._max_body_bytes} bytes."
+                await _answer(render(Problem(status=413, message=text, code="payload_too_large")), send)
+                return
+            exchange.body = body
         async with asyncio.TaskGroup() as tasks:
+            if upload is not None and not await _feed(upload, exchange, receive):
+                return
             watching = tasks.create_task(_watch(exchange, receive))
-            self._handler.handle(exchange)
+            if upload is None and not exchange.ended:
+                self._handler.handle(exchange)
             await _relay(exchange, send)
             watching.cancel()
 
@@ -133,6 +139,23 @@ class Mounted:
                 return None
             if not message.get("more_body", False):
                 return b"".join(parts)
+
+
+async def _feed(upload: BodySink, exchange: MountedExchange, receive: Receive) -> bool:
+    """The body piece by piece, until it ends or is refused; false when the client left before."""
+    more = True
+    while more and not exchange.ended:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            exchange.abandoned()
+            return False
+        more = message.get("more_body", False)
+        data = message.get("body", b"")
+        if data:
+            upload.feed(data)
+    if not exchange.ended:
+        upload.end()
+    return True
 
 
 async def _watch(exchange: MountedExchange, receive: Receive) -> None:

@@ -10,7 +10,7 @@ import time
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
-from dwctl.gateway.upstream.connection import Receiver
+from dwctl.gateway.upstream.connection import Receiver, Source
 from dwctl.gateway.upstream.origin import Address, Origin, Ticket
 
 SWEEP_EVERY = 0.5
@@ -55,12 +55,14 @@ class UpstreamClient:
             origin.close()
         await self._tasks.cancel()
 
-    def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
-        """Send one request to an origin."""
+    def submit(
+        self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
+    ) -> Ticket:
+        """Send one request to an origin; with a source, `request` is its head and the source its body."""
         origin = self._origins.get(address)
         if origin is None:
             origin = self._origins[address] = self._make(address)
-        return origin.submit(request, receiver)
+        return origin.submit(request, receiver, source)
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""
