@@ -83,11 +83,11 @@ class Flight:
         "_reshape",
         "_route",
         "_size",
-        "_source",
         "_ticket",
-        "_upload",
         "_upstream",
         "deadline",
+        "source",
+        "upload",
     )
 
     def __init__(
@@ -103,8 +103,6 @@ class Flight:
         hide_usage: bool,
         deadline: float,
         reshape: Reshape | None = None,
-        upload: Upload | None = None,
-        source: Source | None = None,
     ) -> None:
         self._around = around
         self._exchange: Exchange | None = exchange
@@ -118,9 +116,9 @@ class Flight:
         self._hide_usage = hide_usage
         self.deadline = deadline
         self._reshape = reshape
-        self._upload = upload
+        self.upload: Upload | None = None
         """What holds the client's body until the call has ended; closed then."""
-        self._source = source
+        self.source: Source | None = None
         """That body for the target, when it is not part of the request's bytes."""
         self._ticket: Ticket | None = None
         self._head: Head | None = None
@@ -142,7 +140,7 @@ class Flight:
             return
         self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
-        ticket = self._around.submit(self._upstream.address, request, self, self._source)
+        ticket = self._around.submit(self._upstream.address, request, self, self.source)
         if not self._recorded:
             self._ticket = ticket
 
@@ -385,8 +383,8 @@ class Flight:
         record.overhead_ms = self._overhead
         record.completed_at = around.now()
         parts = self._body
-        if self._upload is not None:
-            self._upload.close()
+        if self.upload is not None:
+            self.upload.close()
         if size > around.max_record_bytes or self._route.media:
             around.recording.finish(record, b"")
         else:

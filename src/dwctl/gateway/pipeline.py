@@ -161,25 +161,20 @@ class Gateway:
     def _call(self, exchange: Exchange) -> None:
         caller = caller_of(exchange, self._cors)
         if caller.coding is None:
-            self._read(exchange)
+            self._start(exchange, caller)
         else:
+            # Whoever may not call gets nothing unpacked.
             self._key(self._routing.snapshot, exchange, caller)
-            Inflating(exchange, self._max_body_bytes, self._inflated).begin(caller.coding)
+            go_on = partial(self._inflated, caller)
+            Inflating(exchange, self._max_body_bytes, go_on).begin(caller.coding)
 
-    def _inflated(self, exchange: Exchange, error: BaseException | None) -> None:
+    def _inflated(self, caller: Caller, exchange: Exchange, error: BaseException | None) -> None:
         def go_on(exchange: Exchange) -> None:
             if error is not None:
                 raise error
-            self._read(exchange)
+            self._start(exchange, caller)
 
         self._step(exchange, go_on)
-
-    def _read(self, exchange: Exchange) -> None:
-        """The call whose body is there, whole and plain."""
-        caller = caller_of(exchange, self._cors)
-        snapshot = self._routing.snapshot
-        key = self._key(snapshot, exchange, caller)
-        self._start(exchange, caller, admit(snapshot, key, caller, self._peeker.peek(exchange.body)))
 
     def _begin_upload(self, exchange: Exchange, *, keep_alive: bool) -> Upload | None:
         content_type = exchange.header(b"content-type") or b""
@@ -213,10 +208,7 @@ class Gateway:
         exchange.received = self.perf()
 
         def start(exchange: Exchange) -> bool:
-            caller = caller_of(exchange, self._cors)
-            snapshot = self._routing.snapshot
-            key = self._key(snapshot, exchange, caller)
-            self._start(exchange, caller, admit(snapshot, key, caller, peeked), upload)
+            self._start(exchange, caller_of(exchange, self._cors), upload, peeked)
             return True
 
         if not self._step(exchange, start):
@@ -229,13 +221,22 @@ class Gateway:
         return key
 
     def _start(
-        self, exchange: Exchange, caller: Caller, admission: Admission, upload: Upload | None = None
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        upload: Upload | None = None,
+        peeked: Peek | None = None,
     ) -> None:
-        """Prepare, note the start, send."""
+        """Admit, prepare, note the start, send; of a body that is there, or of a form with what it says."""
+        now = self.now()
+        snapshot = self._routing.snapshot
+        key = authenticate(snapshot, caller, now)
+        if key.allowed is not None:
+            self._places.check(key.allowed, exchange)
+        admission = admit(snapshot, key, caller, peeked or self._peeker.peek(exchange.body))
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
         route = ROUTES[exchange.path]
-        now = self.now()
         target = next(targets(admission.answering))
         upstream = self._upstream(admission.answering, target, route)
         headers = caller.passed_on
@@ -247,8 +248,8 @@ class Gateway:
                 headers += JSON_LINE
             request = request_head(upstream, exchange.query, headers, len(body)) + body
         else:
-            source = upload.form.source(target.model_name)
             size, hide_usage = upload.size, False
+            source = upload.form.source(target.model_name)
             headers += b"content-type: %b\r\n" % upload.form.content_type
             request = request_head(upstream, exchange.query, headers, source.size)
         record = self._record(route, admission, caller, size, now)
@@ -262,9 +263,9 @@ class Gateway:
             caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
-            upload=upload,
-            source=source,
         )
+        if upload is not None:
+            flight.upload, flight.source = upload, source
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort
         self.recording.start(record, b"" if route.media else exchange.body)
