@@ -18,6 +18,7 @@ from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.identity.principal import Principal, Role
@@ -62,7 +63,11 @@ class House:
     """Everything in one place."""
 
     def __init__(
-        self, database: Database, settings: AuthSettings = CHEAP_AUTH, propagation: Propagation | None = None
+        self,
+        database: Database,
+        settings: AuthSettings = CHEAP_AUTH,
+        propagation: Propagation | None = None,
+        proxies: Iterable[str] = (),
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -75,6 +80,7 @@ class House:
             seal=seal,
             clock=clock,
             propagation=propagation or idle_sync(database, seal),
+            proxies=Networks(map(parse_network, proxies)),
         )
         self.app = build_app(
             plane=self.plane,

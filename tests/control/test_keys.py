@@ -75,6 +75,10 @@ async def test_purposes(house: House, purpose: str) -> None:
         ({"requests_per_second": 1e30}, "requests_per_second: expected from 0.001 to 1e+06, got 1e+30"),
         ({"burst_size": 0}, "burst_size: expected from 1 to 1000000, got 0"),
         ({"burst_size": 2**40}, f"burst_size: expected from 1 to 1000000, got {2**40}"),
+        (
+            {"allowed_models": ["a"], "purpose": "platform"},
+            "allowed_models: expected only for a key with the purpose 'realtime'",
+        ),
         ({"allowed_models": []}, "allowed_models: expected 1 to 1000 aliases, or null, got 0"),
         ({"allowed_models": ["a"] * 1001}, "allowed_models: expected 1 to 1000 aliases, or null, got 1001"),
         (

@@ -45,7 +45,7 @@ def headers(boundary: str = BOUNDARY) -> dict[str, str]:
 
 def received(request: Request) -> list[tuple[str, bytes]]:
     """Names and values of the parts that an upstream got, in order."""
-    found = re.fullmatch(r'multipart/form-data; boundary="(.+)"', request.header("content-type") or "")
+    found = re.fullmatch(r'multipart/form-data; boundary="?([^"]+)"?', request.header("content-type") or "")
     assert found is not None, request.header("content-type")
     first, *parts, last = (b"\r\n" + request.body).split(b"\r\n--" + found[1].encode())
     assert first == b""

@@ -79,6 +79,18 @@ async def test_the_override_header_goes_before_the_field_and_stands_in_for_it(up
         assert received(seen) == [("model", b"whisper"), ("file", SOUND)]
 
 
+@pytest.mark.parametrize("boundary", ["a-token", "with a blank", "a=b:c/d"])
+async def test_a_boundary_of_any_kind(upstream: FakeUpstream, boundary: str) -> None:
+    upstream.push(transcribed)
+    async with House(model("m", target(upstream.url))) as house, house.wire() as wire:
+        wire.send(TRANSCRIPTIONS, form(MODEL, FILE, boundary=boundary), headers(f'"{boundary}"'))
+        assert (await wire.answer()).status == 200
+
+    assert received(upstream.posts[0]) == [("model", b"fake-model"), ("file", SOUND)]
+    quoted = boundary != "a-token"
+    assert ('"' in (upstream.posts[0].header("content-type") or "")) is quoted
+
+
 @pytest.mark.parametrize("path", sorted(path.decode() for path in UPLOADS))
 async def test_every_route_of_forms(upstream: FakeUpstream, path: str) -> None:
     upstream.push(transcribed)

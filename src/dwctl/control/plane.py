@@ -17,10 +17,11 @@ from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
+from dwctl.core.networks import Networks
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.identity.attempts import Attempts
-from dwctl.identity.authenticate import Authenticator
+from dwctl.identity.authenticate import NOBODY, Authenticator
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
@@ -49,6 +50,7 @@ def build_plane(
     seal: Seal,
     clock: Clock,
     propagation: Propagation,
+    proxies: Networks = NOBODY,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -68,6 +70,7 @@ def build_plane(
             sessions,
             settings.native.session.cookie_name,
             take_sessions=settings.native.enabled,
+            proxies=proxies,
         ),
         identity=identity,
         sessions=SessionActions(

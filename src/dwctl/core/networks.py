@@ -1,7 +1,9 @@
 """A set of IP networks that answers at once whether an address is in it, however many there are. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import msgspec
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -56,3 +58,26 @@ def parse_address(text: str) -> Address | None:
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         return found.ipv4_mapped
     return found
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Who is at the other end of a connection, and for whom it says to speak."""
+
+    host: str
+    forwarded: Sequence[str] = ()
+    """Values of `X-Forwarded-For`, line by line."""
+
+    def address(self, trusted: Networks) -> Address | None:
+        """The client's address; None when nobody who is trusted tells one.
+
+        `X-Forwarded-For` is read from its end, where the nearest proxy wrote: each trusted one vouches for the address
+        before its own. What stands further to the left a client can have made up.
+        """
+        address = parse_address(self.host)
+        if not trusted or address is None or address not in trusted:
+            return address
+        for entry in reversed(",".join(self.forwarded).split(",")) if self.forwarded else ():
+            address = parse_address(entry)
+            if address is None or address not in trusted:
+                return address
+        return address

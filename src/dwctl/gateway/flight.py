@@ -152,7 +152,7 @@ class Flight:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
             self._open(head)
-        elif self._route.media and not head.json:
+        elif self._route.media and not head.json and head.status < 400:
             self._open(head)
 
     def on_body(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ from dwctl.core.clock import SystemClock
 from dwctl.core.errors import Error
 from dwctl.core.ids import new_uuid
 from dwctl.core.metrics import LoopLag, Metrics
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.core.services import Service
 from dwctl.db.listen import Listener as NoticeListener
@@ -115,6 +116,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
     )
+    proxies = Networks(map(parse_network, settings.gateway.trusted_proxies))
     plane = build_plane(
         database=database,
         settings=settings.auth,
@@ -122,8 +124,9 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         seal=seal,
         clock=clock,
         propagation=sync,
+        proxies=proxies,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, writer, replay)
+    responses = ResponseActions(RequestStore(database), plane.identity, writer, replay, proxies)
     app = build_app(
         plane=plane,
         cors=settings.auth.security.cors,

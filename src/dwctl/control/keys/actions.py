@@ -103,6 +103,8 @@ class KeyActions:
 def _check_lists(wanted: KeyCreate) -> None:
     models, networks = wanted.allowed_models, wanted.allowed_cidrs
     if models is not None:
+        if wanted.purpose != "realtime":
+            raise BadRequest("allowed_models: expected only for a key with the purpose 'realtime'")
         if not 1 <= len(models) <= MAX_MODELS:
             raise BadRequest(
                 f"allowed_models: expected 1 to {MAX_MODELS} aliases, or null, got {len(models)}"

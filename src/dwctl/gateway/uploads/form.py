@@ -20,6 +20,7 @@ _BOUNDARY = re.compile(
     rb"""multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"\\]{1,70})"|([^\s;"]{1,70}))\s*(?:;.*)?""",
     re.IGNORECASE,
 )
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OPTION = re.compile(r';[ \t]*([A-Za-z0-9_*-]+)[ \t]*=[ \t]*("[^"]*"|[^\s;"]*)[ \t]*')
 _TRUE = frozenset({b"true", b"1"})
 
@@ -34,7 +35,9 @@ class Form:
     """One form. Every method raises `Refused` with 400 for what cannot be understood."""
 
     def __init__(self, boundary: bytes, spill: Spill) -> None:
-        self.content_type = b'multipart/form-data; boundary="%b"' % boundary
+        # Not every server understands quotes; they are needed for few boundaries.
+        shown = boundary if _TOKEN.fullmatch(boundary) else b'"%b"' % boundary
+        self.content_type = b"multipart/form-data; boundary=%b" % shown
         self._spill = spill
         # Latin-1 gives back the very bytes of a header that it was read from.
         self._parser = PushMultipartParser(
