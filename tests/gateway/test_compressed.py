@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,6 +72,7 @@ async def test_the_model_server_gets_the_plain_body(
         gzip.compress(b"") * (MAX_MEMBERS + 1),
         gzip.compress(LARGE)[:-9],
     ],
+    ids=["empty", "plain", "cut", "followed", "broken", "members", "large and cut"],
 )
 async def test_a_body_that_is_not_what_it_says_is_400(upstream: FakeUpstream, body: bytes) -> None:
     async with House(model("m", target(upstream.url))) as house, house.wire() as wire:
@@ -118,18 +120,17 @@ async def test_a_bomb_is_not_unpacked_for_a_stranger_and_holds_nobody_up(upstrea
     async with House(model("m", target(upstream.url)), max_body_bytes=64 << 20) as house:
         stranger = await house.call(bomb, headers={**bearer("sk-x"), "content-encoding": "gzip"})
         assert stranger.status == 401
-        loop = asyncio.get_running_loop()
         longest = 0.0
         async with asyncio.TaskGroup() as tasks:
             call = tasks.create_task(house.call(bomb, headers={"content-encoding": "gzip"}))
             while not call.done():
-                before = loop.time()
+                before = time.thread_time()
                 await asyncio.sleep(0)
-                longest = max(longest, loop.time() - before)
+                longest = max(longest, time.thread_time() - before)
         assert call.result().status == 413
 
-    # Unpacking takes a hundred times as long; a machine that does other things too may hold any loop for a while.
-    assert longest < 0.1
+    # Of the loop's own time; unpacking takes a hundred times as long.
+    assert longest < 0.02
 
 
 async def test_a_client_that_leaves_meanwhile_makes_no_call(upstream: FakeUpstream) -> None:
