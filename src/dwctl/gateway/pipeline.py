@@ -15,11 +15,13 @@ from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
+from dwctl.gateway.dialect import Translated
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import ROUTES, Route
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -120,14 +122,26 @@ class Gateway:
     def _call(self, exchange: Exchange, route: Route) -> None:
         now = self.now()
         caller = caller_of(exchange, self._cors)
-        admission = admit(self._routing.snapshot, self._peeker, caller, exchange.body, now)
+        snapshot = self._routing.snapshot
+        asked = exchange.body
+        query = exchange.query
+        translated: Translated | None = None
+        if route.dialect is not None:
+            # Nobody unknown makes us translate.
+            authenticate(snapshot, caller, now)
+            translated = route.dialect.request(asked)
+            asked, query = translated.body, b""
+        admission = admit(snapshot, self._peeker, caller, asked, now)
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, caller.passed_on, len(body)) + body
+        body, hide_usage = request_body(asked, admission.peeked, route, target.model_name)
+        request = request_head(upstream, query, caller.passed_on, len(body)) + body
         record = self._record(route, admission, caller, len(exchange.body), now)
+        reshape: Reshape | None = None
+        if route.dialect is not None and translated is not None:
+            reshape = route.dialect.reshape(record.id, record.model, translated)
         flight = Flight(
             self,
             exchange,
@@ -138,10 +152,11 @@ class Gateway:
             caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
+            reshape=reshape,
         )
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort
-        self.recording.start(record, exchange.body)
+        self.recording.start(record, asked)
         self.recording.after(flight.launch)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
@@ -176,6 +191,9 @@ class Gateway:
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
+        route = ROUTES.get(exchange.path)
+        if route is not None and route.dialect is not None:
+            problem = route.dialect.refusal(problem)
         self._counts.refused(problem.status)
         lines = (
             our_lines(new_id().encode(), None),

@@ -4,6 +4,9 @@ from enum import Enum
 
 import msgspec
 
+from dwctl.gateway.dialect import Dialect
+from dwctl.gateway.messages import Messages
+
 PREFIX = b"/ai"
 
 
@@ -26,6 +29,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     id_style: IdStyle
     forces_usage: bool
     """Whether streams are asked for usage by `stream_options.include_usage`."""
+    dialect: Dialect | None = None
+    """What translates, where clients of the route speak another protocol than model servers."""
 
 
 ROUTES = {
@@ -37,3 +42,6 @@ ROUTES = {
         Route(path="/v1/responses", id_style=IdStyle.RESPONSE, forces_usage=False),
     )
 }
+ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages()
+)

@@ -15,6 +15,7 @@ from dwctl.server.asgi import HIGH_WATER, Application, Receive, Send
 from dwctl.wire.chunks import Chunks
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Handler, Headers, Memo
+from dwctl.wire.messages.problems import problem_for
 
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
@@ -106,7 +107,9 @@ class Mounted:
         body = await self._body(receive)
         if body is None:
             text = f"The request's body is larger than {self._max_body_bytes} bytes."
-            await _answer(render(Problem(status=413, message=text, code="payload_too_large")), send)
+            problem = Problem(status=413, message=text, code="payload_too_large")
+            path: bytes = scope["raw_path"].partition(b"?")[0]
+            await _answer(render(problem_for(path, problem)), send)
             return
         exchange = MountedExchange(scope, body)
         async with asyncio.TaskGroup() as tasks:

@@ -60,6 +60,7 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/completions": _inference("Create a completion", "Completion", []),
             "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
             "/ai/v1/responses": _inference("Create a response", "Response", []),
+            "/ai/v1/messages": _messages(),
             "/ai/v1/responses/{response_id}": {
                 "get": {
                     "summary": "Get the stored response of a call",
@@ -134,6 +135,19 @@ def _inference(summary: str, schema: str, required: list[str], *, streams: bool 
     }
 
 
+def _messages() -> dict[str, Any]:
+    """Anthropic's route: another required field, and errors of its own shape."""
+    create = _inference("Create a message", "Message", ["messages", "max_tokens"])
+    create["post"]["description"] = (
+        "Anthropic's Messages API on any chat model: translated to a chat completion and back. "
+        "The key goes into `x-api-key` or `Authorization`."
+    )
+    for status, answer in create["post"]["responses"].items():
+        if status != "200":
+            answer["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/MessageError"}
+    return create
+
+
 def _ok(description: str, schema: str) -> dict[str, Any]:
     return {
         "description": description,
@@ -206,4 +220,18 @@ def _schemas() -> dict[str, Any]:
         "Completion": anything,
         "Embeddings": anything,
         "Response": anything,
+        "Message": anything,
+        "MessageError": {
+            "type": "object",
+            "required": ["type", "error"],
+            "properties": {
+                "type": {"const": "error"},
+                "error": {
+                    "type": "object",
+                    "required": ["type", "message"],
+                    "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+                },
+                "request_id": nullable,
+            },
+        },
     }
