@@ -33,6 +33,7 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
+from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
@@ -127,6 +128,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=metrics.render if settings.enable_metrics else None,
         ai_routes=[responses_router(responses)],
+        inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
     )
     listener = Listener(
         host=settings.host,

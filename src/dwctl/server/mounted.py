@@ -104,38 +104,47 @@ class Mounted:
         if scope["type"] != "http" or not self._claims(scope):
             await self._application(scope, receive, send)
             return
-        body = await self._body(receive)
+        body = await read_body(receive, self._max_body_bytes)
         if body is None:
-            text = f"The request's body is larger than {self._max_body_bytes} bytes."
-            problem = Problem(status=413, message=text, code="payload_too_large")
-            path: bytes = scope["raw_path"].partition(b"?")[0]
-            await _answer(render(problem_for(path, problem)), send)
+            await answer_whole(too_large(scope, self._max_body_bytes), send)
             return
-        exchange = MountedExchange(scope, body)
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch(exchange, receive))
-            self._handler.handle(exchange)
-            await _relay(exchange, send)
-            watching.cancel()
+        await serve(self._handler, MountedExchange(scope, body), receive, send)
 
     def _claims(self, scope: MutableMapping[str, Any]) -> bool:
         path: bytes = scope["raw_path"].partition(b"?")[0]
         return self._handler.claims(scope["method"].encode("ascii"), path)
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """The whole body; None when it is too large."""
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return b"".join(parts)
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body_bytes:
-                return None
-            if not message.get("more_body", False):
-                return b"".join(parts)
+
+async def serve(handler: Handler, exchange: MountedExchange, receive: Receive, send: Send) -> None:
+    """Have one request answered that has been read whole."""
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_watch(exchange, receive))
+        handler.handle(exchange)
+        await _relay(exchange, send)
+        watching.cancel()
+
+
+async def read_body(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None when it is larger than `most` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def too_large(scope: MutableMapping[str, Any], most: int) -> Problem:
+    """413, in the language of the path."""
+    text = f"The request's body is larger than {most} bytes."
+    problem = Problem(status=413, message=text, code="payload_too_large")
+    return problem_for(scope["raw_path"].partition(b"?")[0], problem)
 
 
 async def _watch(exchange: MountedExchange, receive: Receive) -> None:
@@ -168,9 +177,9 @@ async def _relay(exchange: MountedExchange, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(data: bytes, send: Send) -> None:
-    """A whole raw answer."""
-    body, _ = await _begin(data, send)
+async def answer_whole(problem: Problem, send: Send) -> None:
+    """Send an error."""
+    body, _ = await _begin(render(problem), send)
     await send({"type": "http.response.body", "body": body})
 
 
