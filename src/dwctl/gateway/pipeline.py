@@ -32,6 +32,7 @@ from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.messages.problems import in_messages
 
 logger = logging.getLogger(__name__)
 
@@ -205,8 +206,13 @@ class Gateway:
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
         caller = caller_of(exchange, self._cors)
-        key = authenticate(snapshot, caller, self.now())
-        body = self._pages.page(snapshot, key, exchange.path)
+        anthropic = exchange.header(models.ANTHROPIC) is not None
+        try:
+            key = authenticate(snapshot, caller, self.now())
+            body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
+        except Refused as refusal:
+            problem = in_messages(refusal.problem) if anthropic else refusal.problem
+            raise Refused(problem) from refusal
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"
             % (
