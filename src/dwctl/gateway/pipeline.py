@@ -20,6 +20,7 @@ from dwctl.gateway.flight import Flight
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.reasoning import with_effort
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import ROUTES, Route
@@ -137,7 +138,8 @@ class Gateway:
             raise Refused(_not_recorded(self.recording.refusal))
         target = next(targets(admission.model))
         upstream = self._upstream(admission.model, target, route)
-        body, hide_usage = request_body(asked, admission.peeked, route, target.model_name)
+        sent = asked if target.reasoning is None else with_effort(asked, target.reasoning, route.path)
+        body, hide_usage = request_body(sent, admission.peeked, route, target.model_name)
         request = request_head(upstream, query, caller.passed_on, len(body)) + body
         record = self._record(route, admission, caller, len(exchange.body), now)
         reshape: Reshape | None = None

@@ -39,6 +39,8 @@ class ModelCreate(Body, kw_only=True):
     model_type: ModelType | None = None
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
+    reasoning_translation: dict[str, Any] | None = None
+    """How its server wants to be told how much to think (spec/gateway A1.16)."""
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -50,6 +52,7 @@ class ModelUpdate(Body, kw_only=True):
     model_type: ModelType | UnsetType = UNSET
     capabilities: list[str] | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -80,6 +83,8 @@ class Model(msgspec.Struct, kw_only=True):
     """For those who may read all models."""
     deleted: bool = False
     metadata: dict[str, Any] | None = None
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
+    """For those who may read all models."""
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
     groups: list[GroupSummary] | UnsetType = UNSET
