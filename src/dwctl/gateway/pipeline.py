@@ -79,6 +79,7 @@ class Gateway:
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.ended = self._counts.ended
+        self.refused = self._counts.refused
         self.submit = client.submit
         metrics.registry.register(self._counts)
 
@@ -105,6 +106,10 @@ class Gateway:
         except Exception:
             logger.exception("a request failed in the gateway")
             self._refuse(exchange, _INTERNAL)
+
+    def began(self) -> None:
+        """A call has been admitted that does not come through `handle`."""
+        self._counts.in_flight += 1
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""

@@ -29,9 +29,19 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
 
 
+class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """WebSockets to model servers."""
+
+    max_sessions: int = 1024
+    """In this process; more are answered with 503."""
+    idle_timeout: Duration = Duration(300)
+    """Silence of both sides; then the session ends."""
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 
     upstream: UpstreamSettings = UpstreamSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
     overhead_header: bool = True
     """Whether answers carry `x-dwctl-overhead-ms`."""

@@ -21,6 +21,7 @@ from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
@@ -139,6 +140,14 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         handler=gateway,
         application=app,
         metrics=metrics,
+        upgrades=Realtime(
+            calls=gateway,
+            routing=routing,
+            client=client,
+            settings=settings.gateway,
+            daemon_id=str(daemon_id),
+            cors=_cors(settings.auth.security.cors),
+        ),
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)
