@@ -15,6 +15,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.settings import Duration
 from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
@@ -107,6 +108,14 @@ class House:
             handler=self.gateway,
             application=no_application,
             metrics=self.metrics,
+            upgrades=Realtime(
+                calls=self.gateway,
+                routing=self.routing,
+                client=self.client,
+                settings=settings,
+                daemon_id=new_id(),
+                cors=cors,
+            ),
         )
         self.port = 0
         self._stack = AsyncExitStack()

@@ -16,6 +16,7 @@ from dwctl.routing.rules import Rule
 from dwctl.routing.snapshot import EVERYONE, Routing, Snapshot
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
+from dwctl.wire.reasoning import EFFORTS, Reasoning
 
 DEADLINE = 20.0
 SEAL = Seal("a secret key for tests, 32 bytes and more")
@@ -247,3 +248,20 @@ async def test_lists_of_a_key_are_read(database: Database) -> None:
         assert ip_address("2001:db8::1") in allowed.networks
         assert ip_address("11.1.2.3") not in allowed.networks
         assert snapshot.keys[b"2" * 32].allowed is None
+
+
+async def test_a_translation_of_effort_reaches_the_target_and_a_bad_one_takes_its_model_out(
+    database: Database,
+) -> None:
+    change = "update models set reasoning_translation = $2 where id = $1"
+    async with running(database) as house:
+        plain, model = await house.model("plain"), await house.model("m")
+        snapshot = await house.until(lambda now: len(now.models) == 2)
+        assert snapshot.models["m"].targets[0].reasoning is None
+        await database.execute(change, model, {"responses": {"unsupported_efforts": list(EFFORTS)}})
+        snapshot = await house.until(lambda now: now.models["m"].targets[0].reasoning is not None)
+        assert snapshot.models["m"].targets[0].reasoning == Reasoning({"/v1/responses": {}})
+        await database.execute(change, model, {"responses": {}})
+        await house.until(lambda now: set(now.models) == {"plain"})
+        assert set(house.sync.excluded) == {str(model)}
+        assert str(plain) not in house.sync.excluded

@@ -12,6 +12,8 @@ from dwctl.control.keys.store import KeyStore
 from dwctl.control.models.actions import ModelActions
 from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
+from dwctl.control.playground.actions import PlaygroundActions
+from dwctl.control.playground.store import PlaygroundStore
 from dwctl.control.propagation import Propagation
 from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
@@ -39,6 +41,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyActions
     endpoints: EndpointActions
     models: ModelActions
+    playground: PlaygroundActions
     bootstrap: Bootstrap
 
 
@@ -87,6 +90,7 @@ def build_plane(
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
         models=ModelActions(model_store, endpoint_store, propagation, RuleStore(database)),
+        playground=PlaygroundActions(PlaygroundStore(database), propagation),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

@@ -11,7 +11,7 @@ from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
-from dwctl.gateway.reply import connection_line, opening, our_lines, whole, with_id
+from dwctl.gateway.reply import as_json, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.uploads.upload import Upload
@@ -147,7 +147,7 @@ class Flight:
     def on_head(self, head: Head) -> None:
         """The answer begins."""
         self._head = head
-        if head.events:
+        if head.events and not self._unreadable(head):
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
@@ -173,6 +173,9 @@ class Flight:
             self._body.append(data)
             self._size += len(data)
             if self._size > self._around.max_reply_bytes and self._head is not None:
+                if self._reshape is not None:
+                    self._break_off("an answer is too large to be translated")
+                    return
                 self._open(self._head)
                 parts, self._body, self._size = self._body, [], 0
                 for part in parts:
@@ -191,14 +194,16 @@ class Flight:
             rest = self._relay.rest()
             if rest:
                 self._pass(rest)
-            if self._reshape is not None:
-                self._send(self._reshape.end())
         self._note_end(head.status, self._metered(), upstream_error(head.status))
+        if self._reshape is not None:
+            # After the record: a client may stop reading at these.
+            self._send(self._reshape.end())
         self._finish(self._last_chunk())
 
     def on_whole(self, head: Head, body: bytes) -> None:
         """The answer came in one piece."""
-        if head.events or len(body) > self._around.max_reply_bytes:
+        too_large = len(body) > self._around.max_reply_bytes and self._reshape is None
+        if too_large or (head.events and not self._unreadable(head)):
             self.on_head(head)
             self.on_body(body)
             self.on_end()
@@ -252,6 +257,7 @@ class Flight:
         said = body
         if self._reshape is not None:
             status, body = self._reshape.whole(status, body)
+            head = as_json(head)
             if status >= 400:
                 said = body
         self._replace_body(said)
@@ -284,6 +290,10 @@ class Flight:
         self._keep(event)
         self._note_end(problem.status, metered, error)
         self._finish(self._framed(event) + self._last_chunk())
+
+    def _unreadable(self, head: Head) -> bool:
+        """Whether the answer's events would have to be reshaped and cannot be, for they are compressed."""
+        return head.coded and self._reshape is not None
 
     def _break_off(self, reason: str) -> None:
         ticket = self._ticket

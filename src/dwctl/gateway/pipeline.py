@@ -20,6 +20,7 @@ from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
+from dwctl.gateway.dialect import Translated
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.inflate import unsupported
 from dwctl.gateway.inflating import Inflating
@@ -27,7 +28,9 @@ from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.prepare import JSON_LINE, Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.reasoning import with_effort
 from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.settings import MIB, GatewaySettings
 from dwctl.gateway.uploads.form import boundary_of, not_a_form
@@ -41,6 +44,7 @@ from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.messages.problems import in_messages
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,7 @@ class Gateway:
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.ended = self._counts.ended
+        self.refused = self._counts.refused
         self.submit = client.submit
         metrics.registry.register(self._counts)
 
@@ -131,6 +136,17 @@ class Gateway:
         if upload is None:
             exchange.keep_alive = keep_alive
         return upload
+
+    def began(self) -> None:
+        """A call has been admitted that does not come through `handle`."""
+        self._counts.in_flight += 1
+
+    def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
+        """The live key of a request, used from where it may be; raises `Refused`."""
+        key = authenticate(snapshot, caller, self.now())
+        if key.allowed is not None:
+            self._places.check(key.allowed, exchange)
+        return key
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -164,7 +180,7 @@ class Gateway:
             self._start(exchange, caller)
         else:
             # Whoever may not call gets nothing unpacked.
-            self._key(self._routing.snapshot, exchange, caller)
+            self.key(self._routing.snapshot, exchange, caller)
             go_on = partial(self._inflated, caller)
             Inflating(exchange, self._max_body_bytes, go_on).begin(caller.coding)
 
@@ -184,7 +200,7 @@ class Gateway:
         if boundary is None:
             raise Refused(not_a_form("it names no boundary, or another kind of multipart"))
         caller = caller_of(exchange, self._cors)
-        self._key(self._routing.snapshot, exchange, caller)
+        self.key(self._routing.snapshot, exchange, caller)
         if caller.coding is not None:
             raise Refused(unsupported("A multipart body has to come without Content-Encoding."))
         if self.recording.refusal is not None:
@@ -214,12 +230,6 @@ class Gateway:
         if not self._step(exchange, start):
             upload.close()
 
-    def _key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
-        key = authenticate(snapshot, caller, self.now())
-        if key.allowed is not None:
-            self._places.check(key.allowed, exchange)
-        return key
-
     def _start(
         self,
         exchange: Exchange,
@@ -230,29 +240,37 @@ class Gateway:
         """Admit, prepare, note the start, send; of a body that is there, or of a form with what it says."""
         now = self.now()
         snapshot = self._routing.snapshot
-        key = authenticate(snapshot, caller, now)
-        if key.allowed is not None:
-            self._places.check(key.allowed, exchange)
-        admission = admit(snapshot, key, caller, peeked or self._peeker.peek(exchange.body))
+        route = ROUTES[exchange.path]
+        # Before any translation: nobody unknown makes us translate.
+        key = self.key(snapshot, exchange, caller)
+        asked, query = exchange.body, exchange.query
+        translated: Translated | None = None
+        if route.dialect is not None:
+            translated = route.dialect.request(asked)
+            asked, query = translated.body, b""
+        admission = admit(snapshot, key, caller, peeked or self._peeker.peek(asked))
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
-        route = ROUTES[exchange.path]
         target = next(targets(admission.answering))
         upstream = self._upstream(admission.answering, target, route)
         headers = caller.passed_on
         if upload is None:
             source = None
             size = len(exchange.body)
-            body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
+            sent = asked if target.reasoning is None else with_effort(asked, target.reasoning, route.path)
+            body, hide_usage = request_body(sent, admission.peeked, route, target.model_name)
             if route.form:
                 headers += JSON_LINE
-            request = request_head(upstream, exchange.query, headers, len(body)) + body
+            request = request_head(upstream, query, headers, len(body)) + body
         else:
             size, hide_usage = upload.size, False
             source = upload.form.source(target.model_name)
             headers += b"content-type: %b\r\n" % upload.form.content_type
-            request = request_head(upstream, exchange.query, headers, source.size)
+            request = request_head(upstream, query, headers, source.size)
         record = self._record(route, admission, caller, size, now)
+        reshape: Reshape | None = None
+        if route.dialect is not None and translated is not None:
+            reshape = route.dialect.reshape(record.id, record.model, translated)
         flight = Flight(
             self,
             exchange,
@@ -263,12 +281,13 @@ class Gateway:
             caller.cors,
             hide_usage=hide_usage,
             deadline=exchange.received + self._total_timeout,
+            reshape=reshape,
         )
         if upload is not None:
             flight.upload, flight.source = upload, source
         self._counts.in_flight += 1
         exchange.on_abort = flight.abort
-        self.recording.start(record, b"" if route.media else exchange.body)
+        self.recording.start(record, b"" if route.media else asked)
         self.recording.after(flight.launch)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
@@ -303,6 +322,9 @@ class Gateway:
         return known
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
+        route = ROUTES.get(exchange.path)
+        if route is not None and route.dialect is not None:
+            problem = route.dialect.refusal(problem)
         self._counts.refused(problem.status)
         lines = (
             our_lines(new_id().encode(), None),
@@ -313,9 +335,14 @@ class Gateway:
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
-        caller = caller_of(exchange, self._cors)
-        key = self._key(snapshot, exchange, caller)
-        body = self._pages.page(snapshot, key, exchange.path)
+        anthropic = exchange.header(models.ANTHROPIC) is not None
+        try:
+            caller = caller_of(exchange, self._cors)
+            key = self.key(snapshot, exchange, caller)
+            body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
+        except Refused as refusal:
+            problem = in_messages(refusal.problem) if anthropic else refusal.problem
+            raise Refused(problem) from refusal
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"
             % (

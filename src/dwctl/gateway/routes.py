@@ -4,6 +4,9 @@ from enum import Enum
 
 import msgspec
 
+from dwctl.gateway.dialect import Dialect
+from dwctl.gateway.messages import Messages
+
 PREFIX = b"/ai"
 
 
@@ -26,6 +29,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     id_style: IdStyle
     forces_usage: bool
     """Whether streams are asked for usage by `stream_options.include_usage`."""
+    dialect: Dialect | None = None
+    """What translates, where clients of the route speak another protocol than model servers."""
     form: bool = False
     """Whether bodies may be `multipart/form-data`."""
     media: bool = False
@@ -54,4 +59,7 @@ ROUTES = {
         _media("/v1/images/variations", form=True),
     )
 }
+ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages()
+)
 UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)

@@ -30,11 +30,21 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
 
 
+class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """WebSockets to model servers."""
+
+    max_sessions: int = 1024
+    """In this process; more are answered with 503."""
+    idle_timeout: Duration = Duration(300)
+    """Silence of both sides; then the session ends."""
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 
     upstream: UpstreamSettings = UpstreamSettings()
     uploads: UploadSettings = UploadSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
     trusted_proxies: tuple[str, ...] = ()
     """Networks of reverse proxies whose `X-Forwarded-For` says where a client is, such as `10.0.0.0/8`."""
     overhead_header: bool = True

@@ -15,6 +15,8 @@ from dwctl.identity.store import Account, IdentityStore
 
 ADMIN_PURPOSES = frozenset({"platform"})
 AI_PURPOSES = frozenset({"realtime", "batch", "playground"})
+NO_KEYS: frozenset[str] = frozenset()
+"""For routes that only a session opens."""
 ANY_PURPOSE = ADMIN_PURPOSES | AI_PURPOSES
 NOBODY = Networks(())
 UNKNOWN = Peer("")

@@ -24,6 +24,7 @@ select
     m.alias,
     m.type,
     m.model_name,
+    m.reasoning_translation,
     extract(epoch from m.created_at)::bigint as created,
     e.id as endpoint_id,
     e.name as endpoint_name,

@@ -12,6 +12,7 @@ import msgspec
 
 from dwctl.core.networks import Networks
 from dwctl.routing.rules import Rules
+from dwctl.wire.reasoning import Reasoning
 
 Purpose = Literal["realtime", "platform", "batch", "playground"]
 """What a key may be used for (contract: `api_keys.purpose`)."""
@@ -57,6 +58,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The name the upstream knows the model by."""
     auth_header: tuple[str, str] | None
     """Name and whole value of the credential header, or None when the upstream needs none."""
+    reasoning: Reasoning | None = None
+    """How it wants to be told how much to think; None passes a client's words on."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.routing.rules import by_model
 from dwctl.routing.snapshot import Allowed, Key, Model, Target
+from dwctl.wire.reasoning import reasoning_of
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -62,7 +63,7 @@ class RoutingStore:
         for row in rows:
             try:
                 models.append(self._model(row))
-            except SealError as error:
+            except (SealError, ValueError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
         return await self._ruled(models), bad
 
@@ -98,12 +99,14 @@ class RoutingStore:
         if sealed is not None:
             value = f"{row['auth_header_prefix']}{self._seal.open(sealed)}"
             credential = (row["auth_header_name"], value)
+        translation: object = row["reasoning_translation"]
         target = Target(
             endpoint_id=str(row["endpoint_id"]),
             endpoint_name=row["endpoint_name"],
             url=row["url"],
             model_name=row["model_name"],
             auth_header=credential,
+            reasoning=None if translation is None else reasoning_of(translation),
         )
         return Model(
             id=str(row["id"]),

@@ -22,6 +22,7 @@ from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
@@ -34,6 +35,7 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
+from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
@@ -134,6 +136,7 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=metrics.render if settings.enable_metrics else None,
         ai_routes=[responses_router(responses)],
+        inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
     )
     listener = Listener(
         host=settings.host,
@@ -144,6 +147,14 @@ def build(settings: Settings, data_dir: Path, secrets: Secrets, storage: Storage
         handler=gateway,
         application=app,
         metrics=metrics,
+        upgrades=Realtime(
+            calls=gateway,
+            routing=routing,
+            client=client,
+            settings=settings.gateway,
+            daemon_id=str(daemon_id),
+            cors=_cors(settings.auth.security.cors),
+        ),
     )
     # Stopped in reverse: the port first, so that what is under way is answered and recorded, the database last.
     owned: tuple[Service, ...] = () if storage.server is None else (storage.server,)

@@ -71,6 +71,7 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/images/generations": _media("Make images", "Images", ["prompt"]),
             "/ai/v1/images/edits": _media("Edit images", "EditedImages", ["prompt", "image"], form=True),
             "/ai/v1/images/variations": _media("Vary an image", "ImageVariations", ["image"], form=True),
+            "/ai/v1/messages": _messages(),
             "/ai/v1/responses/{response_id}": {
                 "get": {
                     "summary": "Get the stored response of a call",
@@ -161,6 +162,19 @@ def _media(
     return found
 
 
+def _messages() -> dict[str, Any]:
+    """Anthropic's route: another required field, and errors of its own shape."""
+    create = _inference("Create a message", "Message", ["messages", "max_tokens"])
+    create["post"]["description"] = (
+        "Anthropic's Messages API on any chat model: translated to a chat completion and back. "
+        "The key goes into `x-api-key` or `Authorization`."
+    )
+    for status, answer in create["post"]["responses"].items():
+        if status != "200":
+            answer["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/MessageError"}
+    return create
+
+
 def _ok(description: str, schema: str) -> dict[str, Any]:
     return {
         "description": description,
@@ -243,4 +257,18 @@ def _schemas() -> dict[str, Any]:
         "Images": anything,
         "EditedImages": anything,
         "ImageVariations": anything,
+        "Message": anything,
+        "MessageError": {
+            "type": "object",
+            "required": ["type", "error"],
+            "properties": {
+                "type": {"const": "error"},
+                "error": {
+                    "type": "object",
+                    "required": ["type", "message"],
+                    "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+                },
+                "request_id": nullable,
+            },
+        },
     }

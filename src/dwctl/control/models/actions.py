@@ -1,5 +1,6 @@
 """What may be done with models, and to whom what shows (spec/platform §1.9, §4.4)."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from dwctl.core.ids import new_uuid
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.web.paging import Window
+from dwctl.wire.reasoning import reasoning_of
 
 SORTS = (
     *("created_at", "alias", "intelligence_index", "released_at", "context_window", "provider"),
@@ -94,6 +96,7 @@ class ModelActions:
             type=wanted.model_type or model_type(wanted.model_name),
             capabilities=wanted.capabilities or [],
             metadata=_metadata(wanted.metadata),
+            reasoning_translation=_translation(wanted.reasoning_translation),
         )
         rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
         async with self._propagation.confirm("models", str(row.id)):
@@ -116,7 +119,9 @@ class ModelActions:
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
             ruled = rules is not None and await self._rules.replace(model_id, rules)
-            confirmed.made = ruled or (row.alias, row.type) != (current.alias, current.model_type)
+            routed = (row.alias, row.type, row.reasoning_translation)
+            before = (current.alias, current.model_type, current.reasoning_translation)
+            confirmed.made = ruled or routed != before
         changed = await self._store.get(model_id)
         if changed is None:
             raise _missing(model_id)
@@ -148,6 +153,9 @@ class ModelActions:
             for model in models:
                 model.is_composite = False
                 model.traffic_routing_rules = rules.get(model.id, [])
+        else:
+            for model in models:
+                model.reasoning_translation = UNSET
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
                 model.created_by = UNSET
@@ -170,6 +178,9 @@ def _changed(current: Model, change: ModelUpdate) -> ModelRow:
         if isinstance(change.capabilities, UnsetType)
         else change.capabilities or [],
         metadata=current.metadata if isinstance(change.metadata, UnsetType) else _metadata(change.metadata),
+        reasoning_translation=(current.reasoning_translation or None)
+        if isinstance(change.reasoning_translation, UnsetType)
+        else _translation(change.reasoning_translation),
     )
 
 
@@ -190,6 +201,15 @@ def _metadata(metadata: Metadata | None) -> Metadata | None:
     if size > MAX_METADATA_BYTES:
         raise BadRequest(f"metadata: expected at most {MAX_METADATA_BYTES} bytes, got {size}")
     return metadata
+
+
+def _translation(config: dict[str, Any] | None) -> dict[str, Any] | None:
+    if config is not None:
+        try:
+            reasoning_of(config)
+        except ValueError as error:
+            raise BadRequest(f"reasoning_translation: {error}") from error
+    return config
 
 
 def _missing(model_id: UUID) -> NotFound:

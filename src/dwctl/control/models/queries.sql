@@ -5,6 +5,7 @@
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.reasoning_translation,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -82,7 +83,8 @@ select
 -- name: get_model
 select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
-    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted
+    m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
+    m.reasoning_translation
 from models m
 where m.id = $1;
 
@@ -105,13 +107,15 @@ order by r.name;
 
 -- name: create_model
 insert into models (
-    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by
+    id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
+    reasoning_translation
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: update_model
 update models set
-    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7
+    alias = $2, display_name = $3, description = $4, type = $5, capabilities = $6, metadata = $7,
+    reasoning_translation = $8
 where id = $1;
 
 -- name: delete_model

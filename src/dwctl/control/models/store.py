@@ -42,6 +42,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     capabilities: list[str]
     metadata: Metadata | dict[str, Any] | None
+    reasoning_translation: dict[str, Any] | None
 
 
 class ModelStore:
@@ -113,6 +114,7 @@ class ModelStore:
                 endpoint,
                 row.metadata,
                 creator,
+                row.reasoning_translation,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -129,6 +131,7 @@ class ModelStore:
                 row.type,
                 row.capabilities,
                 row.metadata,
+                row.reasoning_translation,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -154,6 +157,7 @@ def _model(row: Any) -> Model:
         last_sync=row["last_sync"],
         deleted=row["deleted"],
         metadata=row["metadata"],
+        reasoning_translation=row["reasoning_translation"],
         created_by=row["created_by"],
     )
 

@@ -41,6 +41,8 @@ class ModelCreate(Body, kw_only=True):
     capabilities: list[str] | None = None
     metadata: Metadata | None = None
     traffic_routing_rules: list[TrafficRule] | None = None
+    reasoning_translation: dict[str, Any] | None = None
+    """How its server wants to be told how much to think (spec/gateway A1.16)."""
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -54,6 +56,7 @@ class ModelUpdate(Body, kw_only=True):
     metadata: Metadata | UnsetType | None = UNSET
     traffic_routing_rules: list[TrafficRule] | UnsetType | None = UNSET
     """All rules in place of those that are there."""
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -84,6 +87,8 @@ class Model(msgspec.Struct, kw_only=True):
     """For those who may read all models."""
     deleted: bool = False
     metadata: dict[str, Any] | None = None
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
+    """For those who may read all models."""
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
     groups: list[GroupSummary] | UnsetType = UNSET

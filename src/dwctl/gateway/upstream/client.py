@@ -7,6 +7,7 @@ upstream is told so, and recorded as failed.
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
@@ -63,6 +64,14 @@ class UpstreamClient:
         if origin is None:
             origin = self._origins[address] = self._make(address)
         return origin.submit(request, receiver, source)
+
+    async def open(self, address: Address, make: Callable[[], asyncio.Protocol]) -> None:
+        """A connection of its own, for what is not a request and an answer; raises what connecting raises."""
+        scheme, host, port = address
+        async with asyncio.timeout(self._settings.connect_timeout):
+            await self._running().create_connection(
+                make, host, port, ssl=self._context() if scheme == "https" else None
+            )
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""
