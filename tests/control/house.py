@@ -20,8 +20,13 @@ from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
+from dwctl.core.metrics import Metrics
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.principal import Principal, Role
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
@@ -29,6 +34,8 @@ from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettin
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
+from dwctl.server.inner_calls import InnerCalls
+from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
 ADMIN = "/admin/api/v1"
@@ -56,6 +63,22 @@ def idle_sync(database: Database, seal: Seal) -> RoutingSync:
     )
 
 
+def calls(routing: Routing) -> InnerCalls:
+    """The gateway as the control plane has it; no model server is ever called from here."""
+    settings = GatewaySettings()
+    gateway = Gateway(
+        routing=routing,
+        recording=Ledger(),
+        client=UpstreamClient(settings.upstream),
+        settings=settings,
+        clock=SystemClock(),
+        metrics=Metrics(),
+        daemon_id=str(UUID(int=1)),
+        max_record_bytes=1 << 20,
+    )
+    return InnerCalls(gateway, routing, max_body_bytes=1 << 20)
+
+
 async def _well() -> str | None:
     return None
 
@@ -68,7 +91,11 @@ class House:
     """Everything in one place."""
 
     def __init__(
-        self, database: Database, settings: AuthSettings = CHEAP_AUTH, propagation: Propagation | None = None
+        self,
+        database: Database,
+        settings: AuthSettings = CHEAP_AUTH,
+        propagation: Propagation | None = None,
+        proxies: Iterable[str] = (),
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -81,6 +108,7 @@ class House:
             seal=seal,
             clock=clock,
             propagation=propagation or idle_sync(database, seal),
+            proxies=Networks(map(parse_network, proxies)),
         )
         self.app = build_app(
             plane=self.plane,
@@ -89,6 +117,7 @@ class House:
             checks={"database": _well},
             metrics=_up,
             ai_routes=[],
+            inference=calls(Routing()),
         )
         self._sessions = Sessions(SECRET, 3600, clock)
         self._users = UserStore(database)
