@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve setup setup-dev test test-long test-soak check format lock bench bench-full clean
+.PHONY: help serve dashboard setup setup-dev test test-long test-soak check format lock bench bench-full clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,8 +34,13 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.run
 setup: $(VENV)/.run ## install dwctl into .venv
 setup-dev: $(VENV)/.dev ## install dwctl and the test tools into .venv
 
+# The dashboard is built beside the server, which says so at / until it is there. Of no group that a reader waits for.
 serve: $(VENV)/.run ## start dwctl; UPSTREAM=http://host:port/v1 imports a model server, ARGS="..." passes flags
+	@$(if $(filter no,$(DASHBOARD)),:,( $(BIN)/python -m tools.dashboard --background </dev/null >/dev/null 2>&1 & ))
 	@exec $(BIN)/dwctl serve $(if $(UPSTREAM),--upstream '$(UPSTREAM)') $(ARGS)
+
+dashboard: | $(BIN)/python ## build the dashboard into the package
+	@$(BIN)/python -m tools.dashboard
 
 test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long and not soak' $(ARGS)
@@ -70,4 +75,5 @@ bench-full: $(VENV)/.dev ## compare with LiteLLM and the Rust routers too
 	@$(BIN)/python -m benchmarks.run --full $(ARGS)
 
 clean: ## remove what was built and installed here, never data
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out \
+		src/dwctl/dashboard dashboard/node_modules dashboard/dist

@@ -1,7 +1,9 @@
 """The control plane on a fresh database, and people who call it."""
 
 import itertools
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
+from dwctl.core.ids import moment_of, new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
@@ -27,10 +30,13 @@ from dwctl.db.postgres import Database
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
-from dwctl.identity.principal import Principal, Role
+from dwctl.identity.principal import NIL, Principal, Role
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettings
+from dwctl.requests.frames import Kind, entry_of
+from dwctl.requests.record import Record, State
+from dwctl.requests.writer import Committer
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
@@ -87,6 +93,14 @@ async def _up() -> bytes:
     return b"up 1\n"
 
 
+class Settled:
+    """Everything that was recorded is in the database."""
+
+    async def flush(self) -> bool:
+        """Nothing is left to do."""
+        return True
+
+
 class House:
     """Everything in one place."""
 
@@ -109,6 +123,7 @@ class House:
             clock=clock,
             propagation=propagation or idle_sync(database, seal),
             proxies=Networks(map(parse_network, proxies)),
+            recorded=Settled(),
         )
         self.app = build_app(
             plane=self.plane,
@@ -124,6 +139,7 @@ class House:
         self._groups = GroupStore(database)
         self.routing = RoutingStore(database, seal)
         self._numbers = itertools.count(1)
+        self._committer = Committer(database, Path(os.devnull), Metrics())
 
     def number(self) -> int:
         """A fresh one, for names."""
@@ -179,6 +195,31 @@ class House:
         async for chunk in store.keys():
             found.update(key.id for _, key in chunk)
         return found
+
+    async def request(
+        self, person: Person, key_id: UUID, *, bodies: tuple[bytes, bytes] = (b"{}", b"{}"), **fields: Any
+    ) -> UUID:
+        """A recorded call of a person's key, with these fields of the record: completed, or in the state given."""
+        ident = UUID(str(fields.pop("id", None) or new_id()))
+        record = Record(
+            id=str(ident),
+            created_at=moment_of(ident) / 1000,
+            path="/v1/chat/completions",
+            model="m",
+            owner_id=str(person.id),
+            creator_id=str(person.id),
+            key_id=str(key_id),
+            daemon_id=str(NIL),
+        )
+        record = msgspec.structs.replace(record, **fields)
+        entries = [entry_of(Kind.STARTED, msgspec.json.encode(record), bodies[0])]
+        if "state" not in fields:
+            ended = {"state": State.COMPLETED, "status_code": 200, "duration_ms": 12.5, **fields}
+            ended["completed_at"] = record.created_at + ended["duration_ms"] / 1000
+            record = msgspec.structs.replace(record, **ended)
+            entries.append(entry_of(Kind.FINISHED, msgspec.json.encode(record), bodies[1]))
+        await self._committer.commit(entries)
+        return UUID(record.id)
 
     async def model(self, alias: str) -> UUID:
         """Id of a live model."""

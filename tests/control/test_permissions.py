@@ -106,6 +106,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(),
     ("GET", f"{ADMIN}/ai/{{path}}"): Row(404, 404, 404, 404, session_only=True),
     ("POST", f"{ADMIN}/ai/{{path}}"): Row(404, 404, 404, 404, session_only=True),
+    ("GET", f"{ADMIN}/requests"): anybody(),
+    # Whose call it is not must not learn that there is one.
+    ("GET", f"{ADMIN}/requests/{{request_id}}"): Row(200, 404, 404, 200),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -173,6 +176,7 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "model_id": model_id,
         "composite_id": composite_id,
         "component_id": model_id,
+        "request_id": await house.request(owner, key_id),
         "n": number,
         "path": "x",
     }

@@ -27,6 +27,7 @@ def letters(role: str, resource: Resource, scope: Scope) -> str:
         ("StandardUser", Resource.MODELS, "R", ""),
         ("StandardUser", Resource.ENDPOINTS, "", ""),
         ("StandardUser", Resource.API_KEYS, "CRUD", ""),
+        ("StandardUser", Resource.REQUESTS, "R", ""),
         ("StandardUser", Resource.CREDITS, "R", ""),
         ("StandardUser", Resource.ORGANIZATIONS, "CRU", ""),
         ("PlatformManager", Resource.USERS, "CRUD", "CRUD"),

@@ -35,6 +35,7 @@ def test_the_first_start_shows_the_password_once_and_the_next_step() -> None:
     assert "admin@localhost" in text
     assert "/srv/dwctl" in text
     assert "make serve UPSTREAM=" in text
+    assert "  dashboard http://127.0.0.1:3001/\n" in text
 
 
 def test_a_configured_password_is_not_shown() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dwctl import __version__
-from dwctl.cli import doctor, migrate, serve, user
+from dwctl.cli import doctor, migrate, openapi, serve, user
 from dwctl.core.errors import Error
 
 
@@ -81,6 +81,14 @@ def doctor_command(**options: Any) -> None:
     """Check database, permissions, port, disk and model servers, and say what to do."""
     if not doctor.run(options["config"], options["data_dir"], click.echo):
         sys.exit(1)
+
+
+@main.command(name="openapi")
+@click.argument("api", type=click.Choice(["admin", "ai"]))
+@_told
+def openapi_command(api: str) -> None:
+    """Print the OpenAPI document of API, which is admin or ai, as JSON."""
+    openapi.run(api, click.echo)
 
 
 @main.group(name="user")

@@ -21,12 +21,14 @@ from dwctl.control.keys import api as keys_api
 from dwctl.control.models import api as models_api
 from dwctl.control.plane import Plane
 from dwctl.control.playground import api as playground_api
+from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
 from dwctl.control.users import api as users_api
 from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE, NO_KEYS
 from dwctl.identity.settings import CorsSettings
 from dwctl.web.admin_document import AdminDocument
 from dwctl.web.authentication import guard, principal_dependency
+from dwctl.web.dashboard import Dashboard
 from dwctl.web.documents import ai_document, docs_page
 from dwctl.web.errors import exception_handlers
 from dwctl.web.metrics_page import Page, metrics_route
@@ -49,9 +51,10 @@ def build_app(
     ai_routes: Sequence[ControllerRouterHandler],
     metrics_token: str | None = None,
     inference: Inference | None = None,
+    dashboard: Dashboard | None = None,
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
-    """Put the routes together; metrics ask for their token, if there is one.
+    """Put the routes together; metrics ask for their token, if there is one. Other paths are the dashboard's.
 
     A check of `/readyz` that takes longer than `check_within` seconds has failed.
     """
@@ -67,6 +70,7 @@ def build_app(
             endpoints_api.router(plane.endpoints),
             models_api.router(plane.models),
             components_api.router(plane.components),
+            requests_api.router(plane.requests),
         ],
     )
     own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])
@@ -85,7 +89,7 @@ def build_app(
         handlers.append(metrics_route(metrics, metrics_token))
     return Litestar(
         route_handlers=handlers,
-        exception_handlers=exception_handlers(),
+        exception_handlers=exception_handlers(None if dashboard is None else dashboard.answer),
         cors_config=_cors(cors),
         openapi_config=_openapi(version, plane.authenticator.cookie_name),
         after_request=security_headers,

@@ -17,6 +17,8 @@ from dwctl.control.models.store import ModelStore
 from dwctl.control.playground.actions import PlaygroundActions
 from dwctl.control.playground.store import PlaygroundStore
 from dwctl.control.propagation import Propagation
+from dwctl.control.requests.actions import Recorded, RequestActions
+from dwctl.control.requests.store import RequestLog
 from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
@@ -30,6 +32,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+from dwctl.requests.store import RequestStore
 
 
 class Plane(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     models: ModelActions
     components: ComponentActions
     playground: PlaygroundActions
+    requests: RequestActions
     bootstrap: Bootstrap
 
 
@@ -57,6 +61,7 @@ def build_plane(
     clock: Clock,
     propagation: Propagation,
     proxies: Networks = NOBODY,
+    recorded: Recorded,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -96,6 +101,7 @@ def build_plane(
         models=ModelActions(model_store, endpoint_store, component_store, propagation, RuleStore(database)),
         components=ComponentActions(component_store, model_store, propagation),
         playground=PlaygroundActions(PlaygroundStore(database), propagation),
+        requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

@@ -80,3 +80,17 @@ new_id = _source.next_text
 def new_uuid() -> UUID:
     """A fresh UUIDv7."""
     return UUID(new_id())
+
+
+_MOST_MS = 2**48 - 1
+
+
+def least_of(moment_ms: int) -> UUID:
+    """The least UUIDv7 of a millisecond, clamped to what fits: the SQL function `uuidv7_floor`."""
+    ms = min(max(0, moment_ms), _MOST_MS)
+    return UUID(int=ms << 80 | 0x7000_8000_0000_0000_0000)
+
+
+def moment_of(ident: UUID) -> int:
+    """The milliseconds in a UUIDv7; in any other id whatever stands there."""
+    return ident.int >> 80

@@ -60,6 +60,8 @@ _MATRIX: dict[str, dict[Resource, tuple[str, str]]] = {
         Resource.MODELS: ("R", ""),
         Resource.COMPOSITE_MODELS: ("R", ""),
         Resource.API_KEYS: (_ALL, ""),
+        # Beside the contract: everybody sees the calls of their own keys (decision 0026).
+        Resource.REQUESTS: ("R", ""),
         Resource.CREDITS: ("R", ""),
         Resource.WEBHOOKS: (_ALL, ""),
         Resource.ORGANIZATIONS: ("CRU", ""),

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+import dwctl
 from dwctl import __version__
 from dwctl.control.app import Check, build_app
 from dwctl.control.plane import Plane, build_plane
@@ -47,6 +48,7 @@ from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
+from dwctl.web.dashboard import Dashboard
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -160,6 +162,7 @@ def build(
         clock=clock,
         propagation=sync,
         proxies=proxies,
+        recorded=crew,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None
@@ -173,6 +176,7 @@ def build(
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
+        dashboard=_dashboard(),
     )
     served = Served(gateway)
     metrics.registry.register(served)
@@ -220,6 +224,16 @@ def build(
         listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
+
+
+def _dashboard() -> Dashboard:
+    """The one that lies in the package; a source tree can build it."""
+    package = Path(dwctl.__file__).parent
+    return Dashboard(
+        package / "dashboard",
+        __version__,
+        source=(package.parents[1] / "dashboard" / "package.json").is_file(),
+    )
 
 
 def _flush(writer: Writer, replay: Replay) -> Callable[[], Awaitable[bool]]:

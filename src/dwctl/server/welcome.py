@@ -62,6 +62,7 @@ def _table(facts: Facts) -> list[str]:
         rows.append(("", f"from {facts.imported.url}, open to everyone"))
         if facts.imported.key:
             rows.append(("API key", f"{facts.imported.key}  (shown once)"))
+    rows.append(("dashboard", f"{facts.address}/"))
     rows.append(("admin API", f"{facts.address}/admin/docs"))
     return [f"  {name:<10}{value}".rstrip() for name, value in rows]
 
@@ -95,5 +96,5 @@ def _next_steps(address: str) -> list[str]:
         "  make serve UPSTREAM=http://127.0.0.1:8000/v1",
         "  (or: dwctl serve --upstream http://127.0.0.1:8000/v1)",
         "",
-        f"or add it through the admin API, {address}/admin/docs",
+        f"or add it in the dashboard, {address}/",
     ]

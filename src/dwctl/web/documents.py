@@ -43,6 +43,11 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def style_policy(style: str) -> str:
+    """The policy of a page with one style and nothing else."""
+    return f"default-src 'none'; style-src {_hash(style)}; frame-ancestors 'none'; base-uri 'none'"
+
+
 def ai_document(version: str) -> dict[str, Any]:
     """OpenAPI 3.1 of what is under `/ai/v1`: OpenAI's routes as this product serves them."""
     return {

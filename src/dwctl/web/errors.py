@@ -5,6 +5,7 @@ Under `/ai` the same errors wear the envelope of the path: OpenAI's, or Anthropi
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -42,10 +43,20 @@ DATABASE_AWAY = (
 )
 
 
-def exception_handlers() -> ExceptionHandlersMap:
-    """For the application."""
+Pages = Callable[[Request[Any, Any, Any]], Response[Any] | None]
+"""Answers what no route takes and no program reads, or gives None."""
+
+
+def exception_handlers(pages: Pages | None = None) -> ExceptionHandlersMap:
+    """For the application; `pages` are what stands outside of its routes."""
+
+    def render_unknown_path(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        shown = None if pages is None or is_api(request.url.path) else pages(request)
+        return render_http(request, error) if shown is None else shown
+
     return {
         Error: render_error,
+        NotFoundException: render_unknown_path,
         HTTPException: render_http,
         asyncpg.IntegrityConstraintViolationError: render_broken_rule,
         **dict.fromkeys(DATABASE_AWAY, render_database_away),
@@ -124,7 +135,7 @@ def render_unknown(request: Request[Any, Any, Any], error: Exception) -> Respons
 
 def is_api(path: str) -> bool:
     """Whether programs read what is answered here."""
-    return path.startswith(API_PREFIXES)
+    return f"{path}/".startswith(API_PREFIXES)
 
 
 def _not_found(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -1,0 +1,49 @@
+/** Who is signed in. The server keeps the session in a cookie; here lives only what it answered. */
+import { type QueryClient, queryOptions, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { api, ApiError } from "@/api/client";
+import type { User } from "@/api/types";
+import { can, type Permission } from "./permissions";
+import { keepSecret } from "./secrets";
+
+export const whoami = queryOptions({
+  queryKey: ["whoami"],
+  queryFn: async ({ signal, client, queryKey }): Promise<User | null> => {
+    try {
+      return await api.get("/admin/api/v1/users/current", { signal });
+    } catch (error) {
+      // For who was signed in it is the end of a session, which the cache tells the page that is open.
+      const known = client.getQueryData(queryKey);
+      if (!known && error instanceof ApiError && error.status === 401) return null;
+      throw error;
+    }
+  },
+  staleTime: 60_000,
+});
+
+/** The account that is signed in; only for pages behind sign-in. */
+export function useMe(): User {
+  const { data } = useSuspenseQuery(whoami);
+  if (data === null) throw new ApiError(401, "You are not signed in.");
+  return data;
+}
+
+export function useCan(permission: Permission): boolean {
+  return can(useMe(), permission);
+}
+
+/** Ends the session; `leave` goes to a page that needs none, and then everything that was shown is forgotten. */
+export function useSignOut(leave: () => Promise<void>): () => Promise<void> {
+  const client = useQueryClient();
+  return async () => {
+    await api.post("/authentication/logout");
+    await leave();
+    forget(client);
+  };
+}
+
+/** Nothing of one person's session may be shown to the next one. */
+export function forget(client: QueryClient): void {
+  keepSecret(null);
+  client.clear();
+  client.setQueryData(whoami.queryKey, null);
+}

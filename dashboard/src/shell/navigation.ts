@@ -1,0 +1,25 @@
+/** The pages that the sidebar and the command palette offer. */
+import type { LinkProps } from "@tanstack/react-router";
+import type { Permission } from "@/session/permissions";
+import type { IconName } from "@/ui/icon";
+
+export interface Place {
+  to: NonNullable<LinkProps["to"]>;
+  label: string;
+  icon: IconName;
+  needs?: Permission;
+  words?: string;
+}
+
+export const PLACES: readonly Place[] = [
+  { to: "/", label: "Start", icon: "start", words: "home first run checklist" },
+  { to: "/requests", label: "Requests", icon: "requests", words: "log calls history" },
+  { to: "/models", label: "Models", icon: "models" },
+  { to: "/keys", label: "API keys", icon: "keys", words: "tokens secrets" },
+];
+
+export const ADMINISTRATION: readonly Place[] = [
+  { to: "/endpoints", label: "Endpoints", icon: "endpoints", needs: "endpoints.manage", words: "providers upstream servers" },
+  { to: "/groups", label: "Groups", icon: "groups", needs: "groups.manage", words: "access" },
+  { to: "/users", label: "Users", icon: "users", needs: "users.read", words: "people accounts" },
+];

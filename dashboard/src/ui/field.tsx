@@ -1,0 +1,220 @@
+/** Labelled inputs: the label, what it is for, and what is wrong with it belong to the input for every reader. */
+import { useId, type ComponentProps, type ReactNode } from "react";
+import { Switch as RadixSwitch } from "radix-ui";
+import { cx } from "./classes";
+import { Icon } from "./icon";
+
+const BOX =
+  "w-full rounded-lg border border-edge bg-surface px-3 text-ink transition-colors hover:border-faint focus:border-accent focus:outline-2 focus:-outline-offset-1 focus:outline-accent disabled:bg-sunken disabled:text-quiet max-md:text-[16px]";
+
+interface Described {
+  label: string;
+  hint?: ReactNode;
+  error?: string | null;
+  optional?: boolean;
+}
+
+function Field({
+  id,
+  label,
+  hint,
+  error,
+  optional,
+  children,
+  className,
+}: Described & { id: string; children: ReactNode; className?: string }) {
+  return (
+    <div className={cx("min-w-0", className)}>
+      <label htmlFor={id} className="mb-1.5 flex items-baseline gap-2 text-[0.93rem] font-medium">
+        {label}
+        {optional && <span className="font-normal text-faint">optional</span>}
+      </label>
+      {children}
+      {hint && !error && (
+        <p id={`${id}-hint`} className="mt-1.5 text-[0.9rem] text-quiet">
+          {hint}
+        </p>
+      )}
+      {error && (
+        <p id={`${id}-error`} className="mt-1.5 text-[0.9rem] text-bad">
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function describedBy(id: string, hint: ReactNode, error: string | null | undefined) {
+  if (error) return `${id}-error`;
+  return hint ? `${id}-hint` : undefined;
+}
+
+type TextProps = Described & Omit<ComponentProps<"input">, "id"> & { boxClass?: string };
+
+export function TextField({ label, hint, error, optional, className, boxClass, ...rest }: TextProps) {
+  const id = useId();
+  return (
+    <Field {...{ id, label, hint, error, optional, className }}>
+      <input
+        autoComplete="off"
+        spellCheck={false}
+        {...rest}
+        id={id}
+        aria-invalid={error ? true : undefined}
+        aria-describedby={describedBy(id, hint, error)}
+        className={cx(BOX, "h-10 md:h-9", boxClass)}
+      />
+    </Field>
+  );
+}
+
+type AreaProps = Described & Omit<ComponentProps<"textarea">, "id">;
+
+export function TextArea({ label, hint, error, optional, className, ...rest }: AreaProps) {
+  const id = useId();
+  return (
+    <Field {...{ id, label, hint, error, optional, className }}>
+      <textarea
+        rows={3}
+        {...rest}
+        id={id}
+        aria-invalid={error ? true : undefined}
+        aria-describedby={describedBy(id, hint, error)}
+        className={cx(BOX, "py-2")}
+      />
+    </Field>
+  );
+}
+
+export interface Option {
+  value: string;
+  label: string;
+}
+
+type SelectProps = Described & Omit<ComponentProps<"select">, "id" | "children"> & { options: readonly Option[] };
+
+export function SelectField({ label, hint, error, optional, className, options, ...rest }: SelectProps) {
+  const id = useId();
+  return (
+    <Field {...{ id, label, hint, error, optional, className }}>
+      <Chevroned>
+        <select {...rest} id={id} aria-describedby={describedBy(id, hint, error)} className={cx(BOX, "h-10 appearance-none pr-9 md:h-9")}>
+          {options.map(toOption)}
+        </select>
+      </Chevroned>
+    </Field>
+  );
+}
+
+/** A select in a bar of filters, where the label is for screen readers. */
+export function Filter({
+  label,
+  options,
+  className,
+  ...rest
+}: Omit<ComponentProps<"select">, "children"> & { label: string; options: readonly Option[] }) {
+  return (
+    <Chevroned className={className}>
+      <select {...rest} aria-label={label} className={cx(BOX, "h-10 appearance-none truncate pr-9 md:h-9")}>
+        {options.map(toOption)}
+      </select>
+    </Chevroned>
+  );
+}
+
+function toOption(option: Option) {
+  return (
+    <option key={option.value} value={option.value}>
+      {option.label}
+    </option>
+  );
+}
+
+function Chevroned({ children, className }: { children: ReactNode; className?: string }) {
+  return (
+    <div className={cx("relative", className)}>
+      {children}
+      <Icon name="down" className="pointer-events-none absolute top-1/2 right-2.5 size-4 -translate-y-1/2 text-quiet" />
+    </div>
+  );
+}
+
+export function Checkbox({ label, hint, className, ...rest }: Omit<ComponentProps<"input">, "id" | "type"> & { label: ReactNode; hint?: string }) {
+  return (
+    <label className={cx("flex cursor-pointer items-start gap-2.5 py-1", className)}>
+      <input type="checkbox" {...rest} className="mt-[0.2rem] size-4 shrink-0 accent-(--solid)" />
+      <span className="min-w-0">
+        <span className="block [overflow-wrap:anywhere]">{label}</span>
+        {hint && <span className="block text-[0.9rem] text-quiet">{hint}</span>}
+      </span>
+    </label>
+  );
+}
+
+export function Switch({
+  label,
+  hint,
+  checked,
+  onChange,
+  disabled,
+  bare,
+}: {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+  disabled?: boolean;
+  /** Without visible text, as in a row of a table. */
+  bare?: boolean;
+}) {
+  const id = useId();
+  const knob = (
+    <RadixSwitch.Root
+      id={id}
+      checked={checked}
+      onCheckedChange={onChange}
+      disabled={disabled}
+      aria-label={bare ? label : undefined}
+      className="relative h-5.5 w-10 shrink-0 rounded-full border border-transparent bg-faint/70 transition-colors data-[state=checked]:bg-solid disabled:opacity-50"
+    >
+      <RadixSwitch.Thumb className="block size-4 translate-x-0.5 rounded-full bg-white shadow-sm transition-transform data-[state=checked]:translate-x-5" />
+    </RadixSwitch.Root>
+  );
+  if (bare) return knob;
+  return (
+    <div className="flex items-start justify-between gap-6">
+      <label htmlFor={id} className="min-w-0 cursor-pointer">
+        <span className="block font-medium">{label}</span>
+        {hint && <span className="block text-[0.93rem] text-quiet">{hint}</span>}
+      </label>
+      {knob}
+    </div>
+  );
+}
+
+export function SearchBox({ label, className, ...rest }: Omit<ComponentProps<"input">, "id" | "type"> & { label: string }) {
+  return (
+    <div className={cx("relative", className)}>
+      <Icon name="search" className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-faint" />
+      <input type="search" autoComplete="off" spellCheck={false} aria-label={label} placeholder={label} {...rest} className={cx(BOX, "h-10 pl-9 md:h-9")} />
+    </div>
+  );
+}
+
+/** A form whose submission stays on the page; the browser checks what is required. */
+export function Form({ onSubmit, children, id, className }: { onSubmit: () => void; children: ReactNode; id?: string; className?: string }) {
+  return (
+    <form
+      id={id}
+      className={className}
+      onSubmit={(event) => {
+        event.preventDefault();
+        // Dialogs stand inside other forms in React's tree, though not in the page's.
+        event.stopPropagation();
+        onSubmit();
+      }}
+    >
+      {children}
+    </form>
+  );
+}

@@ -1,0 +1,137 @@
+-- name: without_sorting
+-- For the rest of this transaction.
+select set_config('enable_sort', 'off', true);
+
+-- name: newest_of_all
+-- Ids of calls in [$1, $2), newest first, that fit the filters $5 to $11: at most $4 of them, and at most $3 rows are
+-- looked at. The last row that was looked at comes along even if it does not fit: from there the next page goes on.
+-- The statements below differ in index and direction only; whatever is no index's first column is a filter. They are
+-- written so that one index alone gives their order, and run without sorting: otherwise a plan that is kept for all
+-- values reads rows of other models or owners along the ids, without a bound. The ids are compared twice: in pairs they
+-- are where the scan of the index begins and ends, alone they say which partitions matter.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by id desc) = $3::bigint as last,
+        ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where id >= $1 and id < $2
+    order by id desc
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: newest_of_owner
+-- The same for calls of the account $12.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by owner_id desc, id desc) = $3::bigint as last,
+        ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where (owner_id, id) >= ($12, $1) and (owner_id, id) < ($12, $2) and id >= $1 and id < $2
+    order by owner_id desc, id desc
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: newest_of_model
+-- The same for calls of the model $5.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by model desc, id desc) = $3::bigint as last,
+        ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
+    order by model desc, id desc
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: oldest_of_all
+-- From the oldest on.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by id) = $3::bigint as last,
+        ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where id >= $1 and id < $2
+    order by id
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: oldest_of_owner
+-- From the oldest on, calls of the account $12.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by owner_id, id) = $3::bigint as last,
+        ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where (owner_id, id) >= ($12, $1) and (owner_id, id) < ($12, $2) and id >= $1 and id < $2
+    order by owner_id, id
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: oldest_of_model
+-- From the oldest on, calls of the model $5.
+select id, fits, last
+from (
+    select
+        id,
+        row_number() over (order by model, id) = $3::bigint as last,
+        ($6::integer is null or status_code = $6)
+        and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
+        and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
+        and ($11::text is null or '/ai' || path like $11) as fits
+    from requests
+    where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
+    order by model, id
+    limit $3::bigint
+) as seen
+where fits or last
+limit $4::bigint;
+
+-- name: describe
+-- Calls by their ids, with the names of what they belong to.
+-- row: dwctl.control.requests.store:Row
+select
+    r.id, r.state, r.stream, r.status_code, r.upstream_status, r.created_at, r.owner_id, u.email, r.key_id,
+    k.name as key_name, k.secret_prefix, r.endpoint_id, e.name as endpoint_name, r.path, r.model, r.target_model,
+    r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
+    r.reasoning_tokens, r.cached_tokens, r.total_tokens, r.request_size, r.response_size, r.finish_reason,
+    r.error_code, r.error_message, r.user_agent
+from requests r
+left join users u on u.id = r.owner_id
+left join api_keys k on k.id = r.key_id
+left join endpoints e on e.id = r.endpoint_id
+where r.id = any($1::uuid[]);

@@ -1,0 +1,78 @@
+"""Recorded calls on the wire (spec/platform §1.11; fields beyond the contract are listed in decision 0026)."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, without its bodies. What has not happened yet, or never will, is null."""
+
+    id: str
+    """`resp_<uuid>`: what the answer carried, for GET /ai/v1/responses/{id} too."""
+    timestamp: datetime
+    status: Status
+    method: str
+    uri: str
+    model: str
+    """The alias asked for."""
+    response_type: str
+    """Such as `chat_completion`, or `chat_completion_stream` when it was streamed."""
+    streamed: bool
+    status_code: int | None
+    """What the client got; 499 when it left first."""
+    duration_ms: float | None
+    duration_to_first_byte_ms: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    cached_tokens: int | None
+    total_tokens: int | None
+    finish_reason: str | None
+    error_code: str | None
+    error_message: str | None
+    service_tier: str
+    request_size: int
+    """Bytes of the client's body."""
+    response_size: int | None
+    """Bytes of the answer's body."""
+    user_agent: str | None
+    user_id: UUID
+    """Who owns the key."""
+    user_email: str | None
+    key_id: UUID | None
+    key_name: str | None
+    key_prefix: str | None
+    endpoint_id: UUID | None
+    """This and the next four: only for those who may read endpoints."""
+    endpoint_name: str | None
+    target_model: str | None
+    upstream_status: int | None
+    overhead_ms: float | None
+    """Time spent here before the upstream was called."""
+    fusillade_batch_id: UUID | None = None
+    """The batch that the call was a line of; there are no batches yet."""
+    custom_id: str | None = None
+
+
+class EntryPage(msgspec.Struct, frozen=True):
+    """A page. It may be shorter than asked for, even empty, and still have a next one: filters read a limited number
+    of rows at a time. The end is where `next_cursor` is null."""
+
+    entries: list[Entry]
+    next_cursor: str | None
+
+
+class RequestDetail(Entry, frozen=True, kw_only=True):
+    """One call with its bodies, null where they were not recorded."""
+
+    request_body: str | None
+    """As the client sent it, as text."""
+    response_body: str | None
+    """As the client got it, as text; of a stream its events."""
+    response: dict[str, Any]
+    """The same call as a Responses object, with a stream put together."""

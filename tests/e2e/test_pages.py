@@ -1,0 +1,137 @@
+"""Every page, as it is for an administrator and for a standard user, wide and on a phone, in both themes."""
+
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e import axe
+from tests.e2e.house import House, Person
+from tests.e2e.pages import PHONE, WIDE, settled, sign_in, watched
+
+FOR_EVERYONE = ("/", "/requests", "/models", "/keys", "/keys?create=true", "/account")
+FOR_MANAGERS = (
+    *("/models?create=true", "/endpoints", "/endpoints?create=true"),
+    *("/groups", "/groups?create=true", "/users", "/users?create=true"),
+)
+VIEWS = (("light", WIDE), ("dark", PHONE), ("dark", WIDE), ("light", PHONE))
+
+
+@pytest.fixture(scope="module")
+def furnished(house: House) -> dict[str, str]:
+    """Something of everything, so that no page is empty; gives the address of one of each."""
+    model_id = house.call("GET", "/models?search=fake-model").json()["data"][0]["id"]
+    pool = {"type": "composite", "model_name": house.name("pool"), "model_type": "CHAT"}
+    pool_id = house.call("POST", "/models", pool).json()["id"]
+    house.call("POST", f"/models/{pool_id}/components/{model_id}", {"weight": 2})
+    group_id = house.call("POST", "/groups", {"name": house.name("group"), "description": "Of tests"}).json()[
+        "id"
+    ]
+    request_id = house.ask(house.admin, "What does a gateway do?")
+    user_id = house.call("GET", "/users/current").json()["id"]
+    return {
+        "model": f"/models/{model_id}",
+        "pool": f"/models/{pool_id}",
+        "group": f"/groups/{group_id}",
+        "user": f"/users/{user_id}",
+        "request": f"/requests?open={request_id}",
+    }
+
+
+def addresses(furnished: dict[str, str]) -> list[str]:
+    """Every page of an administrator, with every tab."""
+    model, pool, group, user = (furnished[name] for name in ("model", "pool", "group", "user"))
+    return [
+        *FOR_EVERYONE,
+        *FOR_MANAGERS,
+        *(f"{model}?tab={tab}" for tab in ("overview", "use", "access", "limits", "settings")),
+        *(f"{pool}?tab={tab}" for tab in ("overview", "pool")),
+        *(f"{group}?tab={tab}" for tab in ("members", "models")),
+        *(f"{user}?tab={tab}" for tab in ("roles", "groups", "keys")),
+        *(f"{furnished['request']}&tab={tab}" for tab in ("conversation", "details", "json")),
+    ]
+
+
+@pytest.mark.parametrize(("theme", "size"), VIEWS)
+def test_an_administrator_can_use_every_page(
+    browser: Browser,
+    house: House,
+    furnished: dict[str, str],
+    theme: Literal["light", "dark"],
+    size: tuple[int, int],
+) -> None:
+    with watched(browser, house.origin, size, theme) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        sign_in(page, house.origin, house.admin)
+        for address in addresses(furnished):
+            look(page, address)
+
+
+@pytest.mark.parametrize(("theme", "size"), VIEWS)
+def test_a_standard_user_can_use_every_page(
+    browser: Browser, house: House, theme: Literal["light", "dark"], size: tuple[int, int]
+) -> None:
+    with watched(browser, house.origin, size, theme) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        look(page, f"{house.origin}/sign-in")
+        sign_in(page, house.origin, house.person())
+        for address in FOR_EVERYONE:
+            look(page, address)
+
+
+def look(page: Page, address: str) -> None:
+    """Open a page; it must be readable for everybody, and no wider than the screen."""
+    page.goto(address)
+    settled(page)
+    axe.check(page)
+    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert beyond <= 0, f"{address} is {beyond} pixels wider than the screen"
+
+
+def test_pages_of_managers_tell_a_standard_user_that_they_are_closed(
+    browser: Browser, house: House, furnished: dict[str, str]
+) -> None:
+    with watched(browser, house.origin) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        sign_in(page, house.origin, house.person())
+        pages = page.get_by_role("navigation", name="Pages")
+        expect(pages.get_by_role("link")).to_have_text(["Start", "Requests", "Models", "API keys"])
+        for address in ("/endpoints", "/groups", "/users", furnished["group"], furnished["user"]):
+            page.goto(address)
+            expect(page.get_by_text("This page is not open to you")).to_be_visible()
+            axe.check(page)
+
+
+@pytest.mark.parametrize(
+    ("roles", "links"),
+    [
+        (("PlatformManager",), ["Endpoints", "Groups", "Users"]),
+        (("BillingManager",), ["Users"]),
+        (("RequestViewer",), []),
+    ],
+)
+def test_the_navigation_shows_what_the_roles_open(
+    browser: Browser, house: House, roles: tuple[str, ...], links: list[str]
+) -> None:
+    with watched(browser, house.origin) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        sign_in(page, house.origin, house.person(*roles))
+        pages = page.get_by_role("navigation", name="Pages")
+        expect(pages.get_by_role("link")).to_have_text(["Start", "Requests", "Models", "API keys", *links])
+        for link in links:
+            pages.get_by_role("link", name=link).click()
+            settled(page)
+            expect(page.get_by_role("heading", level=1, name=link)).to_be_visible()
+
+
+def test_an_address_without_a_page_says_so(browser: Browser, house: House) -> None:
+    with watched(browser, house.origin) as (page, watch):
+        watch.expect(401, "/admin/api/v1/users/current")
+        watch.expect(404, "/admin/api/v1/models/00000000-0000-0000-0000-000000000009")
+        sign_in(page, house.origin, Person(house.admin.email, house.admin.password))
+        page.goto("/no/such/page")
+        expect(page.get_by_text("There is no page here")).to_be_visible()
+        page.get_by_role("link", name="Go to the start").click()
+        settled(page)
+        page.goto("/models/00000000-0000-0000-0000-000000000009")
+        expect(page.get_by_text("This could not be loaded")).to_be_visible()
