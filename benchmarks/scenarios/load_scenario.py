@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from benchmarks.bars import Bar
+from benchmarks.contestants.contestant import Contestant
 from benchmarks.load import Load, Spread
 from benchmarks.scenarios.scenario import Column, Figures
 from benchmarks.stage import Observation, Stage
@@ -17,9 +19,13 @@ class LoadScenario:
     load: Load
     columns: tuple[Column, ...]
     upstream: UpstreamOptions = field(default_factory=UpstreamOptions)
+    contestants: tuple[Contestant, ...] = ()
+    bars: tuple[Bar, ...] = ()
 
     def measure(self, stage: Stage) -> Figures:
-        """See `figures`."""
+        """See `figures`. A load of counted requests is sent as it is, whatever time there is."""
+        if self.load.count:
+            return figures(stage.observe(self.load))
         stage.send(replace(self.load, seconds=stage.warm_up))
         return figures(stage.observe(replace(self.load, seconds=stage.seconds)))
 
@@ -40,6 +46,7 @@ def figures(seen: Observation) -> dict[str, float | None]:
         **_milliseconds("latency", report.latency_us),
         **_milliseconds("first_chunk", report.first_chunk_us),
         **_milliseconds("chunk_gap", report.chunk_gap_us),
+        **_milliseconds("chunk_delay", report.chunk_delay_us),
         "requests": report.requests,
         "errors": sum(report.errors.values()),
         "unexplained": abs(seen.upstream_requests - report.requests),
@@ -48,6 +55,7 @@ def figures(seen: Observation) -> dict[str, float | None]:
         "upstream_requests": seen.upstream_requests,
         "foreign": seen.foreign,
         "load_core": seen.load_core,
+        "busiest_share": seen.busiest,
     }
 
 
