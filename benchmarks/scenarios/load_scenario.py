@@ -35,9 +35,11 @@ def figures(seen: Observation) -> dict[str, float | None]:
     report = seen.report
     units = report.chunks if report.mode == "sse" else report.right
     has_program = seen.memory.own > 0
+    cpu_us = _per(seen.cpu.own, units) if has_program else None
     has_postgres = seen.memory.postgres > 0
     return {
-        "cpu_us": _per(seen.cpu.own, units) if has_program else None,
+        "cpu_us": cpu_us,
+        "core_per_second": 1e6 / cpu_us if cpu_us else None,
         "postgres_cpu_us": _per(seen.cpu.postgres, units) if has_postgres else None,
         "memory_mb": seen.memory.own / 1e6 if has_program else None,
         "postgres_memory_mb": seen.memory.postgres / 1e6 if has_postgres else None,
