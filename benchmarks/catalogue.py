@@ -8,9 +8,15 @@ from benchmarks.contestants.nginx import Nginx
 from benchmarks.contestants.sglang_router import SglangRouter
 from benchmarks.contestants.vllm_router import VllmRouter
 from benchmarks.scenarios import latency
+from benchmarks.scenarios.beside import BESIDE_1MB
 from benchmarks.scenarios.json_1k import JSON_1K, JSON_32K
+from benchmarks.scenarios.key_effect import KEY_EFFECT
+from benchmarks.scenarios.recorded import RECORDED_2K
 from benchmarks.scenarios.scenario import Scenario
+from benchmarks.scenarios.snapshot import SNAPSHOT
 from benchmarks.scenarios.sse import SSE, SSE_PACED
+from benchmarks.scenarios.streams import IDLE_5000, STREAMS_5000
+from benchmarks.scenarios.workers import WORKERS
 
 CONTESTANTS: tuple[Contestant, ...] = (Direct(), Nginx(), Dwctl())
 """Those of every run."""
@@ -19,5 +25,9 @@ OTHERS: tuple[Contestant, ...] = (VllmRouter(), SglangRouter(), LiteLlm())
 
 SCENARIOS: tuple[Scenario, ...] = (JSON_1K, SSE, latency.at(100), latency.at(1000))
 """Those of every run."""
-EXTRAS: tuple[Scenario, ...] = (SSE_PACED, JSON_32K, latency.at(5000))
+LONG: tuple[Scenario, ...] = (
+    *(SSE_PACED, STREAMS_5000, IDLE_5000, BESIDE_1MB, RECORDED_2K, SNAPSHOT, KEY_EFFECT, WORKERS),
+)
+"""Those that a full run adds."""
+EXTRAS: tuple[Scenario, ...] = (JSON_32K, latency.at(5000))
 """Those that are asked for by name."""

@@ -34,9 +34,10 @@ def choose() -> Cores:
     return Cores(load=usable[0], contestant=usable[1])
 
 
-def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command, bound to one core together with everything that it starts."""
-    return ["taskset", "--cpu-list", str(core), *command]
+def pinned(core: int | Sequence[int], command: Sequence[str]) -> list[str]:
+    """The command, bound to a core (or to several) together with everything that it starts."""
+    cores = [core] if isinstance(core, int) else core
+    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
 
 
 def busy_seconds(core: int) -> float:

@@ -19,6 +19,10 @@ class Door:
     port: int
     path: str = "/v1/chat/completions"
     headers: tuple[str, ...] = ()
+    keys: Path | None = None
+    """A file with the API keys that are used in turn, one a line; None: what `headers` say."""
+    models: tuple[str, ...] = ()
+    """The models behind it that are asked in turn; empty: those of the load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,11 @@ class Load:
     """Requests at most; 0 is as many as fit into the time."""
     body_bytes: int = 400
     models: tuple[str, ...] = (MODEL,)
+    """Taken in turn, together with the door's keys."""
+    stay: int = 1
+    """Requests that a connection sends with one model and key before it takes the next."""
+    ramp: float = 0
+    """Seconds over which the connections of a closed loop begin, one after the other."""
     ask_usage: bool = False
     timeout: float = 30
 
@@ -49,13 +58,19 @@ class Load:
             "--rate": self.rate,
             "--count": self.count,
             "--body-bytes": self.body_bytes,
-            "--models": ",".join(self.models),
+            "--models": ",".join(door.models or self.models),
             "--timeout": self.timeout,
+            "--stay": self.stay,
+            "--ramp": self.ramp,
             "--content": options.chunk_content if streams else options.content,
             "--chunks": options.chunks,
         }
         words = [word for name, value in pairs.items() for word in (name, str(value))]
         words += [word for header in door.headers for word in ("--header", header)]
+        if door.keys is not None:
+            words += ["--keys", str(door.keys)]
+        if streams and options.stamp:
+            words.append("--stamped")
         return [*words, "--ask-usage"] if self.ask_usage else words
 
 
@@ -96,6 +111,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     latency_us: Spread | None
     first_chunk_us: Spread | None
     chunk_gap_us: Spread | None
+    chunk_delay_us: Spread | None
+    """From the writing of a chunk by the upstream to its arrival; None where chunks are not stamped."""
 
     @property
     def failures(self) -> dict[str, int]:

@@ -15,13 +15,13 @@ from typing import TypeVar
 import click
 
 from benchmarks import cores, document, programs, rows
-from benchmarks.catalogue import CONTESTANTS, EXTRAS, OTHERS, SCENARIOS
+from benchmarks.bars import judge, verdict_table
+from benchmarks.catalogue import CONTESTANTS, EXTRAS, LONG, OTHERS, SCENARIOS
 from benchmarks.contestants.contestant import Contestant
 from benchmarks.failures import Broken, Unavailable
 from benchmarks.rounds import Rounds, Settings
 from benchmarks.scenarios.scenario import Scenario
-from benchmarks.scenarios.sse import SSE_PACED
-from benchmarks.summary import summarize
+from benchmarks.summary import Result, summarize
 from benchmarks.table import table
 
 Named = TypeVar("Named", Contestant, Scenario)
@@ -34,10 +34,12 @@ PostgreSQL's is apart, on the core of the load generator and the upstream. How t
 
 
 @click.command(help="Compare dwctl with other gateways on this machine. See docs/benchmarks.md.")
-@click.option("--full", is_flag=True, help="Also measure the Rust routers and LiteLLM (installed once).")
+@click.option("--full", is_flag=True, help="Every contestant and every measure, as long as they ask for.")
 @click.option("--only", multiple=True, metavar="NAME", help="Measure only these contestants.")
 @click.option("--scenario", "wanted", multiple=True, metavar="NAME", help="Run only these scenarios.")
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--rounds", default=None, type=click.IntRange(1, 100), help="How often; default 3, with --full 5."
+)
 @click.option(
     "--repeats",
     default=1,
@@ -47,10 +49,9 @@ PostgreSQL's is apart, on the core of the load generator and the upstream. How t
 )
 @click.option(
     "--seconds",
-    default=3.0,
-    show_default=True,
+    default=None,
     type=click.FloatRange(0.2, 600),
-    help="How long each scenario measures.",
+    help="How long each scenario measures; default 3, with --full 60.",
 )
 @click.option("--check-rows", is_flag=True, help="Load dwctl alone and compare answered calls with its rows.")
 @click.option("--rows-seconds", default=60.0, show_default=True, type=click.FloatRange(1, 3600))
@@ -69,9 +70,9 @@ def main(
     full: bool,
     only: Sequence[str],
     wanted: Sequence[str],
-    rounds: int,
+    rounds: int | None,
     repeats: int,
-    seconds: float,
+    seconds: float | None,
     check_rows: bool,
     rows_seconds: float,
     cache: Path,
@@ -85,17 +86,23 @@ def main(
         return
     try:
         settings = Settings(
-            programs=programs.build(), cores=cores.choose(), cache=cache, seconds=seconds, say=_say
+            programs=programs.build(),
+            cores=cores.choose(),
+            cache=cache,
+            seconds=seconds or (60.0 if full else 3.0),
+            say=_say,
         )
+        os.sched_setaffinity(0, [settings.cores.load])  # what this process does is no cost of a contestant
         if check_rows:
             checked = rows.check_rows(settings, rows_seconds)
             print(checked.text())
             sys.exit(0 if checked.agrees else 1)
-        contestants = _named((*CONTESTANTS, *OTHERS), only) or (
-            (*CONTESTANTS, *OTHERS) if full else CONTESTANTS
+        everybody = (*CONTESTANTS, *OTHERS)
+        contestants = _named(everybody, only) or (everybody if full else CONTESTANTS)
+        scenarios = _named((*SCENARIOS, *LONG, *EXTRAS), wanted) or (
+            (*SCENARIOS, *LONG) if full else SCENARIOS
         )
-        scenarios = _named((*SCENARIOS, *EXTRAS), wanted) or ((*SCENARIOS, SSE_PACED) if full else SCENARIOS)
-        sys.exit(_compare(settings, contestants, scenarios, rounds, repeats, out))
+        sys.exit(_compare(settings, contestants, scenarios, rounds or (5 if full else 3), repeats, out))
     except (Broken, Unavailable) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         sys.exit(2)
@@ -109,28 +116,55 @@ def _compare(
     repeats: int,
     out: Path,
 ) -> int:
-    present, left_out = _prepared(contestants, settings.cache)
-    taking = Rounds(settings, present, scenarios)
-    taking.run(count, repeats)
-    results = {each.name: summarize(each, present, taking.measurements) for each in scenarios}
+    results: dict[str, list[Result]] = {}
+    broken: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for those, group in _by_contestants(contestants, scenarios).items():
+        present, missing = _prepared(those, settings.cache)
+        taking = Rounds(settings, present, group)
+        taking.run(count, repeats)
+        results |= {each.name: summarize(each, present, taking.measurements) for each in group}
+        broken |= taking.broken
+        left_out |= missing
     path = document.write(
         document.Document(
             taken_at=datetime.now(UTC),
             machine=document.machine(os.cpu_count() or 0),
             seconds=settings.seconds,
             rounds=count,
-            broken=taking.broken,
+            broken=broken,
             left_out=left_out,
             scenarios={each.name: document.results_of(each, results[each.name]) for each in scenarios},
         ),
         out,
     )
     print("\n\n".join(table(each, results[each.name]) for each in scenarios))
+    verdicts = [
+        verdict
+        for each in scenarios
+        for verdict in judge(
+            each.name, each.bars, {one.contestant: one.medians for one in results[each.name]}
+        )
+    ]
+    if verdicts:
+        print(f"\n{verdict_table(verdicts)}")
     print(f"\n{READING}\nwritten to {path}")
-    _tell("failed", taking.broken)
+    _tell("failed", broken)
     _tell("left out", left_out)
     wrong = any(note.errors or note.unexplained for each in results.values() for note in each)
-    return 1 if taking.broken or wrong else 0
+    return 1 if broken or wrong else 0
+
+
+def _by_contestants(
+    contestants: Sequence[Contestant], scenarios: Sequence[Scenario]
+) -> dict[tuple[Contestant, ...], list[Scenario]]:
+    """Scenarios that the same ones take part in, together. Of a scenario's own, those that are wanted here."""
+    names = {each.name for each in contestants}
+    groups: dict[tuple[Contestant, ...], list[Scenario]] = {}
+    for scenario in scenarios:
+        wanted = tuple(each for each in scenario.contestants if each.name in names)
+        groups.setdefault(wanted or scenario.contestants or tuple(contestants), []).append(scenario)
+    return groups
 
 
 def _prepared(contestants: Sequence[Contestant], cache: Path) -> tuple[list[Contestant], dict[str, str]]:
@@ -160,6 +194,7 @@ def _catalogue() -> str:
     lines += [f"  {each.name:<14} {each.kind} (--full)" for each in OTHERS]
     lines += ["scenarios:"]
     lines += [f"  {each.name:<14} {each.title}" for each in SCENARIOS]
+    lines += [f"  {each.name:<14} {each.title} (--full)" for each in LONG]
     lines += [f"  {each.name:<14} {each.title} (--scenario {each.name})" for each in EXTRAS]
     return "\n".join(lines)
 

@@ -41,7 +41,7 @@ class Running:
         if self._launch.command:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    pinned(cores.contestant, self._launch.command),
+                    pinned(self._own_cores(), self._launch.command),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -51,6 +51,8 @@ class Running:
         try:
             self.door = self._wait_until_ready()
             self.pin_postgres()
+            if self._launch.furnish is not None:
+                self.door = self._launch.furnish(self.door)
         except BaseException:
             self.stop()
             raise
@@ -70,6 +72,11 @@ class Running:
     def pid(self) -> int | None:
         """Its first process; None when there is no program."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def shares_the_load_core(self) -> bool:
+        """Whether it may run where the load comes from."""
+        return self._launch.both_cores
 
     def pin_postgres(self) -> None:
         """Bind its PostgreSQL, if it has one, to the core of the load."""
@@ -94,6 +101,10 @@ class Running:
         for each in (*left, *processes.tree(process.pid)):
             _kill(each)
         process.wait()
+
+    def _own_cores(self) -> list[int]:
+        cores = self._cores
+        return [cores.load, cores.contestant] if self._launch.both_cores else [cores.contestant]
 
     def _wait_until_ready(self) -> Door:
         deadline = time.monotonic() + READY_WITHIN

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,12 @@ class Observation:
     """Calls that the upstream got, without an ended row when rows had had their time; None for who keeps none."""
     rows_after: float | None
     """Seconds from the last answer until every row was seen, or until patience ended."""
+    beside: LoadReport | None = None
+    """What came back of a second load that ran beside the first."""
+    took: float
+    """Seconds from the first request until the last answer."""
+    busiest: float | None
+    """The share of the gateway's busiest process in the CPU time of all its processes."""
 
 
 class Stage:
@@ -60,7 +68,8 @@ class Stage:
         """How long it warms up."""
         self._rows_in = rows_in
         """The data directory of a contestant that keeps a row for each call."""
-        self._running = running
+        self.running = running
+        """Who is measured."""
         self._upstream = upstream
         self._programs = programs
         self._cores = cores
@@ -68,19 +77,29 @@ class Stage:
     def send(self, load: Load) -> LoadReport:
         """A load that nobody measures: the warm-up."""
         return run_load(
-            self._programs.loadgen, load, self._running.door, self._upstream.options, core=self._cores.load
+            self._programs.loadgen, load, self.running.door, self._upstream.options, core=self._cores.load
         )
 
-    def observe(self, load: Load) -> Observation:
-        """A load with all its costs. Raises `Broken` when the contestant has died of it."""
-        self._running.pin_postgres()
+    def observe(
+        self, load: Load, *, beside: Load | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> Observation:
+        """A load with all its costs. Raises `Broken` when the contestant has died of it.
+
+        `beside` is a second load at the same time, `meanwhile` something that this process does until the end.
+        """
+        self.running.pin_postgres()
         requests = self._upstream.counts().inference
         before, began = self._moment(), time.monotonic()
-        report = self.send(load)
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(self.send, load)
+            second = threads.submit(self.send, beside) if beside is not None else None
+            if meanwhile is not None:
+                meanwhile()
+            report, other = first.result(), second.result() if second is not None else None
         after, took = self._moment(), time.monotonic() - began
         ended = time.monotonic()
         self._settle()
-        self._running.check()
+        self.running.check()
         cpu, memory = self._cpu().since(before.contestant), self._memory()
         missing, waited = self._rows(ended)
         return Observation(
@@ -90,17 +109,22 @@ class Stage:
             rows_missing=missing,
             rows_after=waited,
             upstream_requests=self._upstream.counts().inference - requests,
-            foreign=self._foreign(before, after, report.cpu_seconds) / took,
+            foreign=self._foreign(before, after, _cpu_of(report) + _cpu_of(other)) / took,
             load_core=(after.load_busy - before.load_busy) / took,
+            beside=other,
+            took=took,
+            busiest=_busiest(before.processes, after.processes),
         )
 
     def _foreign(self, before: "_Moment", after: "_Moment", loadgen: float) -> float:
         """Seconds that nobody here accounts for, on the core where there are more of them."""
         spent = after.contestant.since(before.contestant)
-        ours = loadgen + spent.postgres + after.upstream - before.upstream
+        ours = loadgen + spent.postgres + after.upstream - before.upstream + after.here - before.here
         on_load = after.load_busy - before.load_busy - ours
         on_contestant = after.contestant_busy - before.contestant_busy - spent.own
-        if self._running.pid is None:  # its core is nobody's concern
+        if self.running.shares_the_load_core:
+            return max(0.0, on_load + on_contestant)
+        if self.running.pid is None:  # its core is nobody's concern
             return max(0.0, on_load)
         return max(0.0, on_load, on_contestant)
 
@@ -125,11 +149,11 @@ class Stage:
             last = now
 
     def _cpu(self) -> Cost:
-        pid = self._running.pid
+        pid = self.running.pid
         return Cost(own=0, postgres=0) if pid is None else processes.cpu_seconds(pid)
 
     def _memory(self) -> Cost:
-        pid = self._running.pid
+        pid = self.running.pid
         return Cost(own=0, postgres=0) if pid is None else processes.memory_bytes(pid)
 
     def _moment(self) -> "_Moment":
@@ -138,7 +162,20 @@ class Stage:
             upstream=processes.cpu_seconds(self._upstream.pid).own,
             load_busy=busy_seconds(self._cores.load),
             contestant_busy=busy_seconds(self._cores.contestant),
+            here=time.process_time(),
+            processes=self._processes(),
         )
+
+    def memory(self) -> Cost:
+        """Bytes (PSS) of this moment."""
+        return self._memory()
+
+    def _processes(self) -> dict[int, float]:
+        """CPU seconds of each of the gateway's own processes."""
+        pid = self.running.pid
+        if pid is None:
+            return {}
+        return {each.pid: each.cpu for each in processes.tree(pid) if not each.is_postgres}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +186,15 @@ class _Moment:
     upstream: float
     load_busy: float
     contestant_busy: float
+    here: float
+    """This process's own CPU seconds: it is bound to the load's core."""
+    processes: dict[int, float]
+
+
+def _cpu_of(report: LoadReport | None) -> float:
+    return 0.0 if report is None else report.cpu_seconds
+
+
+def _busiest(before: dict[int, float], after: dict[int, float]) -> float | None:
+    spent = [cpu - before.get(pid, 0.0) for pid, cpu in after.items()]
+    return max(spent) / sum(spent) if sum(spent) > 0 else None

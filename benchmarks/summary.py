@@ -25,7 +25,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     of_nginx: dict[str, float]
     """Each compared figure divided by nginx's."""
     of_rust: dict[str, float]
-    """Each compared figure divided by that of the Rust router with the best (least) one."""
+    """Each compared figure divided by that of the Rust router with the best one."""
     over_direct: dict[str, float]
     """Each compared figure less that of no gateway."""
     errors: int
@@ -95,9 +95,9 @@ def _ratios(
 ) -> dict[str, float]:
     found = {}
     for column in scenario.columns:
-        known = [other[column.figure] for other in others if column.figure in other]
-        if column.compare == "ratio" and column.figure in own and known and min(known) > 0:
-            found[column.figure] = own[column.figure] / min(known)
+        known = [other[column.figure] for other in others if other.get(column.figure)]
+        if column.compare == "ratio" and column.figure in own and known:
+            found[column.figure] = own[column.figure] / (max if column.more_is_better else min)(known)
     return found
 
 

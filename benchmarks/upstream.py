@@ -26,6 +26,8 @@ class UpstreamOptions:
     """Before each answer."""
     pace_ms: int = 0
     """Between two chunks of a stream; 0 writes them as fast as they are read."""
+    stamp: bool = False
+    """Whether each chunk tells when it was written."""
     models: tuple[str, ...] = (MODEL,)
     damage_every: int = 0
     """Spoil every nth answer in the way that `damage` names (see `upstream_options.h`)."""
@@ -43,7 +45,8 @@ class UpstreamOptions:
             "--damage-every": self.damage_every,
             "--damage": self.damage,
         }
-        return [word for name, value in pairs.items() for word in (name, str(value))]
+        words = [word for name, value in pairs.items() for word in (name, str(value))]
+        return [*words, "--stamp"] if self.stamp else words
 
 
 class UpstreamCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -39,6 +40,10 @@ class Launch:
     door: Door
     key: re.Pattern[str] | None = None
     """The API key that it prints when it is ready, to be sent as a bearer token; None when it asks for none."""
+    furnish: Callable[[Door], Door] | None = None
+    """Called once it answers: fills it with what is to be there, and says how it is reached from then on."""
+    both_cores: bool = False
+    """Whether it may run on the load's core too: for programs that have several busy processes."""
 
 
 class Contestant(Protocol):

@@ -16,7 +16,7 @@ daemon off;
 worker_processes 1;
 pid {scratch}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     client_body_temp_path {scratch}/body;

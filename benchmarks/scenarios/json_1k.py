@@ -1,5 +1,6 @@
 """The throughput of plain calls: what a request costs."""
 
+from benchmarks.bars import Bar
 from benchmarks.load import Load
 from benchmarks.scenarios.load_scenario import LoadScenario
 from benchmarks.scenarios.scenario import Column
@@ -21,6 +22,27 @@ JSON_1K = LoadScenario(
     title="chat completions, not streamed: 64 connections, closed loop, 0.4 KB request, 1 KB reply",
     load=Load(seconds=1),
     columns=COLUMNS,
+    bars=(
+        Bar(what="CPU for a request, of nginx", figure="cpu_us", of=("nginx",), must=4.5, aim=2.8, unit=" x"),
+        Bar(
+            what="... of the better Rust router",
+            figure="cpu_us",
+            of=("vllm-router", "sglang-router"),
+            must=0.65,
+            aim=0.40,
+            unit=" x",
+        ),
+        Bar(
+            what="... of LiteLLM",
+            figure="cpu_us",
+            of=("litellm",),
+            must=1 / 200,
+            aim=1 / 400,
+            unit=" x",
+            digits=4,
+        ),
+        Bar(what="calls without a row in time", figure="rows_missing", must=0, digits=0),
+    ),
 )
 
 JSON_32K = LoadScenario(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from benchmarks.bars import Bar
+from benchmarks.contestants.contestant import Contestant
 from benchmarks.load import Load, Spread
 from benchmarks.scenarios.scenario import Column, Figures
 from benchmarks.stage import Observation, Stage
@@ -17,9 +19,13 @@ class LoadScenario:
     load: Load
     columns: tuple[Column, ...]
     upstream: UpstreamOptions = field(default_factory=UpstreamOptions)
+    contestants: tuple[Contestant, ...] = ()
+    bars: tuple[Bar, ...] = ()
 
     def measure(self, stage: Stage) -> Figures:
-        """See `figures`."""
+        """See `figures`. A load of counted requests is sent as it is, whatever time there is."""
+        if self.load.count:
+            return figures(stage.observe(self.load))
         stage.send(replace(self.load, seconds=stage.warm_up))
         return figures(stage.observe(replace(self.load, seconds=stage.seconds)))
 
@@ -29,9 +35,11 @@ def figures(seen: Observation) -> dict[str, float | None]:
     report = seen.report
     units = report.chunks if report.mode == "sse" else report.right
     has_program = seen.memory.own > 0
+    cpu_us = _per(seen.cpu.own, units) if has_program else None
     has_postgres = seen.memory.postgres > 0
     return {
-        "cpu_us": _per(seen.cpu.own, units) if has_program else None,
+        "cpu_us": cpu_us,
+        "core_per_second": 1e6 / cpu_us if cpu_us else None,
         "postgres_cpu_us": _per(seen.cpu.postgres, units) if has_postgres else None,
         "memory_mb": seen.memory.own / 1e6 if has_program else None,
         "postgres_memory_mb": seen.memory.postgres / 1e6 if has_postgres else None,
@@ -40,6 +48,7 @@ def figures(seen: Observation) -> dict[str, float | None]:
         **_milliseconds("latency", report.latency_us),
         **_milliseconds("first_chunk", report.first_chunk_us),
         **_milliseconds("chunk_gap", report.chunk_gap_us),
+        **_milliseconds("chunk_delay", report.chunk_delay_us),
         "requests": report.requests,
         "errors": sum(report.errors.values()),
         "unexplained": abs(seen.upstream_requests - report.requests),
@@ -48,6 +57,7 @@ def figures(seen: Observation) -> dict[str, float | None]:
         "upstream_requests": seen.upstream_requests,
         "foreign": seen.foreign,
         "load_core": seen.load_core,
+        "busiest_share": seen.busiest,
     }
 
 

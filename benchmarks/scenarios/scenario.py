@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from benchmarks.bars import Bar
+from benchmarks.contestants.contestant import Contestant
 from benchmarks.stage import Stage
 from benchmarks.upstream import UpstreamOptions
 
@@ -24,6 +26,8 @@ class Column:
     digits: int = 0
     compare: Literal["ratio", "difference"] | None = None
     """ratio: also shown relative to nginx and the Rust routers. difference: also shown less that of `direct`."""
+    more_is_better: bool = False
+    """Which of the Rust routers is the best one."""
 
 
 class Scenario(Protocol):
@@ -47,6 +51,16 @@ class Scenario(Protocol):
     @property
     def columns(self) -> tuple[Column, ...]:
         """What the table shows; the first is the figure that counts."""
+        ...
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """Who takes part when it is not who takes part in every scenario; empty: those."""
+        ...
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """What dwctl is held to."""
         ...
 
     def measure(self, stage: Stage) -> Figures:

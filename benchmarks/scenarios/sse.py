@@ -1,5 +1,6 @@
 """Streams: what a chunk costs, and how long the first one takes."""
 
+from benchmarks.bars import Bar
 from benchmarks.load import Load
 from benchmarks.scenarios.load_scenario import LoadScenario
 from benchmarks.scenarios.scenario import Column
@@ -7,7 +8,7 @@ from benchmarks.upstream import UpstreamOptions
 
 COST = (
     Column(figure="cpu_us", heading="CPU µs/chunk", digits=2, compare="ratio"),
-    Column(figure="chunks_per_second", heading="chunks/s"),
+    Column(figure="chunks_per_second", heading="chunks/s", compare="ratio", more_is_better=True),
 )
 FIRST = (
     Column(figure="first_chunk_p50_ms", heading="first p50 ms", digits=2),
@@ -23,6 +24,28 @@ SSE = LoadScenario(
         *FIRST,
         Column(figure="memory_mb", heading="PSS MB"),
         Column(figure="postgres_cpu_us", heading="PostgreSQL µs", digits=2),
+        Column(figure="core_per_second", heading="a core's chunks/s", compare="ratio", more_is_better=True),
+        Column(figure="load_core", heading="load core busy", digits=2),
+    ),
+    bars=(
+        Bar(
+            what="chunks a second, of nginx",
+            figure="chunks_per_second",
+            of=("nginx",),
+            must=0.85,
+            aim=1.0,
+            at_least=True,
+            unit=" x",
+        ),
+        Bar(
+            what="... by what one core can do",
+            figure="core_per_second",
+            of=("nginx",),
+            must=0.85,
+            aim=1.0,
+            at_least=True,
+            unit=" x",
+        ),
     ),
 )
 

@@ -258,9 +258,12 @@ size_t answer_stream_head(char *out, enum endpoint endpoint, const char *model, 
     return used + framed(out + used, &layouts[endpoint][FIRST], model, model_length);
 }
 
-size_t answer_chunk(char *out, enum endpoint endpoint, const char *model, size_t model_length, unsigned place)
+size_t answer_chunk(
+    char *out, enum endpoint endpoint, const char *model, size_t model_length, unsigned place, uint64_t written)
 {
     content_number(layouts[endpoint][CHUNK].digits, place);
+    if (written > 0)
+        content_stamp(layouts[endpoint][CHUNK].digits, written);
     return framed(out, &layouts[endpoint][CHUNK], model, model_length);
 }
 

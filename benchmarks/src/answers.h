@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum endpoint { CHAT, COMPLETIONS, RESPONSES, EMBEDDINGS, MODELS, HEALTH, UNKNOWN, ENDPOINTS };
 extern const char *const endpoint_names[ENDPOINTS];
@@ -26,7 +27,9 @@ bool answer_streams(enum endpoint endpoint);
 size_t answer_whole(char *out, enum endpoint endpoint, const char *model, size_t model_length);
 size_t answer_error(char *out, int status);
 size_t answer_stream_head(char *out, enum endpoint endpoint, const char *model, size_t model_length);
-size_t answer_chunk(char *out, enum endpoint endpoint, const char *model, size_t model_length, unsigned place);
+/* `written` is the time that the chunk tells; 0: none. */
+size_t answer_chunk(
+    char *out, enum endpoint endpoint, const char *model, size_t model_length, unsigned place, uint64_t written);
 size_t answer_tail(
     char *out, enum endpoint endpoint, const char *model, size_t model_length, bool usage, bool last_event);
 

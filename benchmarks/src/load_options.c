@@ -11,9 +11,12 @@
 static const char usage[] =
     "usage: loadgen --port N [--path P] [--mode json|sse] [--connections N] [--rate PER_SECOND]\n"
     "               [--seconds S] [--count N] [--timeout S] [--body-bytes N] [--models a,b] [--header LINE]...\n"
-    "               [--content BYTES] [--chunks N] [--ask-usage]\n"
+    "               [--content BYTES] [--chunks N] [--ask-usage] [--stamped] [--keys FILE] [--stay N] [--ramp S]\n"
     "Sends chat completions to 127.0.0.1 and checks each reply. With --rate, requests arrive at that rate\n"
     "whatever the replies do, and a latency counts from the moment at which its request was due.\n"
+    "Models and keys (a file, one a line) are taken in turn; --stay lets a connection send N requests with one\n"
+    "pair before it takes the next. --ramp lets the connections of a closed loop begin one after the other.\n"
+    "--stamped expects the time of writing in each chunk and tells how long each was on its way.\n"
     "--content and --chunks say what to expect: the upstream's options of those meanings.\n";
 
 static void refuse(const char *text)
@@ -73,17 +76,59 @@ static struct bytes render_request(
     return (struct bytes) { text, (size_t)length };
 }
 
-static void render_requests(
-    struct load_options *options, const char *path, const char *headers, const char *models, size_t size)
+/* The parts of a text, which is cut up for it. */
+static char **split(char *text, const char *between, unsigned *count)
 {
-    char *copy = strdup(models), *rest = copy, *model;
-    options->requests = calloc(strlen(models) + 1, sizeof *options->requests);
-    while ((model = strsep(&rest, ",")) != NULL) {
-        char *body = render_body(&options->expected, model, size);
-        options->requests[options->request_count++] = render_request(options, path, headers, body);
+    char **parts = calloc(strlen(text) + 1, sizeof *parts), *part;
+    *count = 0;
+    if (parts == NULL)
+        refuse("no memory");
+    while ((part = strsep(&text, between)) != NULL)
+        if (*part != '\0')
+            parts[(*count)++] = part;
+    return parts;
+}
+
+/* A whole file; an empty text without one. */
+static char *contents_of(const char *path)
+{
+    FILE *file = path == NULL ? NULL : fopen(path, "r");
+    char *text = NULL;
+    size_t size = 0;
+    if (path != NULL && file == NULL)
+        refuse("--keys: the file cannot be read");
+    if (file == NULL)
+        return strdup("");
+    if (getdelim(&text, &size, '\0', file) < 0)
+        refuse("--keys: the file is empty");
+    fclose(file);
+    return text;
+}
+
+static void render_requests(
+    struct load_options *options, const char *path, const char *headers, const char *models, const char *keys, size_t size)
+{
+    char *models_copy = strdup(models), *keys_copy = contents_of(keys);
+    unsigned model_count, key_count;
+    char **model = split(models_copy, ",", &model_count), **key = split(keys_copy, "\n", &key_count);
+    options->request_count = key_count > model_count ? key_count : model_count;
+    options->requests = calloc(options->request_count, sizeof *options->requests);
+    for (unsigned i = 0; i < options->request_count; i++) {
+        char *body = render_body(&options->expected, model[i % model_count], size), *lines = strdup(headers), *line;
+        if (key_count > 0) {
+            if (asprintf(&line, "Authorization: Bearer %s", key[i % key_count]) < 0)
+                refuse("no memory");
+            lines = joined(lines, line);
+            free(line);
+        }
+        options->requests[i] = render_request(options, path, lines, body);
+        free(lines);
         free(body);
     }
-    free(copy);
+    free(model);
+    free(key);
+    free(models_copy);
+    free(keys_copy);
 }
 
 void read_options(struct load_options *options, int argc, char **argv)
@@ -91,13 +136,14 @@ void read_options(struct load_options *options, int argc, char **argv)
     static const struct option known[] = { { "port", 1, 0, 'p' }, { "path", 1, 0, 'u' }, { "mode", 1, 0, 'm' },
         { "connections", 1, 0, 'c' }, { "rate", 1, 0, 'r' }, { "seconds", 1, 0, 's' }, { "count", 1, 0, 'n' },
         { "timeout", 1, 0, 't' }, { "body-bytes", 1, 0, 'b' }, { "models", 1, 0, 'M' }, { "header", 1, 0, 'H' },
-        { "content", 1, 0, 'C' }, { "chunks", 1, 0, 'e' }, { "ask-usage", 0, 0, 'U' }, { 0, 0, 0, 0 } };
-    const char *path = "/v1/chat/completions", *models = "bench";
+        { "content", 1, 0, 'C' }, { "chunks", 1, 0, 'e' }, { "ask-usage", 0, 0, 'U' },
+        { "stamped", 0, 0, 'T' }, { "keys", 1, 0, 'K' }, { "stay", 1, 0, 'S' }, { "ramp", 1, 0, 'R' }, { 0, 0, 0, 0 } };
+    const char *path = "/v1/chat/completions", *models = "bench", *keys = NULL;
     char *headers = strdup("");
     size_t size = 400;
     long content = -1;
     int option;
-    *options = (struct load_options) { .connections = 64, .seconds = 5, .timeout = 30, .expected = { .events = 50 } };
+    *options = (struct load_options) { .connections = 64, .seconds = 5, .stay = 1, .timeout = 30, .expected = { .events = 50 } };
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'p': options->port = (int)number(optarg, 1, 65535); break;
@@ -118,15 +164,21 @@ void read_options(struct load_options *options, int argc, char **argv)
         case 'C': content = (long)number(optarg, 0, CONTENT_MAX_FILLER); break;
         case 'e': options->expected.events = (unsigned)number(optarg, 0, 999999); break;
         case 'U': options->expected.usage = true; break;
+        case 'T': options->stamped = true; break;
+        case 'K': keys = optarg; break;
+        case 'S': options->stay = (unsigned)number(optarg, 1, 1e9); break;
+        case 'R': options->ramp = number(optarg, 0, 3600); break;
         default: refuse("unknown option");
         }
     }
     if (optind < argc || options->port == 0)
         refuse(optind < argc ? "arguments without a name" : "--port is missing");
+    if (options->stamped && (!options->expected.stream || (content >= 0 && content < CONTENT_STAMP)))
+        refuse("--stamped is for streams with at least 16 bytes in a chunk");
     options->expected.usage = options->expected.usage && options->expected.stream;
     options->expected.filler = content >= 0 ? (size_t)content : options->expected.stream ? 60 : 600;
     options->expected.content = malloc(CONTENT_LENGTH(options->expected.filler));
     content_write(options->expected.content, 0, options->expected.filler);
-    render_requests(options, path, headers, models, size);
+    render_requests(options, path, headers, models, keys, size);
     free(headers);
 }

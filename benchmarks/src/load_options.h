@@ -20,9 +20,12 @@ struct load_options {
     double rate; /* arrivals a second; 0 is a closed loop */
     double seconds;
     uint64_t count; /* requests at most; 0 is as many as fit */
+    double ramp;    /* seconds over which the connections of a closed loop begin */
+    unsigned stay;  /* requests that a connection sends of one kind before it takes the next */
+    bool stamped;   /* chunks tell when they were written */
     double timeout; /* seconds for one request, and for the last ones after the end */
     struct expectation expected;
-    struct bytes *requests; /* whole, one for each model */
+    struct bytes *requests; /* whole, one for each model or key, whichever are more */
     unsigned request_count;
 };
 

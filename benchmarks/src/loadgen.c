@@ -3,6 +3,7 @@
  * Closed loop: each of N connections sends its next request when its reply is complete. Open loop (--rate):
  * request i is due at start + i / rate; it takes a free connection, or waits for one, and its latency counts
  * from when it was due, so that a gateway that stalls cannot hide the requests that it kept from being sent.
+ * With --ramp the connections of a closed loop begin one after the other.
  * After the last moment no request begins; those that have begun are waited for. Results: JSON on stdout.
  */
 #define _GNU_SOURCE
@@ -31,6 +32,7 @@ struct connection {
     int fd;
     enum step step;
     const struct bytes *request;
+    unsigned stayed; /* requests in a row that were this one */
     size_t sent;
     uint64_t begun;      /* when the request was due */
     uint64_t last_chunk; /* when the stream last gave one */
@@ -43,9 +45,9 @@ static struct connection *resting[MAX_CONNECTIONS]; /* those without a request, 
 static unsigned rested;
 static int poller;
 static uint64_t start, end;
-static uint64_t issued, ended, right, right_in_time, chunks, chunks_in_time, bytes_read, opened, failures[FAILURES];
+static uint64_t issued, taken, ended, right, right_in_time, chunks, chunks_in_time, bytes_read, opened, failures[FAILURES];
 static uint64_t last_end;
-static struct histogram latency, first_chunk, chunk_gap;
+static struct histogram latency, first_chunk, chunk_gap, chunk_delay;
 static int first_status;
 
 static const char *const failure_names[FAILURES]
@@ -141,7 +143,11 @@ static void open_connection(struct connection *c)
 
 static void begin_request(struct connection *c, uint64_t due)
 {
-    c->request = &options.requests[issued++ % options.request_count];
+    if (c->request == NULL || ++c->stayed >= options.stay) {
+        c->request = &options.requests[taken++ % options.request_count];
+        c->stayed = 0;
+    }
+    issued++;
     c->sent = 0;
     c->begun = c->last_chunk = due;
     reply_begin(&c->reply);
@@ -186,8 +192,10 @@ static void on_readable(struct connection *c)
             return;
         }
         unsigned before = c->reply.contents;
+        uint64_t now = options.expected.stream ? now_ns() : 0;
+        c->reply.arrived = now;
         reply_feed(&c->reply, &options.expected, buffer, (size_t)n);
-        count_chunks(c, before, options.expected.stream ? now_ns() : 0);
+        count_chunks(c, before, now);
         if (c->reply.state == COMPLETE || c->reply.state == BROKEN) {
             end_request(c, c->reply.failure);
             return;
@@ -222,6 +230,14 @@ static uint64_t next_due(void)
     return start + (uint64_t)((double)issued * 1e9 / options.rate);
 }
 
+/* When a closed loop may begin its next request: at once, but for the first one of each connection. */
+static uint64_t next_start(void)
+{
+    if (options.ramp <= 0 || issued >= options.connections)
+        return start;
+    return start + (uint64_t)(options.ramp * 1e9 * (double)issued / (double)options.connections);
+}
+
 /* Begins what is due. A closed loop uses every connection; those that could not connect wait for the tick. */
 static void begin_due(uint64_t now, bool tick)
 {
@@ -231,7 +247,7 @@ static void begin_due(uint64_t now, bool tick)
             begin_request(resting[--rested], next_due());
         return;
     }
-    while (turns-- > 0 && may_begin(now)) {
+    while (turns-- > 0 && may_begin(now) && next_start() <= now) {
         struct connection *c = resting[--rested];
         if (c->step == CLOSED && failures[FAILED_CONNECT] > 0 && !tick) {
             resting[rested++] = resting[0]; /* try the others first */
@@ -276,6 +292,8 @@ static struct timespec wait_time(uint64_t now, uint64_t tick)
     uint64_t until = tick;
     if (options.rate > 0 && rested > 0 && may_begin(next_due()) && next_due() < until)
         until = next_due();
+    if (options.rate == 0 && rested > 0 && may_begin(now) && next_start() > now && next_start() < until)
+        until = next_start();
     uint64_t left = until > now ? until - now : 0;
     return (struct timespec) { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
 }
@@ -340,12 +358,16 @@ static void print_results(void)
     histogram_print(stdout, "first_chunk_us", &first_chunk);
     putchar(',');
     histogram_print(stdout, "chunk_gap_us", &chunk_gap);
+    putchar(',');
+    histogram_print(stdout, "chunk_delay_us", &chunk_delay);
     printf("}\n");
 }
 
 int main(int argc, char **argv)
 {
     read_options(&options, argc, argv);
+    if (options.stamped)
+        options.expected.delays = &chunk_delay;
     poller = epoll_create1(EPOLL_CLOEXEC);
     for (unsigned i = 0; i < options.connections; i++) {
         connections[i].fd = -1;

@@ -110,8 +110,13 @@ static void read_head(struct reply *reply, size_t length)
 
 static void check_content(struct reply *reply, const struct expectation *expected, const char *at, size_t available)
 {
-    switch (content_check(at, available, expected->content, reply->contents, expected->filler)) {
+    bool stamped = expected->delays != NULL;
+    switch (content_check(at, available, expected->content, reply->contents, expected->filler, stamped)) {
     case CONTENT_RIGHT:
+        if (stamped) {
+            uint64_t written = content_stamped(at);
+            histogram_add(expected->delays, reply->arrived > written ? reply->arrived - written : 0);
+        }
         break;
     case CONTENT_OUT_OF_PLACE:
         fail(reply, FAILED_EVENTS);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "histogram.h"
+
 /* Why a request failed. Each ends with exactly one of these, or without. */
 enum failure {
     NO_FAILURE,
@@ -23,6 +25,7 @@ struct expectation {
     bool stream;
     bool usage;      /* a usage event was asked for */
     unsigned events; /* content events in a stream */
+    struct histogram *delays; /* of stamped events, from their writing to their arrival; NULL: there are no stamps */
     size_t filler;
     char *content; /* the text of place 0 */
 };
@@ -42,6 +45,7 @@ struct reply {
     uint64_t left;     /* bytes of the body, or of the chunk, still to come */
     size_t line;       /* bytes in the current line of chunk framing */
     unsigned contents; /* content events so far, 1 for a whole reply */
+    uint64_t arrived;  /* when the bytes came that are being read; set by the caller where events are stamped */
     char *text;        /* the head, then the body or the unfinished line of the stream */
     size_t used, room;
 };

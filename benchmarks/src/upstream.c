@@ -187,7 +187,8 @@ static void write_chunk(struct connection *c)
     if (c->place < options.chunks && !truncated) {
         if (c->damage == DAMAGE_EVENT && c->place == options.chunks / 2)
             c->place++;
-        c->out_used = answer_chunk(c->out, c->endpoint, c->model, c->model_length, c->place);
+        c->out_used = answer_chunk(c->out, c->endpoint, c->model, c->model_length, c->place,
+            options.stamp ? now_ns() : 0);
         if (c->damage == DAMAGE_CONTENT && c->place == options.chunks / 2)
             damage_content(c);
         c->place++;

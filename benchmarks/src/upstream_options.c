@@ -14,7 +14,7 @@ static const char *const damages[DAMAGES] = { "none", "content", "status", "trun
 
 static const char usage[] =
     "usage: upstream [--port N] [--models a,b] [--chunks N] [--content BYTES] [--chunk-content BYTES]\n"
-    "                [--delay-ms N] [--pace-ms N] [--damage-every N] [--damage KIND] [--with-parent]\n"
+    "                [--delay-ms N] [--pace-ms N] [--damage-every N] [--damage KIND] [--stamp] [--with-parent]\n"
     "KIND: content, status, truncate; of streams also event, done\n";
 
 static long number(const char *text, long most)
@@ -42,7 +42,7 @@ void read_options(struct upstream_options *options, int argc, char **argv)
     static const struct option known[] = { { "port", 1, 0, 'p' }, { "models", 1, 0, 'm' }, { "chunks", 1, 0, 'n' },
         { "content", 1, 0, 'c' }, { "chunk-content", 1, 0, 'k' }, { "delay-ms", 1, 0, 'd' },
         { "pace-ms", 1, 0, 'i' }, { "damage-every", 1, 0, 'e' }, { "damage", 1, 0, 'x' },
-        { "with-parent", 0, 0, 'w' }, { 0, 0, 0, 0 } };
+        { "with-parent", 0, 0, 'w' }, { "stamp", 0, 0, 's' }, { 0, 0, 0, 0 } };
     int option;
     *options = (struct upstream_options) {
         .chunks = 50,
@@ -60,9 +60,14 @@ void read_options(struct upstream_options *options, int argc, char **argv)
         case 'i': options->pace_ms = number(optarg, 3600000); break;
         case 'e': options->damage_every = (unsigned long)number(optarg, 1000000000); break;
         case 'x': options->damage = damage_named(optarg); break;
+        case 's': options->stamp = true; break;
         case 'w': prctl(PR_SET_PDEATHSIG, SIGTERM); break;
         default: fputs(usage, stderr); exit(2);
         }
+    }
+    if (options->stamp && options->answers.chunk_filler < CONTENT_STAMP) {
+        fprintf(stderr, "upstream: a stamp needs %d bytes in a chunk\n%s", CONTENT_STAMP, usage);
+        exit(2);
     }
     if (optind < argc) {
         fputs(usage, stderr);

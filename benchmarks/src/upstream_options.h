@@ -18,6 +18,7 @@ enum damage {
 struct upstream_options {
     int port; /* 0: any free one */
     long delay_ms, pace_ms;
+    bool stamp; /* chunks tell when they were written */
     unsigned chunks;
     unsigned long damage_every; /* 0: never */
     enum damage damage;

@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 import time
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -134,11 +135,36 @@ def test_a_paced_stream_arrives_at_its_pace(programs: Programs) -> None:
     assert report.chunk_gap_us.p50 >= 15_000
 
 
+def test_a_stamped_chunk_tells_its_time_and_a_stamp_that_is_missing_is_found(programs: Programs) -> None:
+    load = Load(mode="sse", seconds=10, count=10, connections=2)
+    report, _ = exchange(programs, load, UpstreamOptions(chunks=10, stamp=True))
+    assert report.failures == {}
+    assert report.chunk_delay_us is not None
+    assert report.chunk_delay_us.count == 100
+    assert 0 < report.chunk_delay_us.p50 < report.chunk_delay_us.max
+    with Upstream(programs.upstream, UpstreamOptions(chunks=10)) as upstream:
+        door, options = Door(port=upstream.port), UpstreamOptions(chunks=10, stamp=True)
+        unstamped = run_load(programs.loadgen, load, door, options)
+    assert unstamped.failures == {"content": 10}
+
+
+def test_a_ramp_lets_connections_begin_one_after_the_other(programs: Programs) -> None:
+    load = Load(seconds=10, count=10, connections=10, ramp=0.5)
+    report, counts = exchange(programs, load, UpstreamOptions())
+    assert report.failures == {}
+    assert counts.served == 10
+    assert report.elapsed >= 0.45
+
+
 class Recorder(http.server.BaseHTTPRequestHandler):
     """Another server's view of the requests."""
 
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[tuple[str, str | None, int]]] = []
+
+    def setup(self) -> None:
+        super().setup()
+        self.seen.clear()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -160,3 +186,18 @@ def test_requests_are_spread_over_models_and_carry_headers_and_sizes(programs: P
         server.shutdown()
     assert report.failures == {"status": 30}
     assert Recorder.seen == [(model, "Bearer sk-x", 2_000) for model in load.models] * 10
+
+
+def test_models_and_keys_are_taken_in_turn_and_kept_for_a_while(programs: Programs, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("\n".join(f"sk-{number}" for number in range(4)), encoding="ascii")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
+        threading.Thread(target=server.serve_forever).start()
+        door = Door(port=server.server_port, keys=keys, models=("one", "two"))
+        load = Load(seconds=20, count=16, connections=1, stay=2)
+        run_load(programs.loadgen, load, door, UpstreamOptions())
+        server.shutdown()
+    pairs = [("one", "sk-0"), ("two", "sk-1"), ("one", "sk-2"), ("two", "sk-3")] * 2
+    assert [(model, key) for model, key, _ in Recorder.seen] == [
+        (model, f"Bearer {key}") for model, key in pairs for _ in range(2)
+    ]

@@ -138,6 +138,8 @@ def test_calls_go_on_while_the_database_is_away_and_no_secret_is_told(
             with admin_of(product) as admin:
                 before = ask(product, product.key)
                 gone = make_key(admin, "before")
+                revoked = make_key(admin, "revoked")
+                admin.delete(f"/admin/api/v1/users/current/api-keys/{revoked['id']}").raise_for_status()
                 until(lambda: stored(product, before), "the row of a call before")
                 server.hang(signal.SIGSTOP)
                 # httpx gives up after five seconds: whoever asks is told in time, and calls are answered.
@@ -150,6 +152,10 @@ def test_calls_go_on_while_the_database_is_away_and_no_secret_is_told(
                 assert "the database does not answer" in ready(product)[1]
                 during = [ask(product, product.key) for _ in range(20)]
                 assert ask(product, gone["key"])
+                # Who may not call is told so without the database, too.
+                for secret in (SECRETS["wrong"], revoked["key"]):
+                    with pytest.raises(openai.AuthenticationError):
+                        ask(product, secret)
                 # What needs the database says so, and says when to come again.
                 refused = admin.get("/admin/api/v1/groups")
                 assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
@@ -179,7 +185,14 @@ def test_calls_go_on_while_the_database_is_away_and_no_secret_is_told(
             product.close()
         told = product.output + seen.output + seen.errors
         assert "not listening: " in told
-        for secret in (*SECRETS.values(), product.key, product.admin_password, made["key"], gone["key"]):
+        for secret in (
+            *SECRETS.values(),
+            product.key,
+            product.admin_password,
+            made["key"],
+            gone["key"],
+            revoked["key"],
+        ):
             assert secret not in told
         lines = [
             line for line in product.output.splitlines() if not line.startswith(("dwctl ", "  ")) and line

@@ -1,10 +1,14 @@
 """Embeddings, Responses, older completions and the model list with the official client."""
 
+import os
+
 import openai
 import pytest
 
+from tests.fakes.answers import json_reply
 from tests.fakes.model import MODEL, ModelServer
 from tests.fakes.upstream import UpstreamThread
+from tests.server_process import Product
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -97,3 +101,18 @@ def test_leaving_a_stream_ends_it_upstream(client: openai.OpenAI, upstream: Upst
     ) as stream:
         next(stream)
     upstream.wait_until(lambda: upstream.posts[0].left_early, "the gateway hangs up")
+
+
+def test_a_recording_is_transcribed(
+    client: openai.OpenAI, upstream: UpstreamThread, product: Product
+) -> None:
+    sound = os.urandom(1 << 20)
+    upstream.push(json_reply({"text": "Hello", "usage": {"type": "duration", "seconds": 3}}))
+    raw = client.audio.transcriptions.with_raw_response.create(model=MODEL, file=("a.wav", sound))
+    assert raw.parse().text == "Hello"
+    (seen,) = upstream.posts
+    assert sound in seen.body
+    assert list((product.data_dir / "uploads").iterdir()) == []
+    # The row is there, without a body.
+    stored = client.responses.retrieve(raw.headers["x-onwards-response-id"])
+    assert (stored.status, stored.model, stored.output) == ("completed", MODEL, [])

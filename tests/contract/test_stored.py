@@ -114,3 +114,15 @@ def test_another_owner_sees_nothing(client: openai.OpenAI, admin: httpx.Client, 
         other.responses.retrieve(answer.id)
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="sk-wrong").responses.retrieve(answer.id)
+
+
+def test_a_key_with_networks_reads_from_there_alone(product: Product, admin: httpx.Client) -> None:
+    for networks, status in ((["127.0.0.0/8", "::1/128"], 200), (["192.0.2.0/24"], 403)):
+        wanted = {"name": f"limited {uuid.uuid4()}", "allowed_cidrs": networks}
+        made = admin.post("/admin/api/v1/users/current/api-keys", json=wanted).raise_for_status().json()
+        with openai.OpenAI(base_url=product.base_url, api_key=product.key, max_retries=0) as client:
+            name = client.chat.completions.create(model=MODEL, messages=MESSAGES).id
+        headers = {"authorization": f"Bearer {made['key']}", "x-forwarded-for": "192.0.2.1"}
+        for path in ("models", f"responses/{name}"):
+            answer = httpx.get(f"{product.base_url}/{path}", headers=headers, trust_env=False, timeout=20)
+            assert answer.status_code == status, path

@@ -24,8 +24,12 @@ from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
 from dwctl.core.ids import moment_of, new_id
 from dwctl.core.metrics import Metrics
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.principal import NIL, Principal, Role
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
@@ -36,6 +40,8 @@ from dwctl.requests.writer import Committer
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
+from dwctl.server.inner_calls import InnerCalls
+from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
 ADMIN = "/admin/api/v1"
@@ -63,6 +69,22 @@ def idle_sync(database: Database, seal: Seal) -> RoutingSync:
     )
 
 
+def calls(routing: Routing) -> InnerCalls:
+    """The gateway as the control plane has it; no model server is ever called from here."""
+    settings = GatewaySettings()
+    gateway = Gateway(
+        routing=routing,
+        recording=Ledger(),
+        client=UpstreamClient(settings.upstream),
+        settings=settings,
+        clock=SystemClock(),
+        metrics=Metrics(),
+        daemon_id=str(UUID(int=1)),
+        max_record_bytes=1 << 20,
+    )
+    return InnerCalls(gateway, routing, max_body_bytes=1 << 20)
+
+
 async def _well() -> str | None:
     return None
 
@@ -83,7 +105,11 @@ class House:
     """Everything in one place."""
 
     def __init__(
-        self, database: Database, settings: AuthSettings = CHEAP_AUTH, propagation: Propagation | None = None
+        self,
+        database: Database,
+        settings: AuthSettings = CHEAP_AUTH,
+        propagation: Propagation | None = None,
+        proxies: Iterable[str] = (),
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -96,6 +122,7 @@ class House:
             seal=seal,
             clock=clock,
             propagation=propagation or idle_sync(database, seal),
+            proxies=Networks(map(parse_network, proxies)),
             recorded=Settled(),
         )
         self.app = build_app(
@@ -105,6 +132,7 @@ class House:
             checks={"database": _well},
             metrics=_up,
             ai_routes=[],
+            inference=calls(Routing()),
         )
         self._sessions = Sessions(SECRET, 3600, clock)
         self._users = UserStore(database)

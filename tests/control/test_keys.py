@@ -23,7 +23,9 @@ KEYS = {
     ),
     *("key_prefix", "model_access", "requests_per_second", "burst_size"),
     *("requests_per_minute", "tokens_per_minute", "max_concurrent"),
+    *("allowed_models", "allowed_cidrs"),
 }
+NO_NETWORK = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, without bits behind its prefix"
 OWN = "/users/current/api-keys"
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 
@@ -74,6 +76,22 @@ async def test_purposes(house: House, purpose: str) -> None:
         ({"requests_per_second": 1e30}, "requests_per_second: expected from 0.001 to 1e+06, got 1e+30"),
         ({"burst_size": 0}, "burst_size: expected from 1 to 1000000, got 0"),
         ({"burst_size": 2**40}, f"burst_size: expected from 1 to 1000000, got {2**40}"),
+        (
+            {"allowed_models": ["a"], "purpose": "platform"},
+            "allowed_models: expected only for a key with the purpose 'realtime'",
+        ),
+        ({"allowed_models": []}, "allowed_models: expected 1 to 1000 aliases, or null, got 0"),
+        ({"allowed_models": ["a"] * 1001}, "allowed_models: expected 1 to 1000 aliases, or null, got 1001"),
+        (
+            {"allowed_models": ["a", " "]},
+            "allowed_models[1]: expected 1 to 512 characters that are not all blank",
+        ),
+        ({"allowed_models": "a"}, "allowed_models: expected array | null, got str"),
+        ({"allowed_cidrs": []}, "allowed_cidrs: expected 1 to 1000 networks, or null, got 0"),
+        (
+            {"allowed_cidrs": ["::1", "10.0.0.1/8"]},
+            f"allowed_cidrs[1]: {NO_NETWORK}, got '10.0.0.1/8'",
+        ),
         ({"member_id": str(NOBODY)}, "member_id: expected only for a key of an organization"),
         ({"expires_at": "2001-01-01T00:00:00Z"}, "expires_at: expected a moment in the future"),
         (
@@ -85,6 +103,22 @@ async def test_purposes(house: House, purpose: str) -> None:
 async def test_wrong_bodies_name_the_field(house: House, changed: dict[str, Any], text: str) -> None:
     answer = await house.api("POST", OWN, await house.person(), {"name": "a", **changed})
     assert (answer.status_code, answer.text) == (400, text)
+
+
+async def test_a_key_with_lists(house: House) -> None:
+    person = await house.person()
+    lists = {
+        "allowed_models": ["llama", "not/there"],
+        "allowed_cidrs": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"],
+    }
+    made = (await house.api("POST", OWN, person, {"name": "a", **lists})).json()
+    networks = ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]
+    assert (made["allowed_models"], made["allowed_cidrs"]) == (lists["allowed_models"], networks)
+    shown = (await house.api("GET", f"{OWN}/{made['id']}", person)).json()
+    listed = (await house.api("GET", OWN, person)).json()["data"][0]
+    assert shown == listed == {name: value for name, value in made.items() if name != "key"}
+    plain = (await house.api("POST", OWN, person, {"name": "b", "allowed_models": None})).json()
+    assert (plain["allowed_models"], plain["allowed_cidrs"]) == (None, None)
 
 
 async def test_a_missing_name_and_a_wrong_time(house: House) -> None:

@@ -17,7 +17,8 @@ LIMITS = {
     *("batch_capacity", "throughput"),
 }
 FLAGS = {"sanitize_responses", "trusted", "open_responses_adapter"}
-MANAGED = {*ALWAYS, *LIMITS, *FLAGS, "is_composite", "created_by"}
+RULES = {"reasoning_translation", "traffic_routing_rules"}
+MANAGED = {*ALWAYS, *LIMITS, *FLAGS, *RULES, "is_composite", "created_by"}
 AWAY = "http://127.0.0.1:9/v1"
 NOBODY = UUID("00000000-0000-4000-8000-000000000404")
 
@@ -445,3 +446,51 @@ async def test_refusals_name_what_is_missing(house: House, method: str, path: st
     body = {"POST": {"model_name": "a", "hosted_on": str(NOBODY)}, "PATCH": {"alias": "x"}}.get(method)
     answer = await house.api(method, path.format(id=model_id), await house.person(), body)
     assert (answer.status_code, answer.text) == (403, f"Insufficient permissions to {action} Models")
+
+
+def translation(**values: str) -> dict[str, Any]:
+    """A translation for chat completions that supports these efforts alone."""
+    efforts = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+    return {
+        "chat_completions": {
+            "writes": [{"target": "/reasoning_effort", "values": values}],
+            "unsupported_efforts": [effort for effort in efforts if effort not in values],
+        }
+    }
+
+
+async def test_a_translation_of_effort_is_kept_changed_and_taken_away(
+    house: House, manager: Person, endpoint_id: UUID
+) -> None:
+    low, high = translation(low="little"), translation(high="much")
+    made = await create(house, manager, endpoint_id, "m", reasoning_translation=low)
+    assert made["reasoning_translation"] == low
+    path = f"/models/{made['id']}"
+    for change, expected in (
+        ({"description": "x"}, low),
+        ({"reasoning_translation": high}, high),
+        ({"alias": "n"}, high),
+        ({"reasoning_translation": None}, None),
+    ):
+        changed = await house.api("PATCH", path, manager, change)
+        assert changed.status_code == 200, changed.text
+        assert changed.json()["reasoning_translation"] == expected
+    listed = await house.api("GET", "/models", manager)
+    assert [model["reasoning_translation"] for model in listed.json()["data"]] == [None]
+
+
+async def test_a_translation_that_cannot_be_used_is_refused(
+    house: House, manager: Person, endpoint_id: UUID
+) -> None:
+    made = await create(house, manager, endpoint_id, "m")
+    bad = {"chat_completions": {"writes": [{"target": "/model", "values": {}}]}}
+    body = {"model_name": "n", "hosted_on": str(endpoint_id), "reasoning_translation": bad}
+    for answer in (
+        await house.api("POST", "/models", manager, body),
+        await house.api("PATCH", f"/models/{made['id']}", manager, {"reasoning_translation": bad}),
+    ):
+        assert answer.status_code == 400
+        assert answer.text.startswith(
+            "reasoning_translation: chat_completions.writes.0.target: expected one of "
+        )
+    assert (await house.api("GET", f"/models/{made['id']}", manager)).json()["reasoning_translation"] is None

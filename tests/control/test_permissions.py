@@ -14,8 +14,8 @@ from tests.control.model_server import ModelServer
 class Row(msgspec.Struct, frozen=True):
     """The status for whoever owns what is asked for, for another account, for a manager, for an administrator.
 
-    A platform key of the owner does what the owner does. Without a credential, and with a realtime key,
-    everything but what is public is 401.
+    A platform key of the owner does what the owner does, but for what only a session may. Without a credential, and
+    with a realtime key, everything but what is public is 401.
     """
 
     own: int
@@ -26,6 +26,8 @@ class Row(msgspec.Struct, frozen=True):
     public: bool = False
     any_key: bool = False
     """Takes keys of every purpose."""
+    session_only: bool = False
+    """Takes no key at all."""
 
 
 def managed(status: int = 200, body: Any = None) -> Row:
@@ -102,6 +104,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(409, {}),
     ("PATCH", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(200, {"weight": 2}),
     ("DELETE", f"{ADMIN}/models/{{composite_id}}/components/{{component_id}}"): managed(),
+    ("GET", f"{ADMIN}/ai/{{path}}"): Row(404, 404, 404, 404, session_only=True),
+    ("POST", f"{ADMIN}/ai/{{path}}"): Row(404, 404, 404, 404, session_only=True),
     ("GET", f"{ADMIN}/requests"): anybody(),
     # Whose call it is not must not learn that there is one.
     ("GET", f"{ADMIN}/requests/{{request_id}}"): Row(200, 404, 404, 200),
@@ -198,7 +202,7 @@ def expectations(row: Row) -> dict[str, int]:
         "anonymous": 401,
         "realtime key": row.own if row.any_key else 401,
         "own": row.own,
-        "platform key": row.own,
+        "platform key": 401 if row.session_only else row.own,
         "foreign": row.foreign,
         "manager": row.manager,
         "admin": row.admin,

@@ -12,6 +12,7 @@ import pytest
 from dwctl.db.postgres import Database
 from dwctl.routing.change import Change
 from dwctl.routing.sync import CHANNEL
+from dwctl.wire.reasoning import EFFORTS
 from tests.control.house import House, Person
 from tests.control.model_server import ModelServer
 
@@ -129,6 +130,12 @@ async def test_models(house: House, notices: Notices, admin: Person) -> None:
         ({"trusted": True}, ["models"]),
         ({"trusted": True}, []),
         ({"sanitize_responses": True, "open_responses_adapter": False}, ["models"]),
+        ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, ["models"]),
+        ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, []),
+        ({"traffic_routing_rules": None}, ["models"]),
+        ({"traffic_routing_rules": []}, []),
+        ({"reasoning_translation": {"responses": {"unsupported_efforts": list(EFFORTS)}}}, ["models"]),
+        ({"reasoning_translation": {"responses": {"unsupported_efforts": list(EFFORTS)}}}, []),
         ({"description": "x", "display_name": "y", "capabilities": ["z"], "metadata": {}}, []),
         ({"requests_per_second": 0.5, "capacity": 3}, ["models"]),
         ({"requests_per_second": 0.5, "capacity": 3}, []),

@@ -38,6 +38,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
     "jsonb": (dict, list, object),
     "text[]": (list,),
     "uuid[]": (list,),
+    "cidr[]": (list,),
 }
 """What asyncpg makes of a PostgreSQL type."""
 _READ = re.compile(r'row\["(\w+)"\]')

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -14,6 +15,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.settings import Duration
 from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
@@ -98,6 +100,8 @@ class House:
         limits: LimitBook | None = None,
         strict: bool = False,
         application: Any = None,
+        max_body_bytes: int = 32 << 20,
+        uploads_folder: Path | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -116,6 +120,8 @@ class House:
             cors=cors,
             limits=limits,
             strict=strict,
+            max_body_bytes=max_body_bytes,
+            uploads_folder=uploads_folder,
         )
         self.listener = Listener(
             host="127.0.0.1",
@@ -124,6 +130,14 @@ class House:
             handler=self.gateway,
             application=application or no_application,
             metrics=self.metrics,
+            upgrades=Realtime(
+                calls=self.gateway,
+                routing=self.routing,
+                client=self.client,
+                settings=settings,
+                daemon_id=new_id(),
+                cors=cors,
+            ),
         )
         self.port = 0
         self._stack = AsyncExitStack()

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dwctl.core.networks import Peer
 from dwctl.db.postgres import Database
 from dwctl.identity.authenticate import ADMIN_PURPOSES, AI_PURPOSES, ANY_PURPOSE, bearer
 from dwctl.identity.settings import AuthSettings, NativeSettings
-from tests.control.house import CHEAP, House, Person
+from tests.control.house import ADMIN, CHEAP, House, Person
 
 
 @pytest.fixture
@@ -136,3 +137,31 @@ async def test_sessions_do_not_count_when_native_sign_in_is_off(database: Databa
     _, key = await off.key(person, "platform")
     assert await off.plane.authenticator.principal({}, cookies(off, person), ADMIN_PURPOSES) is None
     assert await off.plane.authenticator.principal(key, {}, ADMIN_PURPOSES) is not None
+
+
+async def test_a_key_is_good_from_its_networks_alone(database: Database) -> None:
+    house = House(database, proxies=("127.0.0.0/8",))
+    person = await house.person()
+    key_id, headers = await house.key(person, "platform")
+    principal = house.plane.authenticator.principal
+    near, far = Peer("10.1.2.3"), Peer("192.0.2.1")
+    assert await principal(headers, {}, ADMIN_PURPOSES, far) is not None
+    await database.execute(
+        "update api_keys set allowed_cidrs = '{10.0.0.0/8,2001:db8::/32}' where id = $1", key_id
+    )
+    for peer in (near, Peer("2001:db8::1"), Peer("127.0.0.1", ["10.1.2.3"]), Peer("10.1.2.3", ["192.0.2.1"])):
+        assert await principal(headers, {}, ADMIN_PURPOSES, peer) is not None, peer
+    for peer in (
+        far,
+        Peer(""),
+        Peer("127.0.0.1"),
+        Peer("127.0.0.1", ["10.1.2.3, 192.0.2.1"]),
+        Peer("192.0.2.1", ["10.1.2.3"]),
+    ):
+        assert await principal(headers, {}, ADMIN_PURPOSES, peer) is None, peer
+    # The port's own answer, with the lines of the header as they came.
+    for forwarded, status in (("10.1.2.3", 200), ("192.0.2.1", 401)):
+        answer = await house.call("GET", f"{ADMIN}/users/current", {**headers, "x-forwarded-for": forwarded})
+        assert answer.status_code == status
+    # A session is not a key.
+    assert await principal(headers, cookies(house, person), ADMIN_PURPOSES, far) is not None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ from dwctl.core.ids import new_uuid
 from dwctl.core.seal import Seal
 from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
+from dwctl.routing.rules import Rule
 from dwctl.routing.snapshot import EVERYONE, Routing, Snapshot
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
+from dwctl.wire.reasoning import EFFORTS, Reasoning
 
 DEADLINE = 20.0
 SEAL = Seal("a secret key for tests, 32 bytes and more")
@@ -248,3 +251,75 @@ async def test_a_change_made_here_does_not_wait_for_the_next_try(
                 owner,
             )
         assert b"6" * 32 in house.routing.snapshot.keys
+
+
+async def test_a_rule_leads_to_its_target_whatever_becomes_of_it(database: Database) -> None:
+    """The notice of a changed target names the target alone: the models that lead there are found by the reader."""
+    async with running(database) as house:
+        lead, target = await house.model("lead"), await house.model("target")
+        await house.until(lambda now: set(now.models) == {"lead", "target"})
+        await database.execute(
+            "insert into model_traffic_rules (model_id, purpose, action, target_id) "
+            "values ($1, 'batch', 'redirect', $2), ($1, 'playground', 'deny', null)",
+            lead,
+            target,
+        )
+        snapshot = await house.until(lambda now: now.models["lead"].rules is not None)
+        assert snapshot.models["lead"].rules == {"batch": Rule(True, "target"), "playground": Rule(False)}
+        assert snapshot.models["target"].rules is None
+        await database.execute("update models set alias = 'other' where id = $1", target)
+        await house.until(lambda now: rule(now) == Rule(True, "other") and "other" in now.models)
+        await database.execute("update models set deleted_at = now() where id = $1", target)
+        await house.until(lambda now: rule(now) == Rule(True, None))
+        await database.execute("update models set deleted_at = null where id = $1", target)
+        await house.until(lambda now: rule(now) == Rule(True, "other"))
+        await database.execute(
+            "delete from endpoints where id = (select endpoint_id from models where id = $1)", target
+        )
+        await house.until(lambda now: set(now.models) == {"lead"} and rule(now) == Rule(True, None))
+        await database.execute("delete from model_traffic_rules")
+        await house.until(lambda now: now.models["lead"].rules is None)
+
+
+def rule(snapshot: Snapshot) -> Rule | None:
+    """What becomes of batches for the model that leads."""
+    return (snapshot.models["lead"].rules or {}).get("batch")
+
+
+async def test_lists_of_a_key_are_read(database: Database) -> None:
+    async with running(database) as house:
+        owner = await house.user()
+        for digest in (b"1" * 32, b"2" * 32):
+            await house.key(owner, digest)
+        await house.until(lambda now: len(now.keys) == 2)
+        await database.execute(
+            "update api_keys set allowed_models = '{a,b}', allowed_cidrs = '{10.0.0.0/8,2001:db8::/32}' "
+            "where secret_hash = $1",
+            b"1" * 32,
+        )
+        snapshot = await house.until(lambda now: now.keys[b"1" * 32].allowed is not None)
+        allowed = snapshot.keys[b"1" * 32].allowed
+        assert allowed is not None
+        assert allowed.models == frozenset({"a", "b"})
+        assert allowed.networks is not None
+        assert ip_address("10.1.2.3") in allowed.networks
+        assert ip_address("2001:db8::1") in allowed.networks
+        assert ip_address("11.1.2.3") not in allowed.networks
+        assert snapshot.keys[b"2" * 32].allowed is None
+
+
+async def test_a_translation_of_effort_reaches_the_target_and_a_bad_one_takes_its_model_out(
+    database: Database,
+) -> None:
+    change = "update models set reasoning_translation = $2 where id = $1"
+    async with running(database) as house:
+        plain, model = await house.model("plain"), await house.model("m")
+        snapshot = await house.until(lambda now: len(now.models) == 2)
+        assert snapshot.models["m"].targets[0].reasoning is None
+        await database.execute(change, model, {"responses": {"unsupported_efforts": list(EFFORTS)}})
+        snapshot = await house.until(lambda now: now.models["m"].targets[0].reasoning is not None)
+        assert snapshot.models["m"].targets[0].reasoning == Reasoning({"/v1/responses": {}})
+        await database.execute(change, model, {"responses": {}})
+        await house.until(lambda now: set(now.models) == {"plain"})
+        assert set(house.sync.excluded) == {str(model)}
+        assert str(plain) not in house.sync.excluded

@@ -29,8 +29,13 @@ class Echo:
         self.aborted = asyncio.Event()
         self.seen: list[bytes] = []
 
+    uploads: frozenset[bytes] = frozenset()
+
     def claims(self, method: bytes, path: bytes) -> bool:
         return path.startswith(b"/ai/")
+
+    def upload(self, exchange: Exchange) -> None:
+        raise AssertionError(exchange.path)
 
     def handle(self, exchange: Exchange) -> None:
         self.seen.append(exchange.path)

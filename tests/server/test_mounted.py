@@ -10,13 +10,17 @@ import httpx
 import pytest
 import uvicorn
 
+from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.uploads.settings import UploadSettings
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.mounted import Mounted
 from tests.fakes.answers import Answer, Framing, Hang, reply
 from tests.fakes.upstream import FakeUpstream
+from tests.gateway.form import TRANSCRIPTIONS, Part, form, headers, transcribed
 from tests.gateway.house import CHAT, House, bearer, chat, model, no_application, target
 
 LIMIT = 100_000
+WRONG = {"authorization": "Bearer sk-wrong"}
 DEADLINE = 10.0
 REQUESTS: dict[str, tuple[str, str, dict[str, str], Any]] = {
     "a whole answer": ("POST", CHAT, bearer(), chat()),
@@ -27,6 +31,11 @@ REQUESTS: dict[str, tuple[str, str, dict[str, str], Any]] = {
     "an unknown model": ("POST", CHAT, bearer(), chat("other")),
     "the models": ("GET", "/ai/v1/models", bearer(), None),
     "a body that is too large": ("POST", CHAT, bearer(), b"x" * (LIMIT + 1)),
+    "a form": ("POST", TRANSCRIPTIONS, headers(), form(Part("model", b"m"), Part("file", b"x" * LIMIT, "f"))),
+    "a form with a wrong key": ("POST", TRANSCRIPTIONS, {**headers(), **WRONG}, form(Part("model", b"m"))),
+    "a form that is none": ("POST", TRANSCRIPTIONS, headers(), b"x" * LIMIT),
+    "a form that is too large": ("POST", TRANSCRIPTIONS, headers(), form(Part("file", b"x" * 3 * LIMIT))),
+    "JSON where forms go": ("POST", TRANSCRIPTIONS, bearer(), chat()),
     "another path": ("GET", "/elsewhere?a=b", {}, None),
 }
 VARYING = frozenset(
@@ -68,7 +77,8 @@ async def uvicorn_with(mounted: Mounted) -> AsyncIterator[str]:
 async def both_ways(upstream: FakeUpstream) -> AsyncIterator[tuple[House, str, str]]:
     """The gateway, and its two addresses."""
     listener = ListenerSettings(max_body_bytes=LIMIT)
-    async with House(model("m", target(upstream.url)), listener=listener) as house:
+    settings = GatewaySettings(uploads=UploadSettings(max_bytes=2 * LIMIT, memory_bytes=LIMIT // 2))
+    async with House(model("m", target(upstream.url)), listener=listener, settings=settings) as house:
         mounted = Mounted(house.gateway, no_application, max_body_bytes=LIMIT)
         async with uvicorn_with(mounted) as address:
             yield house, f"http://127.0.0.1:{house.port}", address
@@ -91,9 +101,12 @@ def plain(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
 
 @pytest.mark.parametrize("name", list(REQUESTS))
 async def test_both_ways_answer_alike(upstream: FakeUpstream, name: str) -> None:
-    async with both_ways(upstream) as (_, ours, theirs):
+    async with both_ways(upstream) as (house, ours, theirs):
+        if "a form" in name:
+            upstream.push(transcribed, transcribed)
         first = plain(await ask(ours, *REQUESTS[name]))
         second = plain(await ask(theirs, *REQUESTS[name]))
+        assert house.gateway.kept_bytes == 0
     assert first == second
 
 

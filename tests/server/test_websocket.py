@@ -36,6 +36,12 @@ class NoGateway:
         """Every path is the application's."""
         return False
 
+    uploads: frozenset[bytes] = frozenset()
+
+    def upload(self, exchange: Exchange) -> None:
+        """Never called."""
+        raise AssertionError(exchange.path)
+
     def handle(self, exchange: Exchange) -> None:
         """Never called."""
         raise AssertionError(exchange.path)

@@ -20,10 +20,11 @@ from dwctl.control.groups import api as groups_api
 from dwctl.control.keys import api as keys_api
 from dwctl.control.models import api as models_api
 from dwctl.control.plane import Plane
+from dwctl.control.playground import api as playground_api
 from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
 from dwctl.control.users import api as users_api
-from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE
+from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE, NO_KEYS
 from dwctl.identity.settings import CorsSettings
 from dwctl.web.admin_document import AdminDocument
 from dwctl.web.authentication import guard, principal_dependency
@@ -32,6 +33,7 @@ from dwctl.web.documents import ai_document, docs_page
 from dwctl.web.errors import exception_handlers
 from dwctl.web.metrics_page import Page, metrics_route
 from dwctl.web.security import security_headers
+from dwctl.wire.inference import Inference
 
 TITLE = "Doubleword Control Layer"
 CHECK_WITHIN = 2.0
@@ -48,6 +50,7 @@ def build_app(
     metrics: Page | None,
     ai_routes: Sequence[ControllerRouterHandler],
     metrics_token: str | None = None,
+    inference: Inference | None = None,
     dashboard: Dashboard | None = None,
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
@@ -79,6 +82,9 @@ def build_app(
         *_operations(checks, check_within),
         *_documents(version),
     ]
+    if inference is not None:
+        calls = playground_api.router(plane.playground, inference)
+        handlers.append(_guarded(plane, cors, NO_KEYS, "/admin/api/v1/ai", [calls]))
     if metrics is not None:
         handlers.append(metrics_route(metrics, metrics_token))
     return Litestar(
@@ -106,7 +112,7 @@ def _guarded(
         route_handlers=handlers,
         guards=[guard(plane.authenticator, purposes, cors.allowed_origins)],
         dependencies=principal_dependency(),
-        security=[{"apiKey": []}, {"session": []}],
+        security=[{"apiKey": []}, {"session": []}] if purposes else [{"session": []}],
     )
 
 

@@ -12,7 +12,10 @@ from dwctl.control.groups.store import GroupStore
 from dwctl.control.keys.actions import KeyActions
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.models.actions import ModelActions
+from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
+from dwctl.control.playground.actions import PlaygroundActions
+from dwctl.control.playground.store import PlaygroundStore
 from dwctl.control.propagation import Propagation
 from dwctl.control.requests.actions import Recorded, RequestActions
 from dwctl.control.requests.store import RequestLog
@@ -20,10 +23,11 @@ from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
+from dwctl.core.networks import Networks
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.identity.attempts import Attempts
-from dwctl.identity.authenticate import Authenticator
+from dwctl.identity.authenticate import NOBODY, Authenticator
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
@@ -43,6 +47,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: EndpointActions
     models: ModelActions
     components: ComponentActions
+    playground: PlaygroundActions
     requests: RequestActions
     bootstrap: Bootstrap
 
@@ -55,6 +60,7 @@ def build_plane(
     seal: Seal,
     clock: Clock,
     propagation: Propagation,
+    proxies: Networks = NOBODY,
     recorded: Recorded,
 ) -> Plane:
     """Build the objects of the control plane."""
@@ -76,6 +82,7 @@ def build_plane(
             sessions,
             settings.native.session.cookie_name,
             take_sessions=settings.native.enabled,
+            proxies=proxies,
         ),
         identity=identity,
         sessions=SessionActions(
@@ -91,8 +98,9 @@ def build_plane(
         groups=groups,
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
-        models=ModelActions(model_store, endpoint_store, component_store, propagation),
+        models=ModelActions(model_store, endpoint_store, component_store, propagation, RuleStore(database)),
         components=ComponentActions(component_store, model_store, propagation),
+        playground=PlaygroundActions(PlaygroundStore(database), propagation),
         requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
         bootstrap=Bootstrap(
             identity=identity,

@@ -3,8 +3,9 @@
 import msgspec
 
 from dwctl.gateway.caller import Caller
-from dwctl.gateway.peek import Peek, Peeker
-from dwctl.routing.access import may_infer, may_use
+from dwctl.gateway.peek import Peek
+from dwctl.gateway.rules import answering
+from dwctl.routing.access import lists, may_infer, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
 from dwctl.wire.errors import Problem, Refused
 
@@ -18,6 +19,9 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
 
     key: Key
     model: Model
+    """The one asked for: on the record, and what the client is told."""
+    answering: Model
+    """The one whose targets are called; another one when a traffic rule leads there."""
     peeked: Peek
 
 
@@ -35,10 +39,8 @@ def authenticate(snapshot: Snapshot, caller: Caller, now: float) -> Key:
     return key
 
 
-def admit(snapshot: Snapshot, peeker: Peeker, caller: Caller, body: bytes, now: float) -> Admission:
-    """Key, then model, then access. The header `model-override` goes before the body's `model`."""
-    key = authenticate(snapshot, caller, now)
-    peeked = peeker.peek(body)
+def admit(snapshot: Snapshot, key: Key, caller: Caller, peeked: Peek) -> Admission:
+    """Model, then access, then rules. The header `model-override` goes before the body's `model`."""
     name = peeked.model if caller.override is None else caller.override
     if not name:
         raise Refused(_missing_model())
@@ -47,7 +49,11 @@ def admit(snapshot: Snapshot, peeker: Peeker, caller: Caller, body: bytes, now: 
         raise Refused(unknown_model(name))
     if not may_use(key, model):
         raise Refused(_no_access(name))
-    return Admission(key, model, peeked)
+    if key.allowed is not None and not lists(key, model):
+        raise Refused(_not_listed(name))
+    if model.rules is None and model.targets:
+        return Admission(key, model, model, peeked)
+    return Admission(key, model, answering(snapshot, key, model), peeked)
 
 
 def unknown_model(name: str) -> Problem:
@@ -78,4 +84,9 @@ def _missing_model() -> Problem:
 
 def _no_access(name: str) -> Problem:
     text = f"You do not have access to '{name}'. Please contact your administrator to request access."
+    return Problem(status=403, message=text, param="model", code="forbidden")
+
+
+def _not_listed(name: str) -> Problem:
+    text = f"This API key may not use '{name}'. Its owner has limited it to certain models."
     return Problem(status=403, message=text, param="model", code="forbidden")

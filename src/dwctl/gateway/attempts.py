@@ -9,7 +9,8 @@ is left, the last answer goes to the client as it is.
 import asyncio
 
 from dwctl.gateway.flight import Flight, Surroundings
-from dwctl.gateway.pools import Plan, Pools, Reason, Render, Rendered
+from dwctl.gateway.pools import Plan, Pools, Reason, Render
+from dwctl.gateway.prepare import Rendered
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
@@ -98,7 +99,7 @@ class Attempts:
         self._stop_timer()
         self._render = None
         if self._previous is not None:
-            self._flight.assign(self._previous.upstream, b"", hide_usage=False)
+            self._flight.assign(self._previous)
         self._flight.abort()
 
     def on_head(self, head: Head) -> None:
@@ -233,7 +234,7 @@ class Attempts:
         flight.drop()
         self._pick, rendered = found
         self._previous = Rendered(flight.upstream, b"", hide_usage=False)
-        flight.assign(rendered.upstream, rendered.request, hide_usage=rendered.hide_usage)
+        flight.assign(rendered)
         self._made += 1
         if not self._choice.left:
             self._render = None

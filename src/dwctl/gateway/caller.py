@@ -4,8 +4,10 @@ from hashlib import sha256
 
 import msgspec
 
+from dwctl.gateway.inflate import coding_of
 from dwctl.gateway.prepare import passed_on
 from dwctl.gateway.trace import trace_lines
+from dwctl.routing.snapshot import Target
 from dwctl.wire.cors import Cors
 from dwctl.wire.exchange import Exchange
 
@@ -22,6 +24,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     user_agent: str | None
     passed_on: bytes
     """The headers that go on to an upstream, each line ended."""
+    coding: str | None
+    """How the body is compressed (gateway/inflate.py); None when it is not."""
     cors: bytes
     """The lines by which a browser may show its page the answer."""
     trace: bytes
@@ -41,11 +45,16 @@ def caller_of(exchange: Exchange, cors: Cors) -> Caller:
         None if override is None else override.decode("utf-8", "replace"),
         None if agent is None else agent[:MAX_USER_AGENT].decode("ascii", "replace"),
         passed_on(exchange.headers),
+        None if exchange.header(b"content-encoding") is None else _coding(exchange),
         cors.lines(exchange.header(b"origin")),
         trace_lines(exchange.headers),
     )
     exchange.memo.facts = caller
     return caller
+
+
+def _coding(exchange: Exchange) -> str | None:
+    return coding_of(b",".join(value for name, value in exchange.headers if name == b"content-encoding"))
 
 
 def credential(exchange: Exchange) -> bytes | None:
@@ -56,3 +65,8 @@ def credential(exchange: Exchange) -> bytes | None:
         if scheme.lower() == b"bearer" and secret:
             return secret.strip()
     return exchange.header(b"x-api-key")
+
+
+def headers_for(caller: Caller, target: Target) -> bytes:
+    """The client's headers that a target gets; its traces only where the target is trusted."""
+    return caller.passed_on + caller.trace if caller.trace and target.trusted else caller.passed_on

@@ -13,6 +13,7 @@ _STATUSES = {
     Failure.IDLE_TIMEOUT: (504, "gateway_timeout"),
     Failure.TOTAL_TIMEOUT: (504, "gateway_timeout"),
     Failure.BUSY: (503, "service_unavailable"),
+    Failure.UNSENT: (500, "internal_error"),
     Failure.STOPPED: (503, "service_unavailable"),
 }
 _OTHERWISE = (502, "upstream_error")

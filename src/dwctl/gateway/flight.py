@@ -9,14 +9,15 @@ from typing import Protocol
 
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.masking import ACCOUNT
-from dwctl.gateway.prepare import Upstream
+from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import EventRelay
-from dwctl.gateway.reply import announcing, connection_line, opening, our_lines, whole, with_id
+from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.sanitise import Sanitiser
-from dwctl.gateway.upstream.connection import Failure, Receiver
+from dwctl.gateway.uploads.upload import Upload
+from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Address, Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, Recording
@@ -38,7 +39,9 @@ class Surroundings(Protocol):
     max_record_bytes: int
     overhead_header: bool
 
-    def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
+    def submit(
+        self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
+    ) -> Ticket:
         """Send a request upstream."""
         ...
 
@@ -87,6 +90,8 @@ class Flight:
         "_upstream",
         "attempts",
         "deadline",
+        "source",
+        "upload",
     )
 
     def __init__(
@@ -120,6 +125,10 @@ class Flight:
         """How often the call was sent; told to the client when it is more than once."""
         upstream.load.active += 1
         self._sanitiser = sanitiser
+        self.upload: Upload | None = None
+        """What holds the client's body until the call has ended; closed then."""
+        self.source: Source | None = None
+        """That body for the target, when it is not part of the request's bytes."""
         self._ticket: Ticket | None = None
         self._head: Head | None = None
         self._relay: EventRelay | None = None
@@ -156,17 +165,18 @@ class Flight:
         if not self._overhead:
             self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
-        ticket = self._around.submit(self._upstream.address, request, receiver or self)
+        ticket = self._around.submit(self._upstream.address, request, receiver or self, self.source)
         if not self._recorded:
             self._ticket = ticket
 
-    def assign(self, upstream: Upstream, request: bytes, *, hide_usage: bool) -> None:
+    def assign(self, rendered: Rendered) -> None:
         """Another target, before anything of the first one's answer was handed over here."""
         self._upstream.load.active -= 1
-        upstream.load.active += 1
-        self._upstream = upstream
-        self._request = request
-        self._hide_usage = hide_usage
+        rendered.upstream.load.active += 1
+        self._upstream = rendered.upstream
+        self._request = rendered.request
+        self._hide_usage = rendered.hide_usage
+        self.source = rendered.source
         self._first_byte = None
 
     def drop(self) -> None:
@@ -187,10 +197,12 @@ class Flight:
         self._head = head
         if self._sanitiser is not None:
             self._sanitiser.trusted = self._upstream.target.trusted
-        if head.events and (self._sanitiser is None or self._sanitiser.streams(head)):
+        if head.events and not self._unreadable(head):
             if not head.coded:
                 style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
+            self._open(head)
+        elif self._route.media and not head.json and head.status < 400:
             self._open(head)
 
     def on_body(self, data: bytes) -> None:
@@ -211,7 +223,7 @@ class Flight:
             self._body.append(data)
             self._size += len(data)
             if self._size > self._around.max_reply_bytes and self._head is not None:
-                if self._sanitiser is not None:
+                if self._sanitiser is not None or self._reshape is not None:
                     self._break_off(Failure.MALFORMED, "the answer is too large to be read")
                     return
                 self._open(self._head)
@@ -242,7 +254,8 @@ class Flight:
 
     def on_whole(self, head: Head, body: bytes) -> None:
         """The answer came in one piece."""
-        if head.events or len(body) > self._around.max_reply_bytes:
+        too_large = len(body) > self._around.max_reply_bytes and self._reshape is None
+        if too_large or (head.events and not self._unreadable(head)):
             self.on_head(head)
             self.on_body(body)
             self.on_end()
@@ -307,6 +320,7 @@ class Flight:
         said = body
         if self._reshape is not None:
             status, body = self._reshape.whole(status, body)
+            head = as_json(head)
             if status >= 400:
                 said = body
         self._replace_body(said)
@@ -357,6 +371,12 @@ class Flight:
         self.on_failure(failure, reason)
         self._head = None
 
+    def _unreadable(self, head: Head) -> bool:
+        """Whether the answer's events would have to be changed and cannot be, for they are compressed."""
+        if head.coded and self._reshape is not None:
+            return True
+        return self._sanitiser is not None and not self._sanitiser.streams(head)
+
     def _open(self, head: Head) -> None:
         """Send the head of an answer whose body follows piece by piece."""
         self._passing = True
@@ -399,9 +419,11 @@ class Flight:
 
     def _keep(self, data: bytes) -> None:
         """Hold what was sent, for the record; beyond the limit only the last pieces of it, for the usage."""
+        self._size += len(data)
+        if self._relay is None and self._route.media:
+            return
         self._body.append(data)
         self._kept += len(data)
-        self._size += len(data)
         if self._size > self._around.max_record_bytes and self._kept > 2 * STREAM_TAIL:
             # Rarely and many at a time: what is dropped costs no more than what was added.
             first = 0
@@ -460,7 +482,9 @@ class Flight:
         record.overhead_ms = self._overhead
         record.completed_at = around.now()
         parts = self._body
-        if size > around.max_record_bytes:
+        if self.upload is not None:
+            self.upload.close()
+        if size > around.max_record_bytes or self._route.media:
             around.recording.finish(record, b"")
         else:
             around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))

@@ -5,10 +5,13 @@ locks. There is no database here: keys and models come from the snapshot, record
 """
 
 import logging
+import tempfile
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
+from pathlib import Path
 from random import SystemRandom
+from typing import TypeVar
 
 from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
@@ -16,32 +19,43 @@ from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.attempts import Attempts
-from dwctl.gateway.caller import Caller, caller_of
+from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
+from dwctl.gateway.dialect import Translated
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.gate import Gate
+from dwctl.gateway.inflate import unsupported
+from dwctl.gateway.inflating import Inflating
 from dwctl.gateway.models import ModelPages
-from dwctl.gateway.peek import Peeker
-from dwctl.gateway.pools import Pools, Rendered
-from dwctl.gateway.prepare import Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.peek import Peek, Peeker
+from dwctl.gateway.place import Places
+from dwctl.gateway.pools import Plan, Pools, Render
+from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.reasoning import check_effort, with_effort
 from dwctl.gateway.reply import connection_line, our_lines
-from dwctl.gateway.routes import ROUTES, Route
+from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
-from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.settings import MIB, GatewaySettings
 from dwctl.gateway.strict import peekers, typed_routes
+from dwctl.gateway.uploads.form import boundary_of, not_a_form
+from dwctl.gateway.uploads.spill import SpillRoom
+from dwctl.gateway.uploads.upload import Upload, too_large
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
-from dwctl.routing.snapshot import Routing, Target
+from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.messages.problems import in_messages
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_UPSTREAMS = 10_000
 COMPLAIN_EVERY = 1.0
@@ -68,6 +82,8 @@ class Gateway:
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
         strict: bool = False,
+        max_body_bytes: int = 32 * MIB,
+        uploads_folder: Path | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -83,17 +99,29 @@ class Gateway:
         self._peeker = Peeker()
         self._strict = peekers() if strict else None
         self._routes = typed_routes() if strict else ROUTES
+        self.uploads = UPLOADS & self._routes.keys()
+        """Paths whose bodies may be forms."""
         self._pages = ModelPages()
+        self._places = Places(settings.trusted_proxies)
+        self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = settings.uploads.max_bytes
+        self._room = SpillRoom(
+            uploads_folder or Path(tempfile.gettempdir()),
+            memory_bytes=settings.uploads.memory_bytes,
+            max_total_bytes=settings.uploads.max_total_bytes,
+        )
         self._upstreams: dict[Hashable, Upstream] = {}
         self.conditions = Conditions()
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
-        self._pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
+        self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
+        self.refused = self._counts.refused
+        self.undo = self._gate.undo
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
         self.served = self._counts.served
@@ -104,6 +132,11 @@ class Gateway:
         """Calls that have not been recorded yet."""
         return self._counts.in_flight
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of all forms under way, in memory and on disk."""
+        return self._room.used
+
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
         if method == b"POST":
@@ -112,18 +145,46 @@ class Gateway:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
-        try:
-            if exchange.method == b"POST":
-                self._call(exchange, ROUTES[exchange.path])
-            else:
-                self._models(exchange)
-        except Refused as refusal:
-            self._gate.undo()
-            self._refuse(exchange, refusal.problem)
-        except Exception:
-            self._gate.undo()
-            logger.exception("a request failed in the gateway")
-            self._refuse(exchange, _INTERNAL)
+        self._step(exchange, self._call if exchange.method == b"POST" else self._models)
+
+    def upload(self, exchange: Exchange) -> Upload | None:
+        """Take a form before its body has come: who may not call, or sends too much, need not send it."""
+        # An answer before the body's end ends the connection.
+        keep_alive, exchange.keep_alive = exchange.keep_alive, False
+        upload = self._step(exchange, partial(self._begin_upload, keep_alive=keep_alive))
+        if upload is None:
+            exchange.keep_alive = keep_alive
+        return upload
+
+    def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
+        """The live key of a request, used from where it may be; raises `Refused`."""
+        key = authenticate(snapshot, caller, self.now())
+        if key.allowed is not None:
+            self._places.check(key.allowed, exchange)
+        return key
+
+    def enter(self, admission: Admission, render: Render) -> tuple[Rendered, Plan | None, bytes]:
+        """Take the limits of a call that is being admitted, and its first target; raises `Refused`.
+
+        The call as that target gets it, how it goes on if it may have several, and the lines its answer carries. What
+        was taken belongs to the call once it `began`; `undo` gives it back.
+        """
+        model, gate, lines = admission.answering, self._gate, b""
+        if model.limits is not None or admission.key.limits is not None:
+            lines = gate.enter(model.limits, admission.key.limits)
+        if model.pool is not None:
+            plan = self.pools.plan(model, model.pool, render)
+            return plan.first, plan, lines
+        target = next(targets(model))
+        if target.limits is not None or target.provider_limits is not None:
+            gate.attempt(target)
+        return render(target), None, lines
+
+    def began(self, record: Record) -> None:
+        """A call has been admitted."""
+        if self._gate.entering is not None:
+            self._gate.keep(record.id)
+        self._counts.began(record)
 
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
@@ -146,40 +207,125 @@ class Gateway:
                 f": {detail}" if detail else "",
             )
 
-    def _call(self, exchange: Exchange, route: Route) -> None:
-        now = self.now()
+    def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
+        """What a target and a route fix, rendered once for as long as the target is the same object."""
+        place = (alias, route.path, target.endpoint_id, target.model_name)
+        known = self._upstreams.get(place)
+        if known is None or known.target is not target:
+            if len(self._upstreams) > MAX_UPSTREAMS:
+                self._upstreams.clear()
+            try:
+                known = self._upstreams[place] = upstream_of(target, route, self.conditions.of(target).load)
+            except ValueError as error:
+                logger.error("%s cannot be sent anywhere: %s", alias, error)
+                raise Refused(_unusable(alias)) from error
+        return known
+
+    def _step(self, exchange: Exchange, step: Callable[[Exchange], T]) -> T | None:
+        """A step towards an answer; what goes wrong in it is the answer."""
+        try:
+            return step(exchange)
+        except Refused as refusal:
+            self._gate.undo()
+            self._refuse(exchange, refusal.problem)
+        except Exception:
+            self._gate.undo()
+            logger.exception("a request failed in the gateway")
+            self._refuse(exchange, _INTERNAL)
+        return None
+
+    def _call(self, exchange: Exchange) -> None:
         caller = caller_of(exchange, self._cors)
-        peeker = self._peeker if self._strict is None else self._strict[route.path]
-        admission = admit(self._routing.snapshot, peeker, caller, exchange.body, now)
+        if caller.coding is None:
+            self._start(exchange, caller)
+        else:
+            # Whoever may not call gets nothing unpacked.
+            self.key(self._routing.snapshot, exchange, caller)
+            go_on = partial(self._inflated, caller)
+            Inflating(exchange, self._max_body_bytes, go_on).begin(caller.coding)
+
+    def _inflated(self, caller: Caller, exchange: Exchange, error: BaseException | None) -> None:
+        def go_on(exchange: Exchange) -> None:
+            if error is not None:
+                raise error
+            self._start(exchange, caller)
+
+        self._step(exchange, go_on)
+
+    def _begin_upload(self, exchange: Exchange, *, keep_alive: bool) -> Upload | None:
+        content_type = exchange.header(b"content-type") or b""
+        if not content_type.lower().startswith(b"multipart/"):
+            return None
+        boundary = boundary_of(content_type)
+        if boundary is None:
+            raise Refused(not_a_form("it names no boundary, or another kind of multipart"))
+        caller = caller_of(exchange, self._cors)
+        self.key(self._routing.snapshot, exchange, caller)
+        if caller.coding is not None:
+            raise Refused(unsupported("A multipart body has to come without Content-Encoding."))
         if self.recording.refusal is not None:
             raise Refused(_not_recorded(self.recording.refusal))
-        gate = self._gate
-        model = admission.model
-        limit_lines = b""
-        if model.limits is not None or admission.key.limits is not None:
-            limit_lines = gate.enter(model.limits, admission.key.limits)
-        rendering = partial(self._rendered, exchange, route, admission, caller)
-        if model.pool is None:
-            plan = None
-            target = next(targets(model))
-            if target.limits is not None or target.provider_limits is not None:
-                gate.attempt(target)
-            first = rendering(target)
-        else:
-            plan = self._pools.plan(model, model.pool, rendering)
-            first = plan.first
+        if int(exchange.header(b"content-length") or 0) > self._max_upload_bytes:
+            raise Refused(too_large(self._max_upload_bytes))
+        upload = Upload(
+            boundary,
+            self._room,
+            self._max_upload_bytes,
+            refuse=partial(self._refuse, exchange),
+            take=partial(self._take_upload, exchange, keep_alive),
+        )
+        exchange.on_abort = upload.close
+        return upload
+
+    def _take_upload(self, exchange: Exchange, keep_alive: bool, upload: Upload, peeked: Peek) -> None:
+        """The form is whole: from here on it is a call like any other."""
+        exchange.on_abort = None
+        exchange.keep_alive = keep_alive
+        exchange.received = self.perf()
+
+        def start(exchange: Exchange) -> bool:
+            self._start(exchange, caller_of(exchange, self._cors), upload, peeked)
+            return True
+
+        if not self._step(exchange, start):
+            upload.close()
+
+    def _start(
+        self, exchange: Exchange, caller: Caller, upload: Upload | None = None, peeked: Peek | None = None
+    ) -> None:
+        """Admit, choose, prepare, note the start, send; of a body that is there, or of a form with what it says."""
+        now = self.now()
+        snapshot = self._routing.snapshot
+        route = ROUTES[exchange.path]
+        # Before any translation: nobody unknown makes us translate.
+        key = authenticate(snapshot, caller, now)
+        if key.allowed is not None:
+            self._places.check(key.allowed, exchange)
+        asked, query = exchange.body, exchange.query
+        translated: Translated | None = None
+        if route.dialect is not None:
+            translated = route.dialect.request(asked)
+            asked, query = translated.body, b""
+        if peeked is None:
+            peeker = self._peeker if self._strict is None else self._strict[route.path]
+            peeked = peeker.peek(asked)
+        admission = admit(snapshot, key, caller, peeked)
+        if self.recording.refusal is not None:
+            raise Refused(_not_recorded(self.recording.refusal))
+        model = admission.answering
+        if model.pool is not None:
+            check_effort(asked, model.targets, route.path)
+        first, plan, limit_lines = self.enter(
+            admission, partial(self._rendered, route, admission, caller, asked, query, upload)
+        )
         upstream = first.upstream
         own = upstream.target.timeouts
-        record = self._record(route, admission, caller, len(exchange.body), now)
-        sanitiser = None
-        if admission.model.sanitize or self._strict is not None:
-            sanitiser = Sanitiser(
-                route.path,
-                record.model,
-                record.id,
-                exchange.body,
-                strict=self._strict is not None,
-            )
+        size = len(exchange.body) if upload is None else upload.size
+        record = self._record(route, admission, caller, size, now)
+        sanitiser: Sanitiser | None = None
+        if model.sanitize or admission.model.sanitize or self._strict is not None:
+            strict = self._strict is not None
+            sanitiser = Sanitiser(route.path, record.model, record.id, asked, strict=strict)
         flight = Flight(
             self,
             exchange,
@@ -190,26 +336,42 @@ class Gateway:
             caller.cors + limit_lines,
             hide_usage=first.hide_usage,
             deadline=exchange.received + ((own and own.total) or self._total_timeout),
+            reshape=None
+            if route.dialect is None or translated is None
+            else route.dialect.reshape(record.id, record.model, translated),
             sanitiser=sanitiser,
         )
-        sender = flight if plan is None else Attempts(self, self._pools, flight, plan)
-        if gate.entering is not None:
-            gate.keep(record.id)
-        self._counts.began(record)
+        if upload is not None:
+            flight.upload, flight.source = upload, first.source
+        sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
+        self.began(record)
         exchange.on_abort = sender.abort
-        self.recording.start(record, exchange.body)
+        self.recording.start(record, b"" if route.media else asked)
         self.recording.after(sender.launch)
 
     def _rendered(
-        self, exchange: Exchange, route: Route, admission: Admission, caller: Caller, target: Target
+        self,
+        route: Route,
+        admission: Admission,
+        caller: Caller,
+        asked: bytes,
+        query: bytes,
+        upload: Upload | None,
+        target: Target,
     ) -> Rendered:
-        """A call as one target gets it."""
-        alias = admission.model.alias
-        place = (alias, route.path, target.endpoint_id, target.model_name)
-        upstream = self._upstream(place, alias, target, route)
-        body, hide_usage = request_body(exchange.body, admission.peeked, route, target.model_name)
-        request = request_head(upstream, exchange.query, _headers(caller, target), len(body)) + body
-        return Rendered(upstream, request, hide_usage)
+        """A call as one target gets it: each has its own name of the model, and its own words for effort."""
+        upstream = self.upstream(admission.answering.alias, target, route)
+        headers = headers_for(caller, target)
+        if upload is not None:
+            source = upload.form.source(target.model_name)
+            headers += b"content-type: %b\r\n" % upload.form.content_type
+            return Rendered(upstream, request_head(upstream, query, headers, source.size), False, source)
+        if target.reasoning is not None:
+            asked = with_effort(asked, target.reasoning, route.path)
+        body, hide_usage = request_body(asked, admission.peeked, route, target.model_name)
+        if route.form:
+            headers += JSON_LINE
+        return Rendered(upstream, request_head(upstream, query, headers, len(body)) + body, hide_usage)
 
     def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
         key = admission.key
@@ -228,20 +390,10 @@ class Gateway:
             request_size=size,
         )
 
-    def _upstream(self, place: Hashable, alias: str, target: Target, route: Route) -> Upstream:
-        """What a target and a route fix, rendered once for as long as the target is the same object."""
-        known = self._upstreams.get(place)
-        if known is None or known.target is not target:
-            if len(self._upstreams) > MAX_UPSTREAMS:
-                self._upstreams.clear()
-            try:
-                known = self._upstreams[place] = upstream_of(target, route, self.conditions.of(target).load)
-            except ValueError as error:
-                logger.error("%s cannot be sent anywhere: %s", alias, error)
-                raise Refused(_unusable(alias)) from error
-        return known
-
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
+        route = ROUTES.get(exchange.path)
+        if route is not None and route.dialect is not None:
+            problem = route.dialect.refusal(problem)
         self._counts.refused(*self._place(exchange), problem.status, self.perf() - exchange.received)
         lines = (
             our_lines(new_id().encode(), None),
@@ -257,9 +409,13 @@ class Gateway:
 
     def _models(self, exchange: Exchange) -> None:
         snapshot = self._routing.snapshot
-        caller = caller_of(exchange, self._cors)
-        key = authenticate(snapshot, caller, self.now())
-        body = self._pages.page(snapshot, key, exchange.path)
+        anthropic = exchange.header(models.ANTHROPIC) is not None
+        try:
+            caller = caller_of(exchange, self._cors)
+            key = self.key(snapshot, exchange, caller)
+            body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
+        except Refused as refusal:
+            raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
         exchange.finish(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"
             % (
@@ -273,11 +429,6 @@ class Gateway:
             )
         )
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
-
-
-def _headers(caller: Caller, target: Target) -> bytes:
-    """The client's headers that a target gets; its traces only where the target is trusted."""
-    return caller.passed_on + caller.trace if caller.trace and target.trusted else caller.passed_on
 
 
 def _unusable(alias: str) -> Problem:

@@ -14,7 +14,7 @@ from dwctl.core.clock import Clock
 from dwctl.core.metrics import Metrics
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.pool_counts import PoolCounts
-from dwctl.gateway.prepare import Upstream
+from dwctl.gateway.prepare import Rendered
 from dwctl.gateway.settings import HealthSettings, PoolSettings
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import retry_after
@@ -30,15 +30,6 @@ logger = logging.getLogger(__name__)
 
 MAX_POOLS = 10_000
 _RETRY_AFTER = ((b"retry-after", b"1"),)
-
-
-class Rendered(msgspec.Struct, frozen=True):
-    """A call as one target gets it."""
-
-    upstream: Upstream
-    request: bytes
-    hide_usage: bool
-    """Whether usage was asked for in the client's place."""
 
 
 Render = Callable[[Target], Rendered]

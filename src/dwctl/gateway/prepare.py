@@ -7,6 +7,7 @@ import msgspec
 
 from dwctl.gateway.peek import Peek
 from dwctl.gateway.routes import Route
+from dwctl.gateway.upstream.connection import Source
 from dwctl.gateway.upstream.origin import Address, split_url
 from dwctl.routing.condition import Load
 from dwctl.routing.snapshot import Target
@@ -42,6 +43,10 @@ _include_usage = Member("include_usage")
 _USAGE_ONLY = b'{"include_usage":true}'
 
 
+_JSON = "content-type: application/json"
+JSON_LINE = f"{_JSON}\r\n".encode()
+
+
 class _StreamOptions(msgspec.Struct):
     stream_options: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -57,7 +62,7 @@ class Upstream(msgspec.Struct, frozen=True):
     path: bytes
     """The request target without the query."""
     headers: bytes
-    """Host, credential, type and coding of the body, each line ended."""
+    """Host, credential and coding of the answer, each line ended; and the body's type where a route has just one."""
     load: Load
     """Of the target, on whatever route and under whatever alias."""
     announced: bytes = b""
@@ -66,12 +71,23 @@ class Upstream(msgspec.Struct, frozen=True):
     """In lower case; the answer's own headers of these names give way."""
 
 
+class Rendered(msgspec.Struct, frozen=True):
+    """A call as one target gets it."""
+
+    upstream: Upstream
+    request: bytes
+    hide_usage: bool
+    """Whether usage was asked for in the client's place."""
+    source: Source | None = None
+    """The body, when it is not part of the request's bytes."""
+
+
 def upstream_of(target: Target, route: Route, load: Load) -> Upstream:
     """Render what a target and a route fix."""
     address, parts = split_url(target.url)
     lines = [
         f"host: {parts.netloc.rpartition('@')[2]}",
-        "content-type: application/json",
+        *([] if route.form else [_JSON]),
         "accept-encoding: identity",
         "x-forwarded-proto: https",
     ]

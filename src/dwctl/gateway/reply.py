@@ -11,6 +11,7 @@ from dwctl.wire.splice import Member
 
 _id = Member("id")
 _BODILESS = frozenset({204, 304})
+_OF_THE_BODY = (b"content-type:", b"content-encoding:")
 
 
 def our_lines(ident: bytes, overhead_ms: float | None) -> bytes:
@@ -60,6 +61,16 @@ def connection_line(exchange: Exchange, *, keep_alive: bool) -> bytes:
     if not keep_alive:
         return b"connection: close\r\n"
     return b"" if exchange.chunked_ok else b"connection: keep-alive\r\n"
+
+
+def as_json(head: Head) -> Head:
+    """The head for a body that is plain JSON now, whatever the upstream's was."""
+    if head.json:
+        return head
+    lines = [line for line in head.lines.split(b"\r\n") if not line.lower().startswith(_OF_THE_BODY)]
+    return msgspec.structs.replace(
+        head, json=True, coded=False, lines=b"\r\n".join([b"content-type: application/json", *lines])
+    )
 
 
 def with_id(body: bytes, quoted_id: bytes) -> bytes:

@@ -32,3 +32,35 @@ class Reshape(Protocol):
     def last_event(self, problem: Problem) -> bytes:
         """The event that ends a stream which has begun, when there will be no more of it."""
         ...
+
+
+class Chain:
+    """Two forms in a row, such as sanitising and then translating. Implements `Reshape`."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Reshape, second: Reshape) -> None:
+        self._first = first
+        self._second = second
+
+    def whole(self, status: int, body: bytes) -> tuple[int, bytes]:
+        """Through both."""
+        return self._second.whole(*self._first.whole(status, body))
+
+    def feed(self, events: bytes) -> bytes:
+        """Through both; what the first holds back does not reach the second yet."""
+        passed = self._first.feed(events)
+        return self._second.feed(passed) if passed else b""
+
+    def end(self) -> bytes:
+        """What the first still had, through the second; then what that one still has."""
+        rest = self._first.end()
+        return (self._second.feed(rest) if rest else b"") + self._second.end()
+
+    def refusal(self, problem: Problem) -> Problem:
+        """Through both."""
+        return self._second.refusal(self._first.refusal(problem))
+
+    def last_event(self, problem: Problem) -> bytes:
+        """In the language of the second, which the client speaks."""
+        return self._second.last_event(self._first.refusal(problem))

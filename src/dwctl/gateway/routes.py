@@ -4,6 +4,9 @@ from enum import Enum
 
 import msgspec
 
+from dwctl.gateway.dialect import Dialect
+from dwctl.gateway.messages import Messages
+
 PREFIX = b"/ai"
 
 
@@ -26,6 +29,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     id_style: IdStyle
     forces_usage: bool
     """Whether streams are asked for usage by `stream_options.include_usage`."""
+    dialect: Dialect | None = None
+    """What translates, where clients of the route speak another protocol than model servers."""
+    form: bool = False
+    """Whether bodies may be `multipart/form-data`."""
+    media: bool = False
+    """Sounds and images: bodies are not kept with the row, and an answer that is no JSON goes on as it comes."""
+
+
+def _media(path: str, *, form: bool = False) -> Route:
+    return Route(path=path, id_style=IdStyle.HEADER_ONLY, forces_usage=False, form=form, media=True)
 
 
 ROUTES = {
@@ -35,5 +48,18 @@ ROUTES = {
         Route(path="/v1/completions", id_style=IdStyle.HEADER_ONLY, forces_usage=True),
         Route(path="/v1/embeddings", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
         Route(path="/v1/responses", id_style=IdStyle.RESPONSE, forces_usage=False),
+        Route(path="/v1/rerank", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
+        Route(path="/v1/score", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
+        Route(path="/v1/moderations", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
+        _media("/v1/audio/speech"),
+        _media("/v1/audio/transcriptions", form=True),
+        _media("/v1/audio/translations", form=True),
+        _media("/v1/images/generations"),
+        _media("/v1/images/edits", form=True),
+        _media("/v1/images/variations", form=True),
     )
 }
+ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages()
+)
+UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from dwctl.core.settings import Duration
+from dwctl.gateway.uploads.settings import UploadSettings
 
 MIB = 1024 * 1024
 
@@ -55,10 +56,23 @@ class OnwardsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Only typed routes and requests; answers through the public schemas, errors masked (gateway/strict.py)."""
 
 
+class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """WebSockets to model servers."""
+
+    max_sessions: int = 1024
+    """In this process; more are answered with 503."""
+    idle_timeout: Duration = Duration(300)
+    """Silence of both sides; then the session ends."""
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hot path."""
 
     upstream: UpstreamSettings = UpstreamSettings()
     pools: PoolSettings = PoolSettings()
+    uploads: UploadSettings = UploadSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of reverse proxies whose `X-Forwarded-For` says where a client is, such as `10.0.0.0/8`."""
     overhead_header: bool = True
     """Whether answers carry `x-dwctl-overhead-ms`."""

@@ -7,6 +7,7 @@ each time, so that a change applies at once.
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from dwctl.core.networks import Networks, Peer
 from dwctl.identity.principal import STANDARD, Principal
 from dwctl.identity.secrets import digest
 from dwctl.identity.sessions import Sessions
@@ -14,27 +15,45 @@ from dwctl.identity.store import Account, IdentityStore
 
 ADMIN_PURPOSES = frozenset({"platform"})
 AI_PURPOSES = frozenset({"realtime", "batch", "playground"})
+NO_KEYS: frozenset[str] = frozenset()
+"""For routes that only a session opens."""
 ANY_PURPOSE = ADMIN_PURPOSES | AI_PURPOSES
+NOBODY = Networks(())
+UNKNOWN = Peer("")
 
 
 class Authenticator:
     """Finds out who is asking. Without `take_sessions`, which is native sign-in switched off, only keys count."""
 
     def __init__(
-        self, store: IdentityStore, sessions: Sessions, cookie_name: str, *, take_sessions: bool = True
+        self,
+        store: IdentityStore,
+        sessions: Sessions,
+        cookie_name: str,
+        *,
+        take_sessions: bool = True,
+        proxies: Networks = NOBODY,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._take_sessions = take_sessions
+        self._proxies = proxies
         self.cookie_name = cookie_name
 
     async def principal(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str], purposes: Collection[str]
+        self,
+        headers: Mapping[str, str],
+        cookies: Mapping[str, str],
+        purposes: Collection[str],
+        peer: Peer = UNKNOWN,
     ) -> Principal | None:
-        """Whoever the first credential that holds belongs to; `purposes` are the keys that count here."""
+        """Whoever the first credential that holds belongs to; `purposes` are the keys that count here.
+
+        Where the `peer` is matters to keys that are limited to networks.
+        """
         secret = bearer(headers)
         if secret is not None:
-            found = await self._by_key(secret, purposes)
+            found = await self._by_key(secret, purposes, peer)
             if found is not None:
                 return found
         token = cookies.get(self.cookie_name)
@@ -50,9 +69,9 @@ class Authenticator:
             return None
         return _principal(account, None)
 
-    async def _by_key(self, secret: str, purposes: Collection[str]) -> Principal | None:
+    async def _by_key(self, secret: str, purposes: Collection[str], peer: Peer) -> Principal | None:
         key = await self._store.key(digest(secret))
-        if key is None or key.purpose not in purposes:
+        if key is None or key.purpose not in purposes or not key.good_for(peer, self._proxies):
             return None
         account = await self._store.account(key.created_by)
         return None if account is None else _principal(account, key.id)

@@ -19,7 +19,7 @@ where lower(u.email) = lower($1) and u.deleted_at is null and u.user_type = 'ind
 -- name: get_key_by_hash
 -- A live key of live accounts.
 -- row: dwctl.identity.store:KeyAccount
-select k.id, k.purpose, k.user_id, k.created_by
+select k.id, k.purpose, k.user_id, k.created_by, k.allowed_cidrs
 from api_keys k
 join users o on o.id = k.user_id and o.deleted_at is null
 join users c on c.id = k.created_by and c.deleted_at is null

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from dwctl.core.networks import Network, Networks, Peer
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 
@@ -27,6 +28,15 @@ class KeyAccount(msgspec.Struct, frozen=True):
     purpose: str
     user_id: UUID
     created_by: UUID
+    allowed_cidrs: list[Network] | None = None
+    """Where it may be used from; None: from everywhere."""
+
+    def good_for(self, peer: Peer, trusted: Networks) -> bool:
+        """Whether the client is where the key may be used."""
+        if self.allowed_cidrs is None:
+            return True
+        address = peer.address(trusted)
+        return address is not None and address in Networks(self.allowed_cidrs)
 
 
 class IdentityStore:

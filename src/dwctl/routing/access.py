@@ -11,6 +11,12 @@ def may_use(key: Key, model: Model) -> bool:
     return EVERYONE in model.groups or not model.groups.isdisjoint(key.groups)
 
 
+def lists(key: Key, model: Model) -> bool:
+    """Whether the key's own list of models, if it has one, has this one."""
+    allowed = key.allowed
+    return allowed is None or allowed.models is None or model.alias in allowed.models
+
+
 def may_infer(key: Key, now: float) -> bool:
     """Whether the key may call models at all at this moment (unix seconds)."""
     return key.purpose in INFERENCE_PURPOSES and (key.expires_at is None or key.expires_at > now)

@@ -9,6 +9,8 @@ select
     extract(epoch from k.expires_at)::float8 as expires_at,
     k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size, k.requests_per_minute,
     k.tokens_per_minute, k.max_concurrent,
+    k.allowed_models,
+    k.allowed_cidrs,
     (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
 from api_keys k
 join users owner on owner.id = k.user_id and owner.deleted_at is null
@@ -32,6 +34,7 @@ select
     m.sanitize_responses,
     m.trusted,
     m.open_responses_adapter,
+    m.reasoning_translation,
     extract(epoch from m.created_at)::bigint as created,
     e.id as endpoint_id,
     e.name as endpoint_name,
@@ -74,6 +77,7 @@ select
     m.response_headers,
     m.trusted,
     m.open_responses_adapter,
+    m.reasoning_translation,
     e.id as endpoint_id,
     e.name as endpoint_name,
     e.url,
@@ -90,3 +94,14 @@ join models m on m.id = c.component_id and m.deleted_at is null and m.status = '
 join endpoints e on e.id = m.endpoint_id
 where c.pool_id = any ($1) and c.enabled
 order by c.pool_id, c.sort_order, c.created_at, c.id;
+
+-- name: list_rules
+-- The traffic rules of models $1. A target that is deleted has no alias here.
+select r.model_id, r.purpose, r.action, t.alias as target
+from model_traffic_rules r
+left join models t on t.id = r.target_id and t.deleted_at is null
+where r.model_id = any ($1::uuid[]);
+
+-- name: models_leading_to
+-- Models that redirect to one of the models $1, whose alias they know.
+select distinct model_id from model_traffic_rules where target_id = any ($1::uuid[]);

@@ -10,14 +10,26 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from dwctl.core.networks import Networks
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Pool
+from dwctl.routing.rules import Rules
+from dwctl.wire.reasoning import Reasoning
 
 Purpose = Literal["realtime", "platform", "batch", "playground"]
 """What a key may be used for (contract: `api_keys.purpose`)."""
 
 EVERYONE = "00000000-0000-0000-0000-000000000000"
 """Id of the group that every account belongs to."""
+
+
+class Allowed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key is limited to beyond its account's access; None does not limit."""
+
+    models: frozenset[str] | None = None
+    """Aliases."""
+    networks: Networks | None = None
+    """Where its client may be."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -33,6 +45,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The owner's explicit groups; Everyone is implied."""
     expires_at: float | None = None
     """Unix seconds; None never expires."""
+    allowed: Allowed | None = None
+    """None for a key without lists of its own."""
     limits: Limits | None = None
 
 
@@ -73,6 +87,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its error texts may reach clients where others are masked, and it may know the traces of callers."""
     adapts_responses: bool = True
     """Whether Responses are to be made of its chat completions; nothing does so yet."""
+    reasoning: Reasoning | None = None
+    """How it wants to be told how much to think; None passes a client's words on."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +108,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     sanitize: bool = False
     """Whether answers lose what only a provider sends, and errors its words (gateway/sanitise.py)."""
+    rules: Rules | None = None
+    """None for a model that takes calls of every purpose."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

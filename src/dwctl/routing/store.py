@@ -6,12 +6,15 @@ from uuid import UUID
 
 import msgspec
 
+from dwctl.core.networks import Network, Networks
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
-from dwctl.routing.snapshot import Key, Model, Target, Timeouts
+from dwctl.routing.rules import by_model
+from dwctl.routing.snapshot import Allowed, Key, Model, Target, Timeouts
+from dwctl.wire.reasoning import reasoning_of
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -58,16 +61,31 @@ class RoutingStore:
 
         Those named, and every pool that one of them is part of.
         """
-        rows = await self._database.fetch(self._sql["list_models"], _uuids(ids), _uuids(endpoints))
+        named = None if ids is None else await self._with_leading(_uuids(ids) or [])
+        rows = await self._database.fetch(self._sql["list_models"], named, _uuids(endpoints))
         parts = await self._parts([row["id"] for row in rows if row["is_composite"]])
         models: list[Model] = []
         bad: list[BadRow] = []
         for row in rows:
             try:
                 models.append(self._model(row, parts.get(row["id"], ())))
-            except (SealError, msgspec.ValidationError) as error:
+            except (SealError, ValueError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
-        return models, bad
+        return await self._ruled(models), bad
+
+    async def _with_leading(self, ids: list[UUID]) -> list[UUID]:
+        """These models, and those whose traffic rules lead to them."""
+        rows = await self._database.fetch(self._sql["models_leading_to"], ids)
+        return [*ids, *(row["model_id"] for row in rows)]
+
+    async def _ruled(self, models: list[Model]) -> list[Model]:
+        """The models with their traffic rules."""
+        rows = await self._database.fetch(self._sql["list_rules"], [UUID(model.id) for model in models])
+        rules = by_model(rows)
+        return [
+            msgspec.structs.replace(model, rules=rules[model.id]) if model.id in rules else model
+            for model in models
+        ]
 
     async def _parts(self, pools: list[UUID]) -> dict[UUID, list[Any]]:
         """The rows of targets by pool."""
@@ -87,6 +105,7 @@ class RoutingStore:
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
             limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
+            allowed=_allowed(row["allowed_models"], row["allowed_cidrs"]),
         )
 
     def _model(self, row: Any, parts: Iterable[Any]) -> Model:
@@ -124,6 +143,7 @@ class RoutingStore:
         if sealed is not None:
             value = f"{row['auth_header_prefix']}{self._seal.open(sealed)}"
             credential = (row["auth_header_name"], value)
+        translation: object = row["reasoning_translation"]
         announced = {name.lower(): value for name, value in headers.items()}
         announced |= {name.lower(): value for name, value in (row["response_headers"] or {}).items()}
         return Target(
@@ -137,6 +157,7 @@ class RoutingStore:
             timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
             trusted=row["trusted"],
             adapts_responses=row["open_responses_adapter"] is not False,
+            reasoning=None if translation is None else reasoning_of(translation),
             limits=limits,
             provider_limits=_limits(
                 f"provider:{row['endpoint_id']}", row, row["provider_max_concurrent"], "provider_"
@@ -167,3 +188,12 @@ def _limits(ident: str, row: Any, concurrent: int | None, prefix: str = "") -> L
 
 def _uuids(ids: Iterable[str] | None) -> list[UUID] | None:
     return None if ids is None else [UUID(text) for text in ids]
+
+
+def _allowed(models: list[str] | None, networks: list[Network] | None) -> Allowed | None:
+    if models is None and networks is None:
+        return None
+    return Allowed(
+        models=None if models is None else frozenset(models),
+        networks=None if networks is None else Networks(networks),
+    )

@@ -17,6 +17,7 @@ from dwctl.core.clock import SystemClock
 from dwctl.core.errors import Error
 from dwctl.core.ids import new_uuid
 from dwctl.core.metrics import LoopLag, Metrics
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.core.services import Service
 from dwctl.db.listen import Listener as NoticeListener
@@ -24,6 +25,7 @@ from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
@@ -38,6 +40,7 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
+from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
 from dwctl.server.served import Served
@@ -132,6 +135,8 @@ def build(
     )
     notices.subscribe(CHANNEL, sync)
 
+    uploads = data_dir / "uploads"
+    uploads.mkdir(mode=0o700, exist_ok=True)
     client = UpstreamClient(settings.gateway.upstream)
     gateway = Gateway(
         routing=routing,
@@ -145,7 +150,10 @@ def build(
         cors=_cors(settings.auth.security.cors),
         limits=_limits(place),
         strict=settings.onwards.strict_mode,
+        max_body_bytes=settings.limits.requests.max_body_size,
+        uploads_folder=uploads,
     )
+    proxies = Networks(map(parse_network, settings.gateway.trusted_proxies))
     plane = build_plane(
         database=database,
         settings=settings.auth,
@@ -153,9 +161,10 @@ def build(
         seal=seal,
         clock=clock,
         propagation=sync,
+        proxies=proxies,
         recorded=crew,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, crew)
+    responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
     app = build_app(
@@ -166,6 +175,7 @@ def build(
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
+        inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )
     served = Served(gateway)
@@ -183,6 +193,14 @@ def build(
         crew=crew,
         served=served,
         end_calls=client.end,
+        upgrades=Realtime(
+            calls=gateway,
+            routing=routing,
+            client=client,
+            settings=settings.gateway,
+            daemon_id=str(daemon_id),
+            cors=_cors(settings.auth.security.cors),
+        ),
     )
     crew.settle_in(
         Home(

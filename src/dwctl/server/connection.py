@@ -12,6 +12,7 @@ from dwctl.server.head import HeadError, Lines, RepeatedHeads, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.refusal import asked_path, refusal
 from dwctl.wire.chunks import ChunkError, Chunks
+from dwctl.wire.exchange import BodySink as Upload
 from dwctl.wire.exchange import Handler
 
 PIPELINE_BYTES = 64 * 1024
@@ -103,6 +104,7 @@ class Connection(asyncio.Protocol):
         "_sink",
         "_size",
         "_tunnel",
+        "_upload",
         "changed",
         "client_host",
         "client_port",
@@ -119,6 +121,7 @@ class Connection(asyncio.Protocol):
         self._exchange: HttpExchange | None = None
         self._sink: BodySink | None = None
         self._tunnel: Tunnel | None = None
+        self._upload: Upload | None = None
         self._chunks: Chunks | None = None
         self._parts: list[bytes] = []
         self._left = 0
@@ -224,6 +227,7 @@ class Connection(asyncio.Protocol):
     def answered(self, *, keep_alive: bool) -> None:
         """The answer of the current request is complete."""
         self._exchange = None
+        self._upload = None
         self._sink = None
         unread = self._reading_body or self._tunnel is not None
         self._tunnel = None
@@ -316,18 +320,22 @@ class Connection(asyncio.Protocol):
         self._reading_body = head.length != 0
         handler = self._host.handler
         if handler.claims(head.method, head.path):
-            if head.length > settings.max_body_bytes:
-                self._too_large()
-                return
             keep_alive = head.keep_alive and not self._host.draining
             self._exchange = HttpExchange(self, head, keep_alive=keep_alive)
+            if head.path in handler.uploads:
+                self._upload = handler.upload(self._exchange)
+                if not self.busy:
+                    return
+            if head.length > settings.max_body_bytes and self._upload is None:
+                self._too_large()
+                return
             if head.expects_continue:
                 self.continue_body()
         else:
             self._tunnel = None if self._reading_body else self._host.open_tunnel(self, head)
             self._sink = self._tunnel or self._host.call_application(self, head)
         rest, self._buffer = self._buffer, b""
-        if len(rest) == head.length and self._exchange is not None:
+        if len(rest) == head.length and self._exchange is not None and self._upload is None:
             # The whole body came with the head and nothing after it.
             self._reading_body = False
             self._exchange.body = rest
@@ -360,7 +368,11 @@ class Connection(asyncio.Protocol):
             ended = not self._left
         if body:
             self._size += len(body)
-            if self._exchange is not None:
+            if self._upload is not None:
+                self._upload.feed(body)
+                if self._head is None:
+                    return
+            elif self._exchange is not None:
                 if self._size > self._host.settings.max_body_bytes:
                     self._too_large()
                     return
@@ -374,7 +386,10 @@ class Connection(asyncio.Protocol):
 
     def _body_ended(self) -> None:
         exchange = self._exchange
-        if exchange is not None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.end()
+        elif exchange is not None:
             parts = self._parts
             exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
@@ -397,7 +412,9 @@ class Connection(asyncio.Protocol):
         head = self._head
         path = asked_path(self._buffer) if head is None else head.path
         answer = refusal(path, status, message, code)
-        self._exchange = None
+        if self._exchange is not None:
+            self._exchange.abandoned()
+        self._exchange = self._upload = None
         self._parts = []
         self.send(answer)
         self._head = None
@@ -426,7 +443,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         exchange, self._exchange = self._exchange, None
         sink, self._sink = self._sink, None
-        self._tunnel = None
+        self._tunnel = self._upload = None
         self._head = None
         self._parts = []
         if exchange is not None:

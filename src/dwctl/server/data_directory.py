@@ -3,6 +3,7 @@
 ```
 <data_dir>/postgres/        embedded PostgreSQL (db/embedded.py)
 <data_dir>/spool/           write-ahead files of calls (requests/spool.py)
+<data_dir>/uploads/         files without a name (gateway/uploads/spill.py)
 <data_dir>/secrets.json     generated at the first start, mode 0600
 ```
 

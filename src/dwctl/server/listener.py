@@ -21,7 +21,8 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.services import TaskSet
 from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
-from dwctl.server.connection import BodySink, Connection
+from dwctl.server.connection import BodySink, Connection, Tunnel
+from dwctl.server.exchange import HttpExchange
 from dwctl.server.head import Lines, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.served import Served
@@ -29,6 +30,7 @@ from dwctl.server.websocket import WebSocketCall, wants_websocket
 from dwctl.server.workers.fellows import Alone, Crew
 from dwctl.server.workers.place import Place
 from dwctl.wire.exchange import Handler
+from dwctl.wire.tunnel import Upgrades
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +59,14 @@ class Listener:
         crew: Crew | None = None,
         served: Served | None = None,
         end_calls: Callable[[], None] | None = None,
+        upgrades: Upgrades | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
         self.draining = False
         self.known_lines: Lines = {}
         self._application = application
+        self._upgrades = upgrades
         self._host = host
         self._port = port
         self._place = place
@@ -170,10 +174,12 @@ class Listener:
         self._tasks.spawn(self._answer(call, head.method.decode("ascii")), name="request")
         return call
 
-    def open_tunnel(self, connection: Connection, head: RequestHead) -> WebSocketCall | None:
-        """Start the application on a WebSocket, if that is what is asked for."""
+    def open_tunnel(self, connection: Connection, head: RequestHead) -> Tunnel | None:
+        """Give a WebSocket, if that is what is asked for, to the gateway or to the application."""
         if not wants_websocket(head):
             return None
+        if self._upgrades is not None and self._upgrades.takes(head.path):
+            return self._upgrades.open(HttpExchange(connection, head, keep_alive=False), connection)
         call = WebSocketCall(
             connection,
             head,

@@ -20,10 +20,16 @@ PATHS = frozenset({"/metrics", "/internal/metrics"})
 class _NoGateway:
     """Implements `Handler` for an address without calls."""
 
+    uploads: frozenset[bytes] = frozenset()
+
     def claims(self, method: bytes, path: bytes) -> bool:
         """Nothing."""
         del method, path
         return False
+
+    def upload(self, exchange: Exchange) -> None:
+        """Nothing is taken piece by piece."""
+        del exchange
 
     def handle(self, exchange: Exchange) -> None:
         """Nothing is claimed, so nothing comes here; if something did, its connection would end."""

@@ -14,7 +14,8 @@ from typing import Any
 from dwctl.server.asgi import HIGH_WATER, Application, Receive, Send
 from dwctl.wire.chunks import Chunks
 from dwctl.wire.errors import Problem, render
-from dwctl.wire.exchange import Handler, Headers, Memo
+from dwctl.wire.exchange import BodySink, Handler, Headers, Memo
+from dwctl.wire.messages.problems import problem_for
 
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
@@ -103,36 +104,70 @@ class Mounted:
         if scope["type"] != "http" or not self._claims(scope):
             await self._application(scope, receive, send)
             return
-        body = await self._body(receive)
-        if body is None:
-            text = f"The request's body is larger than {self._max_body_bytes} bytes."
-            await _answer(render(Problem(status=413, message=text, code="payload_too_large")), send)
-            return
-        exchange = MountedExchange(scope, body)
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch(exchange, receive))
-            self._handler.handle(exchange)
-            await _relay(exchange, send)
-            watching.cancel()
+        await serve(self._handler, MountedExchange(scope, b""), self._max_body_bytes, receive, send)
 
     def _claims(self, scope: MutableMapping[str, Any]) -> bool:
         path: bytes = scope["raw_path"].partition(b"?")[0]
         return self._handler.claims(scope["method"].encode("ascii"), path)
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """The whole body; None when it is too large."""
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return b"".join(parts)
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body_bytes:
-                return None
-            if not message.get("more_body", False):
-                return b"".join(parts)
+
+async def serve(handler: Handler, exchange: MountedExchange, most: int, receive: Receive, send: Send) -> None:
+    """Have one request answered: a form as it comes, any other after a body of at most `most` bytes."""
+    upload = handler.upload(exchange) if exchange.path in handler.uploads else None
+    if upload is None and not exchange.ended:
+        body = await _read_body(receive, most)
+        if body is None:
+            await _answer(_too_large(exchange.path, most), send)
+            return
+        exchange.body = body
+    async with asyncio.TaskGroup() as tasks:
+        if upload is not None and not await _feed(upload, exchange, receive):
+            return
+        watching = tasks.create_task(_watch(exchange, receive))
+        if upload is None and not exchange.ended:
+            handler.handle(exchange)
+        await _relay(exchange, send)
+        watching.cancel()
+
+
+async def _read_body(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None when it is larger than `most` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _too_large(path: bytes, most: int) -> Problem:
+    """413, in the language of the path."""
+    text = f"The request's body is larger than {most} bytes."
+    problem = Problem(status=413, message=text, code="payload_too_large")
+    return problem_for(path, problem)
+
+
+async def _feed(upload: BodySink, exchange: MountedExchange, receive: Receive) -> bool:
+    """The body piece by piece, until it ends or is refused; false when the client left before."""
+    more = True
+    while more and not exchange.ended:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            exchange.abandoned()
+            return False
+        more = message.get("more_body", False)
+        data = message.get("body", b"")
+        if data:
+            upload.feed(data)
+    if not exchange.ended:
+        upload.end()
+    return True
 
 
 async def _watch(exchange: MountedExchange, receive: Receive) -> None:
@@ -165,9 +200,9 @@ async def _relay(exchange: MountedExchange, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(data: bytes, send: Send) -> None:
-    """A whole raw answer."""
-    body, _ = await _begin(data, send)
+async def _answer(problem: Problem, send: Send) -> None:
+    """Send an error."""
+    body, _ = await _begin(render(problem), send)
     await send({"type": "http.response.body", "body": body})
 
 

@@ -18,6 +18,24 @@ from dwctl.web.admin_document import with_errors
 from dwctl.web.documents import ai_document
 
 
+class _NoCalls:
+    """Implements `Inference` for an application that nothing can call."""
+
+    def claims(self, method: str, path: str) -> bool:
+        """Nothing."""
+        del method, path
+        return False
+
+    def knows(self, key_digest: bytes) -> bool:
+        """No key."""
+        del key_digest
+        return False
+
+    async def run(self, path: str, key_digest: bytes, scope: Any, receive: Any, send: Any) -> None:
+        """Nothing is claimed, so nothing comes here."""
+        del path, key_digest, scope, receive, send
+
+
 def admin() -> dict[str, Any]:
     """That of the admin API, from the routes of an application that nothing can call."""
     # Nothing of this is opened or run: routes only need something to belong to. Whatever it would sign dies with it.
@@ -43,6 +61,7 @@ def admin() -> dict[str, Any]:
         checks={},
         metrics=None,
         ai_routes=[],
+        inference=_NoCalls(),
     )
     return with_errors(app.openapi_schema.to_schema())
 

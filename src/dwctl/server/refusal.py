@@ -1,15 +1,17 @@
 """What a client is told whose request reaches neither plane. Pure."""
 
 from dwctl.wire.errors import Problem, render, status_line
+from dwctl.wire.messages.problems import problem_for
 
 _AI = b"/ai/"
 MAX_REQUEST_LINE = 16 * 1024
 
 
 def refusal(path: bytes, status: int, message: str, code: str | None = None) -> bytes:
-    """The whole answer, after which the connection ends: OpenAI's envelope under `/ai`, else plain text."""
+    """The whole answer, after which the connection ends: the path's envelope under `/ai`, else plain text."""
     if path.startswith(_AI):
-        return render(Problem(status=status, message=message, code=code), keep_alive=False)
+        problem = problem_for(path, Problem(status=status, message=message, code=code))
+        return render(problem, keep_alive=False)
     text = message.encode()
     return (
         b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"

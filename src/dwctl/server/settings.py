@@ -1,12 +1,13 @@
 """The root of the settings: one Struct of each package under the contract's keys (spec/platform §10)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from dwctl.core.errors import SetupError
+from dwctl.core.networks import parse_network
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
@@ -124,6 +125,7 @@ def _validate(settings: Settings) -> None:
     cors = settings.auth.security.cors
     listener = settings.listener
     pool = settings.database.pool
+    uploads = settings.gateway.uploads
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
         (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
@@ -156,6 +158,16 @@ def _validate(settings: Settings) -> None:
         (
             listener.max_body_bytes == ListenerSettings().max_body_bytes,
             "listener.max_body_bytes: set limits.requests.max_body_size instead",
+        ),
+        (
+            _are_networks(settings.gateway.trusted_proxies),
+            "gateway.trusted_proxies: expected networks such as 10.0.0.0/8, without bits behind their prefix",
+        ),
+        (
+            uploads.max_bytes > 0
+            and uploads.memory_bytes >= 0
+            and uploads.max_total_bytes >= uploads.max_bytes,
+            "gateway.uploads: expected max_bytes > 0, memory_bytes >= 0 and max_total_bytes >= max_bytes",
         ),
         (
             listener.certificate is not None or listener.private_key is None,
@@ -200,6 +212,13 @@ def host_and_port(listen: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"expected host:port such as 127.0.0.1:9090, not {listen!r}")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _are_networks(texts: Iterable[str]) -> bool:
+    try:
+        return all(parse_network(text) for text in texts)
+    except ValueError:
+        return False
 
 
 def fallback_seconds(settings: Settings) -> float:

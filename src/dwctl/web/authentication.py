@@ -17,6 +17,7 @@ from dwctl.core.errors import Forbidden, Unauthenticated
 from dwctl.identity.authenticate import Authenticator
 from dwctl.identity.principal import Principal
 from dwctl.web.origin import allowed_origin
+from dwctl.web.peer import peer_of
 
 Who: TypeAlias = NamedDependency[Principal]
 """The parameter `principal` of a route below a guarded router."""
@@ -26,7 +27,9 @@ def guard(authenticator: Authenticator, purposes: Collection[str], origins: Coll
     """Let only people and their keys through; with a session, only pages of ours or of `origins` may act."""
 
     async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        found = await authenticator.principal(connection.headers, connection.cookies, purposes)
+        found = await authenticator.principal(
+            connection.headers, connection.cookies, purposes, peer_of(connection)
+        )
         if found is None:
             raise Unauthenticated("Not authenticated")
         method = connection.scope.get("method", "GET")

@@ -65,6 +65,18 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/completions": _inference("Create a completion", "Completion", []),
             "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
             "/ai/v1/responses": _inference("Create a response", "Response", []),
+            "/ai/v1/rerank": _inference("Rank documents", "Ranking", ["query", "documents"], streams=False),
+            "/ai/v1/score": _inference("Score pairs of texts", "Scores", [], streams=False),
+            "/ai/v1/moderations": _inference("Classify a text", "Moderation", ["input"], streams=False),
+            "/ai/v1/audio/speech": _media("Speak a text", "Speech", ["input"], answers="audio/*"),
+            "/ai/v1/audio/transcriptions": _media(
+                "Transcribe a recording", "Transcription", ["file"], form=True
+            ),
+            "/ai/v1/audio/translations": _media("Translate a recording", "Translation", ["file"], form=True),
+            "/ai/v1/images/generations": _media("Make images", "Images", ["prompt"]),
+            "/ai/v1/images/edits": _media("Edit images", "EditedImages", ["prompt", "image"], form=True),
+            "/ai/v1/images/variations": _media("Vary an image", "ImageVariations", ["image"], form=True),
+            "/ai/v1/messages": _messages(),
             "/ai/v1/responses/{response_id}": {
                 "get": {
                     "summary": "Get the stored response of a call",
@@ -139,6 +151,35 @@ def _inference(summary: str, schema: str, required: list[str], *, streams: bool 
     }
 
 
+def _media(
+    summary: str, schema: str, required: list[str], *, form: bool = False, answers: str | None = None
+) -> dict[str, Any]:
+    """A route of sounds and images: `form` for bodies in parts, `answers` for a type that is no JSON."""
+    found = _inference(summary, schema, required)
+    operation = found["post"]
+    operation["tags"] = ["media"]
+    operation["responses"].update(_errors("415"))
+    if form:
+        content = operation["requestBody"]["content"]
+        content["multipart/form-data"] = content.pop("application/json")
+    if answers is not None:
+        operation["responses"]["200"]["content"][answers] = {"schema": {"type": "string", "format": "binary"}}
+    return found
+
+
+def _messages() -> dict[str, Any]:
+    """Anthropic's route: another required field, and errors of its own shape."""
+    create = _inference("Create a message", "Message", ["messages", "max_tokens"])
+    create["post"]["description"] = (
+        "Anthropic's Messages API on any chat model: translated to a chat completion and back. "
+        "The key goes into `x-api-key` or `Authorization`."
+    )
+    for status, answer in create["post"]["responses"].items():
+        if status != "200":
+            answer["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/MessageError"}
+    return create
+
+
 def _ok(description: str, schema: str) -> dict[str, Any]:
     return {
         "description": description,
@@ -152,6 +193,7 @@ _MEANINGS = {
     "403": "The key may not do this",
     "404": "Not there, or not for this key",
     "413": "The body is too large",
+    "415": "The body is compressed in a way that is not understood",
     "502": "The model's server failed",
     "503": "No new calls are taken for now",
     "504": "The model's server was too slow",
@@ -211,4 +253,27 @@ def _schemas() -> dict[str, Any]:
         "Completion": anything,
         "Embeddings": anything,
         "Response": anything,
+        "Ranking": anything,
+        "Scores": anything,
+        "Moderation": anything,
+        "Speech": anything,
+        "Transcription": anything,
+        "Translation": anything,
+        "Images": anything,
+        "EditedImages": anything,
+        "ImageVariations": anything,
+        "Message": anything,
+        "MessageError": {
+            "type": "object",
+            "required": ["type", "error"],
+            "properties": {
+                "type": {"const": "error"},
+                "error": {
+                    "type": "object",
+                    "required": ["type", "message"],
+                    "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+                },
+                "request_id": nullable,
+            },
+        },
     }

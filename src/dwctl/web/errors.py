@@ -1,6 +1,6 @@
 """Errors of the admin API, rendered once (spec/platform §0.5): plain text, JSON for conflicts and for "try later".
 
-Under `/ai` the same errors wear OpenAI's envelope.
+Under `/ai` the same errors wear the envelope of the path: OpenAI's, or Anthropic's.
 """
 
 import logging
@@ -24,6 +24,7 @@ from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
 from dwctl.web.expected import validation_text
 from dwctl.web.security import ALWAYS
 from dwctl.wire.errors import Problem
+from dwctl.wire.messages.problems import problem_for
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def _not_found(request: Request[Any, Any, Any]) -> Response[Any]:
     if not is_api(path):
         return _text(404, "There is no page here.", {})
     problem = Problem(status=404, message=f"Unknown endpoint: {request.method} {path}", code="unknown_url")
-    return _json(problem, {})
+    return _json(problem_for(path.encode(), problem), {})
 
 
 def _answer(
@@ -151,7 +152,8 @@ def _answer(
     if request.url.path.startswith("/ai/"):
         kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         code = "invalid_api_key" if status == 401 else None
-        return _json(Problem(status=status, message=message, type=kind, code=code), headers)
+        problem = Problem(status=status, message=message, type=kind, code=code)
+        return _json(problem_for(request.url.path.encode(), problem), headers)
     return _text(status, message, headers)
 
 

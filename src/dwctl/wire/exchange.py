@@ -67,11 +67,33 @@ class Exchange(Protocol):
         ...
 
 
+class BodySink(Protocol):
+    """Who takes a request's body piece by piece; an answer of the exchange ends that."""
+
+    def feed(self, data: bytes) -> None:
+        """Some of the body."""
+        ...
+
+    def end(self) -> None:
+        """It is complete."""
+        ...
+
+
 class Handler(Protocol):
     """What the gateway is to the server."""
 
+    uploads: frozenset[bytes]
+    """Paths whose bodies may be taken piece by piece."""
+
     def claims(self, method: bytes, path: bytes) -> bool:
         """Whether this path belongs to the gateway; every other one goes to the ASGI application."""
+        ...
+
+    def upload(self, exchange: Exchange) -> BodySink | None:
+        """Take a request on one of the `uploads` before its body; never raises.
+
+        None when the exchange has been answered already, or else when its body is to be read whole for `handle`.
+        """
         ...
 
     def handle(self, exchange: Exchange) -> None:

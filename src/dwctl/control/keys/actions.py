@@ -10,6 +10,7 @@ from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.core.ids import new_uuid
+from dwctl.core.networks import parse_network
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
 from dwctl.identity.secrets import new_key
@@ -18,6 +19,9 @@ from dwctl.web.paging import Page, Window
 PURPOSES = ("realtime", "platform")
 INTERNAL = ("batch", "playground")
 MAX_NAME = 255
+MAX_MODELS = 1000
+MAX_ALIAS = 512
+MAX_NETWORKS = 1000
 
 
 class KeyActions:
@@ -88,3 +92,33 @@ class KeyActions:
                 raise BadRequest("expires_at: expected a time zone, such as 2030-01-31T12:00:00Z")
             if wanted.expires_at <= datetime.fromtimestamp(self._clock.now(), UTC):
                 raise BadRequest("expires_at: expected a moment in the future")
+        _check_lists(wanted)
+
+
+def _check_lists(wanted: KeyCreate) -> None:
+    models, networks = wanted.allowed_models, wanted.allowed_cidrs
+    if models is not None:
+        if wanted.purpose != "realtime":
+            raise BadRequest("allowed_models: expected only for a key with the purpose 'realtime'")
+        if not 1 <= len(models) <= MAX_MODELS:
+            raise BadRequest(
+                f"allowed_models: expected 1 to {MAX_MODELS} aliases, or null, got {len(models)}"
+            )
+        for at, alias in enumerate(models):
+            if not alias.strip() or len(alias) > MAX_ALIAS:
+                raise BadRequest(
+                    f"allowed_models[{at}]: expected 1 to {MAX_ALIAS} characters that are not all blank"
+                )
+    if networks is not None:
+        if not 1 <= len(networks) <= MAX_NETWORKS:
+            raise BadRequest(
+                f"allowed_cidrs: expected 1 to {MAX_NETWORKS} networks, or null, got {len(networks)}"
+            )
+        for at, text in enumerate(networks):
+            try:
+                parse_network(text)
+            except ValueError as error:
+                raise BadRequest(
+                    f"allowed_cidrs[{at}]: expected a network such as 10.0.0.0/8 or 2001:db8::/32, without "
+                    f"bits behind its prefix, got '{text}'"
+                ) from error

@@ -54,6 +54,8 @@ class KeyStore:
                 wanted.requests_per_minute,
                 wanted.tokens_per_minute,
                 wanted.max_concurrent,
+                wanted.allowed_models,
+                wanted.allowed_cidrs,
             )
         except asyncpg.UniqueViolationError as error:
             text = f"An API key with the name '{wanted.name}' already exists."
@@ -91,4 +93,6 @@ def _key(row: Any, models: list[UUID]) -> ApiKey:
         requests_per_minute=row["requests_per_minute"],
         tokens_per_minute=row["tokens_per_minute"],
         max_concurrent=row["max_concurrent"],
+        allowed_models=row["allowed_models"],
+        allowed_cidrs=row["allowed_cidrs"],
     )

@@ -23,6 +23,10 @@ class KeyCreate(Body, kw_only=True):
     member_id: UUID | None = None
     """For keys of organizations."""
     expires_at: datetime | None = None
+    allowed_models: list[str] | None = None
+    """Aliases of the only models that the key may use, within what its account may use."""
+    allowed_cidrs: list[str] | None = None
+    """The only networks that the key may be used from, such as `10.0.0.0/8` or `2001:db8::1`."""
 
 
 class ApiKey(msgspec.Struct, kw_only=True):
@@ -45,4 +49,6 @@ class ApiKey(msgspec.Struct, kw_only=True):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
+    allowed_models: list[str] | None = None
+    allowed_cidrs: list[str] | None = None
     key: str | UnsetType = UNSET

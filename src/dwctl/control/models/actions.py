@@ -1,5 +1,6 @@
 """What may be done with models, and to whom what shows (spec/platform §1.9, §4.4)."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,7 @@ from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.control.limits import ModelLimits, limits_in
 from dwctl.control.models.fallback import FallbackChange, changed, checked_headers
+from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
 from dwctl.control.propagation import Propagation
@@ -19,6 +21,7 @@ from dwctl.identity.permissions import Operation, Resource, Scope, allows, requi
 from dwctl.identity.principal import Principal
 from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.paging import Window
+from dwctl.wire.reasoning import reasoning_of
 
 SORTS = (
     *("created_at", "alias", "intelligence_index", "released_at", "context_window", "provider"),
@@ -41,8 +44,10 @@ class ModelActions:
         endpoints: EndpointStore,
         components: ComponentStore,
         propagation: Propagation,
+        rules: RuleStore,
     ) -> None:
         self._store = store
+        self._rules = rules
         self._endpoints = endpoints
         self._components = components
         self._propagation = propagation
@@ -106,9 +111,14 @@ class ModelActions:
             sanitize_responses=wanted.sanitize_responses,
             trusted=wanted.trusted,
             open_responses_adapter=wanted.open_responses_adapter,
+            reasoning_translation=_translation(wanted.reasoning_translation),
         )
+        rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
         async with self._propagation.confirm("models", str(row.id)):
             await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
+        if rules:
+            async with self._propagation.confirm("models", str(row.id)):
+                await self._rules.replace(row.id, rules)
         return await self.get(who, row.id, frozenset())
 
     async def update(self, who: Principal, model_id: UUID, change: ModelUpdate) -> Model:
@@ -118,9 +128,14 @@ class ModelActions:
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
         row = _changed(current, change, _limits(who, _limits_of(current), change))
+        rules = None
+        if not isinstance(change.traffic_routing_rules, UnsetType):
+            rules = await self._rules.resolve(change.traffic_routing_rules or (), model_id)
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
-            confirmed.made = _routed(row) != _routed(_changed(current, ModelUpdate(), _limits_of(current)))
+            ruled = rules is not None and await self._rules.replace(model_id, rules)
+            before = _changed(current, ModelUpdate(), _limits_of(current))
+            confirmed.made = ruled or _routed(row) != _routed(before)
         after = await self._store.get(model_id)
         if after is None:
             raise _missing(model_id)
@@ -152,6 +167,10 @@ class ModelActions:
             components = await self._components.of_models([model.id for model in composites])
             for model in composites:
                 model.components = components.get(model.id, [])
+        if self._sees_all(who):
+            rules = await self._rules.of_models([model.id for model in models])
+            for model in models:
+                model.traffic_routing_rules = rules.get(model.id, [])
         self._mask(who, models)
 
     def _mask(self, who: Principal, models: list[Model]) -> None:
@@ -160,6 +179,7 @@ class ModelActions:
             for model in models:
                 model.is_composite = model.lb_strategy = model.fallback = model.response_headers = UNSET
                 model.sanitize_responses = model.trusted = model.open_responses_adapter = UNSET
+                model.reasoning_translation = UNSET
         _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
@@ -230,6 +250,9 @@ def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelR
         sanitize_responses=_either(change.sanitize_responses, current.sanitize_responses),
         trusted=_either(change.trusted, current.trusted),
         open_responses_adapter=_adapter(change.open_responses_adapter, current.open_responses_adapter),
+        reasoning_translation=(current.reasoning_translation or None)
+        if isinstance(change.reasoning_translation, UnsetType)
+        else _translation(change.reasoning_translation),
     )
 
 
@@ -265,7 +288,7 @@ def _routed(row: ModelRow) -> tuple[object, ...]:
     """What of a model the gateway reads: a change of it sends a notice."""
     return (
         *(row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits),
-        *(row.sanitize_responses, row.trusted, row.open_responses_adapter),
+        *(row.sanitize_responses, row.trusted, row.open_responses_adapter, row.reasoning_translation),
     )
 
 
@@ -286,6 +309,15 @@ def _metadata(metadata: Metadata | None) -> Metadata | None:
     if size > MAX_METADATA_BYTES:
         raise BadRequest(f"metadata: expected at most {MAX_METADATA_BYTES} bytes, got {size}")
     return metadata
+
+
+def _translation(config: dict[str, Any] | None) -> dict[str, Any] | None:
+    if config is not None:
+        try:
+            reasoning_of(config)
+        except ValueError as error:
+            raise BadRequest(f"reasoning_translation: {error}") from error
+    return config
 
 
 def _missing(model_id: UUID) -> NotFound:

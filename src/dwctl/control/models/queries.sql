@@ -8,6 +8,7 @@ select
     m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     m.throughput,
+    m.reasoning_translation,
     count(*) over () as total
 from models m
 left join endpoints e on e.id = m.endpoint_id
@@ -89,7 +90,8 @@ select
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
     m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
-    m.throughput
+    m.throughput,
+    m.reasoning_translation
 from models m
 where m.id = $1;
 
@@ -115,11 +117,11 @@ insert into models (
     id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
     is_composite, lb_strategy, fallback, response_headers,
     requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput,
-    sanitize_responses, trusted, open_responses_adapter
+    sanitize_responses, trusted, open_responses_adapter, reasoning_translation
 )
 values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24
+    $22, $23, $24, $25
 );
 
 -- name: update_model
@@ -128,8 +130,32 @@ update models set
     fallback = $9, response_headers = $10,
     requests_per_second = $11, burst_size = $12, requests_per_minute = $13, tokens_per_minute = $14, capacity = $15,
     batch_capacity = $16, throughput = $17,
-    sanitize_responses = $18, trusted = $19, open_responses_adapter = $20
+    sanitize_responses = $18, trusted = $19, open_responses_adapter = $20, reasoning_translation = $21
 where id = $1;
 
 -- name: delete_model
 update models set deleted_at = now() where id = $1 and deleted_at is null returning id;
+
+-- name: rules_of_models
+select r.model_id, r.purpose, r.action, t.alias as target
+from model_traffic_rules r
+left join models t on t.id = r.target_id and t.deleted_at is null
+where r.model_id = any ($1);
+
+-- name: lock_model
+-- Who replaces a model's rules waits for whoever does so at the same time.
+select id from models where id = $1 for update;
+
+-- name: rules_of_model
+select purpose, action, target_id from model_traffic_rules where model_id = $1;
+
+-- name: delete_rules
+delete from model_traffic_rules where model_id = $1;
+
+-- name: create_rules
+insert into model_traffic_rules (model_id, purpose, action, target_id)
+select $1, rule.purpose, rule.action, rule.target_id
+from unnest($2::text[], $3::text[], $4::uuid[]) as rule (purpose, action, target_id);
+
+-- name: model_by_alias
+select id from models where alias = $1 and deleted_at is null;

@@ -53,6 +53,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     sanitize_responses: bool = False
     trusted: bool = False
     open_responses_adapter: bool | None = None
+    reasoning_translation: dict[str, Any] | None = None
 
 
 class ModelStore:
@@ -133,6 +134,7 @@ class ModelStore:
                 row.sanitize_responses,
                 row.trusted,
                 row.open_responses_adapter,
+                row.reasoning_translation,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -156,6 +158,7 @@ class ModelStore:
                 row.sanitize_responses,
                 row.trusted,
                 row.open_responses_adapter,
+                row.reasoning_translation,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -182,6 +185,7 @@ def _model(row: Any) -> Model:
         last_sync=row["last_sync"],
         deleted=row["deleted"],
         metadata=row["metadata"],
+        reasoning_translation=row["reasoning_translation"],
         created_by=row["created_by"],
         is_composite=composite,
         lb_strategy=row["lb_strategy"] if composite else UNSET,

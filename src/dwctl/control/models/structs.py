@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from dwctl.control.components.structs import Component
 from dwctl.control.endpoints.structs import Endpoint
 from dwctl.control.models.fallback import FallbackChange
+from dwctl.control.models.rules import TrafficRule
 from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.body import Body
 from dwctl.web.paging import Page
@@ -61,6 +62,9 @@ class ModelCreate(Body, kw_only=True):
     """Whether the provider's error texts reach clients where others are masked, and it gets traces of clients."""
     open_responses_adapter: bool | None = None
     """Kept, and not acted on yet; null counts as true."""
+    traffic_routing_rules: list[TrafficRule] | None = None
+    reasoning_translation: dict[str, Any] | None = None
+    """How its server wants to be told how much to think (spec/gateway A1.16)."""
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -91,6 +95,9 @@ class ModelUpdate(Body, kw_only=True):
     sanitize_responses: bool | UnsetType = UNSET
     trusted: bool | UnsetType = UNSET
     open_responses_adapter: bool | UnsetType | None = UNSET
+    traffic_routing_rules: list[TrafficRule] | UnsetType | None = UNSET
+    """All rules in place of those that are there."""
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -128,6 +135,8 @@ class Model(msgspec.Struct, kw_only=True):
     open_responses_adapter: bool | UnsetType | None = UNSET
     deleted: bool = False
     metadata: dict[str, Any] | None = None
+    reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
+    """For those who may read all models."""
     created_by: UUID | UnsetType = UNSET
     """For those who may read all users."""
     requests_per_second: float | UnsetType | None = UNSET
@@ -140,6 +149,8 @@ class Model(msgspec.Struct, kw_only=True):
     """Limits are for those who may read them."""
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
+    traffic_routing_rules: list[TrafficRule] | UnsetType = UNSET
+    """For those who may read all models."""
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,12 +28,23 @@ MAX_SKIP = 10_000
 """Rows that a page may skip by number; a cursor has no such limit."""
 PREFIX = "/ai"
 """Of the paths that clients call; rows hold them as upstreams name them."""
-METHOD = "POST"
+REALTIME = "/v1/realtime"
+"""The one path whose calls are made with GET."""
 _KINDS = {
     "/v1/chat/completions": "chat_completion",
     "/v1/completions": "completion",
     "/v1/embeddings": "embeddings",
     "/v1/responses": "response",
+    "/v1/rerank": "rerank",
+    "/v1/score": "score",
+    "/v1/moderations": "moderation",
+    "/v1/audio/speech": "speech",
+    "/v1/audio/transcriptions": "transcription",
+    "/v1/audio/translations": "translation",
+    "/v1/images/generations": "image",
+    "/v1/images/edits": "image",
+    "/v1/images/variations": "image",
+    REALTIME: "realtime",
 }
 
 
@@ -79,11 +90,14 @@ class RequestActions:
         wanted = _wanted(query, owner)
         if window.skip > MAX_SKIP:
             raise BadRequest(f"skip: expected at most {MAX_SKIP}, got {window.skip}; go on with cursor")
+        method = query.method and query.method.upper()
         # No row is of another method, and none is a line of a batch yet.
-        if (query.method or METHOD).upper() != METHOD or query.custom_id or query.fusillade_batch_id:
+        if method not in (None, "GET", "POST") or query.custom_id or query.fusillade_batch_id:
             return EntryPage([], None)
         found = await self._log.find(wanted, window.skip + window.limit)
         rows = await self._log.describe(found.ids[window.skip :])
+        if method is not None:
+            rows = [row for row in rows if _method(row.path) == method]
         with_upstream = _sees_upstream(who)
         entries = [Entry(**_shown(row, with_upstream=with_upstream)) for row in rows]
         return EntryPage(entries, None if found.further is None else _cursor(found.further))
@@ -126,6 +140,10 @@ def _sees_upstream(who: Principal) -> bool:
     return allows(who, Resource.ENDPOINTS, Operation.READ, Scope.ALL)
 
 
+def _method(path: str) -> str:
+    return "GET" if path == REALTIME else "POST"
+
+
 def _wanted(query: Query, owner: UUID | None) -> Wanted:
     low, high = LEAST, MOST
     if query.timestamp_after is not None:
@@ -138,6 +156,7 @@ def _wanted(query: Query, owner: UUID | None) -> Wanted:
             high = min(high, at)
         else:
             low = max(low, UUID(int=min(at.int + 1, MOST.int)))
+    only = PREFIX + REALTIME if query.method and query.method.upper() == "GET" else None
     return Wanted(
         low=low,
         high=high,
@@ -149,7 +168,7 @@ def _wanted(query: Query, owner: UUID | None) -> Wanted:
         status_code_max=_whole(query.status_code_max),
         min_duration_ms=query.min_duration_ms,
         max_duration_ms=query.max_duration_ms,
-        uri_pattern=query.uri_pattern,
+        uri_pattern=only if query.uri_pattern is None else query.uri_pattern,
     )
 
 
@@ -181,7 +200,7 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
         "id": f"resp_{row.id}",
         "timestamp": row.created_at,
         "status": STATUS[State(row.state)],
-        "method": METHOD,
+        "method": _method(row.path),
         "uri": PREFIX + row.path,
         "model": row.model,
         "response_type": f"{kind}_stream" if row.stream else kind,

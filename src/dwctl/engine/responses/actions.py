@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dwctl.core.errors import NotFound, Unauthenticated, Unavailable
+from dwctl.core.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from dwctl.core.networks import Networks, Peer
 from dwctl.identity.authenticate import AI_PURPOSES, bearer
 from dwctl.identity.secrets import digest
 from dwctl.identity.store import IdentityStore
@@ -22,17 +23,24 @@ class Flush(Protocol):
 class ResponseActions:
     """Rules before rows."""
 
-    def __init__(self, store: RequestStore, identity: IdentityStore, recorded: Flush) -> None:
+    def __init__(
+        self, store: RequestStore, identity: IdentityStore, recorded: Flush, proxies: Networks
+    ) -> None:
         self._store = store
         self._identity = identity
         self._recorded = recorded
+        self._proxies = proxies
 
-    async def get(self, headers: Mapping[str, str], response_id: str) -> dict[str, Any]:
+    async def get(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
         """The response, for any key of the account that owns the row; 404 for everyone else."""
         secret = bearer(headers)
         key = None if secret is None else await self._identity.key(digest(secret))
         if key is None or key.purpose not in AI_PURPOSES:
             raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
+        if not key.good_for(peer, self._proxies):
+            raise Forbidden(
+                "This API key may not be used from here. Its owner has limited it to certain networks."
+            )
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
         if row is None or row.completed_at is None:

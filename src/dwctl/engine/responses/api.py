@@ -7,6 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
 from dwctl.engine.responses.actions import ResponseActions
+from dwctl.web.peer import peer_of
 
 
 @get("/responses/{response_id:str}")
@@ -14,7 +15,7 @@ async def get_response(
     request: Request[Any, Any, Any], responses: NamedDependency[ResponseActions], response_id: FromPath[str]
 ) -> dict[str, Any]:
     """The stored response of a call."""
-    return await responses.get(request.headers, response_id)
+    return await responses.get(request.headers, response_id, peer_of(request))
 
 
 def router(actions: ResponseActions) -> Router:

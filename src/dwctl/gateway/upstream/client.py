@@ -7,10 +7,11 @@ upstream is told so, and recorded as failed.
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
-from dwctl.gateway.upstream.connection import Failure, Receiver
+from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Address, Origin, Ticket
 
 SWEEP_EVERY = 0.5
@@ -64,14 +65,27 @@ class UpstreamClient:
         for origin in self._origins.values():
             origin.close()
 
-    def submit(self, address: Address, request: bytes, receiver: Receiver) -> Ticket:
-        """Send one request to an origin."""
+    def submit(
+        self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
+    ) -> Ticket:
+        """Send one request to an origin; with a source, `request` is its head and the source its body."""
         origin = self._origins.get(address)
         if origin is None:
             origin = self._origins[address] = self._make(address)
         if self._ended:
             return origin.refuse(request, receiver, Failure.STOPPED)
-        return origin.submit(request, receiver)
+        return origin.submit(request, receiver, source)
+
+    async def open(self, address: Address, make: Callable[[], asyncio.Protocol], within: float) -> None:
+        """A connection of its own, for what is not a request and an answer, made within so many seconds.
+
+        Raises what connecting raises.
+        """
+        scheme, host, port = address
+        async with asyncio.timeout(within):
+            await self._running().create_connection(
+                make, host, port, ssl=self._context() if scheme == "https" else None
+            )
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""

@@ -28,6 +28,7 @@ class Failure(Enum):
     IDLE_TIMEOUT = "stopped in the middle of its answer"
     TOTAL_TIMEOUT = "did not finish in time"
     BUSY = "has no free connection"
+    UNSENT = "could not be sent the request's body"
     STOPPED = "was left because this process stops"
 
 
@@ -63,6 +64,18 @@ class Receiver(Protocol):
         ...
 
 
+class Source(Protocol):
+    """A request's body that is not held in memory."""
+
+    def rewind(self) -> None:
+        """Begin anew: the request is sent again."""
+        ...
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end. Raises `OSError`."""
+        ...
+
+
 class Owner(Protocol):
     """The pool that a connection belongs to."""
 
@@ -82,6 +95,10 @@ class Owner(Protocol):
         ...
 
 
+SEND_SIZE = 128 * 1024
+"""Bytes of a body that are read and sent in one turn of the loop."""
+
+
 class UpstreamConnection(asyncio.Protocol):
     """The protocol object."""
 
@@ -95,6 +112,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_owner",
         "_receiver",
         "_reused",
+        "_sending",
+        "_source",
         "changed",
         "paused",
         "transport",
@@ -110,6 +129,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = 0
         self._reused = False
         self._answered = False
+        self._source: Source | None = None
+        """What of the request is still to be sent."""
+        self._sending = False
+        """Whether a turn of the loop is asked for in which more of it is sent."""
         self.transport: asyncio.Transport | None = None
         self.paused = False
         """Whether reading waits for a slow client: silence is then no fault of the upstream."""
@@ -135,8 +158,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request can be sent on it."""
         return self.transport is not None and not self.transport.is_closing()
 
-    def send(self, request: bytes, receiver: Receiver, *, reused: bool) -> None:
-        """Send a whole request. `reused`: the connection has been idle, so that the server may have closed it."""
+    def send(self, request: bytes, receiver: Receiver, *, reused: bool, source: Source | None = None) -> None:
+        """Send a whole request, with a source its head. `reused`: idle before, so that the server may have closed."""
         self._receiver = receiver
         self._head = None
         self._chunks = None
@@ -145,6 +168,19 @@ class UpstreamConnection(asyncio.Protocol):
         self.changed = self._now()
         if self.transport is not None:
             self.transport.write(request)
+        self._source = source
+        if source is not None:
+            source.rewind()
+            self.resume_writing()
+
+    def resume_writing(self) -> None:
+        """The server takes more."""
+        if self._source is not None and not self._sending:
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self._send_more)
+
+    def pause_writing(self) -> None:
+        """The server is slower than we are: `_send_more` sees it by itself."""
 
     def pause(self) -> None:
         """Read no more until `resume`: the client is slower than the upstream."""
@@ -161,13 +197,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def abandon(self) -> None:
         """Nobody waits any more: close at once, tell nobody."""
-        self._receiver = None
+        self._receiver = self._source = None
         if self.transport is not None:
             self.transport.abort()
 
     def fail(self, failure: Failure, detail: str = "") -> None:
         """End the attempt and the connection."""
         receiver, self._receiver = self._receiver, None
+        self._source = None
         if self.transport is not None:
             self.transport.abort()
         if receiver is not None:
@@ -195,6 +232,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
+        self._source = None
         head = self._head
         if receiver is not None and head is None and self._reused and not self._answered:
             self._owner.retry(self)
@@ -283,7 +321,29 @@ class UpstreamConnection(asyncio.Protocol):
         receiver.on_end()
         self._owner.released(self, reusable=clean and head is not None and self._reusable(head))
 
+    def _send_more(self) -> None:
+        """A piece of the body, and the next one in another turn unless the server must catch up first."""
+        self._sending = False
+        source, transport = self._source, self.transport
+        if source is None or transport is None or transport.is_closing():
+            return
+        try:
+            data = source.read(SEND_SIZE)
+        except OSError as error:
+            self.fail(Failure.UNSENT, error.strerror or str(error))
+            return
+        self.changed = self._now()
+        if not data:
+            self._source = None
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() <= SEND_SIZE:
+            self.resume_writing()
+
     def _reusable(self, head: Head) -> bool:
         """Whether another request can follow: this one was sent to its end, and the server keeps the connection."""
         transport = self.transport
+        unsent, self._source = self._source, None
+        if unsent is not None:
+            return False
         return head.keep_alive and transport is not None and not transport.get_write_buffer_size()

@@ -10,19 +10,22 @@ from urllib.parse import SplitResult, urlsplit
 
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
-from dwctl.gateway.upstream.connection import Failure, Receiver, UpstreamConnection
+from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
 from dwctl.gateway.upstream.response import HeadReader
 
 
 class Ticket:
     """One call's claim on a connection: its request, and the connection once there is one."""
 
-    __slots__ = ("_origin", "cancelled", "connection", "receiver", "request")
+    __slots__ = ("_origin", "cancelled", "connection", "receiver", "request", "source")
 
-    def __init__(self, origin: "Origin", request: bytes, receiver: Receiver) -> None:
+    def __init__(
+        self, origin: "Origin", request: bytes, receiver: Receiver, source: Source | None = None
+    ) -> None:
         self._origin = origin
         self.request = request
         self.receiver = receiver
+        self.source = source
         self.connection: UpstreamConnection | None = None
         self.cancelled = False
 
@@ -80,9 +83,9 @@ class Origin:
         """Calls that wait for a connection."""
         return len(self._waiting)
 
-    def submit(self, request: bytes, receiver: Receiver) -> Ticket:
+    def submit(self, request: bytes, receiver: Receiver, source: Source | None = None) -> Ticket:
         """Send a request on a free connection, else a new one, else when one becomes free."""
-        ticket = Ticket(self, request, receiver)
+        ticket = Ticket(self, request, receiver, source)
         while self._idle:
             connection, _ = self._idle.popitem()
             if connection.usable:
@@ -163,7 +166,7 @@ class Origin:
     def _give(self, connection: UpstreamConnection, ticket: Ticket, *, reused: bool) -> None:
         self._busy[connection] = ticket
         ticket.connection = connection
-        connection.send(ticket.request, ticket.receiver, reused=reused)
+        connection.send(ticket.request, ticket.receiver, reused=reused, source=ticket.source)
 
     def _open(self, ticket: Ticket) -> None:
         self._opening.add(ticket)

@@ -1,0 +1,145 @@
+"""How many instructions dwctl executes for a call: `python -m benchmarks.instructions --help`.
+
+Runs the gateway under valgrind's callgrind, which counts them one by one, so that neither other processes nor the
+machine's clock have a part in the figure. Two loads of different sizes are sent; the difference of their counts,
+divided by the difference of their calls, is what one more call costs. PostgreSQL is not counted.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from benchmarks import cores, programs
+from benchmarks.contestants.contestant import Kind, Launch, Place, free_port
+from benchmarks.contestants.dwctl import Dwctl
+from benchmarks.failures import Broken, Unavailable
+from benchmarks.load import Load, run_load
+from benchmarks.running import Running
+from benchmarks.upstream import Upstream, UpstreamOptions
+
+_TOTALS = re.compile(r"^(?:totals|summary):\s+(\d+)", re.MULTILINE)
+CONNECTIONS = 8
+WARM_UP = 200
+"""Calls before the first count: what is done once for each connection and line of a head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Calls of one load and the instructions from its begin to its end."""
+
+    calls: int
+    instructions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instrumented:
+    """dwctl under callgrind."""
+
+    dump: Path
+    """Where callgrind writes its counts; each one gets a number behind it."""
+    name: str = "dwctl-callgrind"
+    kind: Kind = "ours"
+
+    def prepare(self, cache: Path) -> None:
+        """Raises `Unavailable` without valgrind."""
+        del cache  # nothing is installed
+        if shutil.which("valgrind") is None or shutil.which("callgrind_control") is None:
+            raise Unavailable("valgrind is needed to count instructions; on Debian: apt-get install valgrind")
+
+    def launch(self, place: Place) -> Launch:
+        """The same start, one level deeper."""
+        plain = Dwctl().launch(place)
+        at = plain.command.index(sys.executable)
+        valgrind = ("valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={self.dump}")
+        return Launch(
+            command=(*plain.command[:at], *valgrind, *plain.command[at:]), door=plain.door, key=plain.key
+        )
+
+
+def slope(counted: Sequence[Counted]) -> float:
+    """Instructions for one more call: the line through the least and the greatest load."""
+    least, most = min(counted, key=lambda each: each.calls), max(counted, key=lambda each: each.calls)
+    if least.calls == most.calls:
+        raise ValueError("two loads of different sizes are needed")
+    return (most.instructions - least.instructions) / (most.calls - least.calls)
+
+
+def total_of(dump: str) -> int:
+    """The instructions that one of callgrind's files tells; raises `Broken` when it tells none."""
+    found = _TOTALS.search(dump)
+    if found is None:
+        raise Broken("callgrind has written no total")
+    return int(found[1])
+
+
+def count(load: Load, sizes: Sequence[int], options: UpstreamOptions) -> list[Counted]:
+    """One load for each size, one after the other."""
+    built, chosen = programs.build(), cores.choose()
+    with (
+        tempfile.TemporaryDirectory(prefix="dwctl-bench-") as scratch,
+        Upstream(built.upstream, options, core=chosen.load) as upstream,
+    ):
+        folder = Path(scratch)
+        folder.chmod(0o755)
+        contestant = Instrumented(dump=folder / "callgrind.out")
+        contestant.prepare(folder)
+        place = Place(port=free_port(), upstream_port=upstream.port, scratch=folder, cache=folder)
+        with Running(contestant, place, chosen) as running:
+            counted = []
+            for calls in (WARM_UP, *sizes):
+                _dump(running)
+                report = run_load(
+                    built.loadgen, _sized(load, calls), running.door, upstream.options, core=chosen.load
+                )
+                if report.right != calls:
+                    raise Broken(f"{calls - report.right} of {calls} calls failed: {report.failures}")
+                _dump(running)
+                counted.append(Counted(calls=calls, instructions=total_of(_last(folder).read_text("utf-8"))))
+            return counted[1:]
+
+
+def _sized(load: Load, calls: int) -> Load:
+    return Load(mode=load.mode, seconds=600, connections=CONNECTIONS, count=calls, timeout=120)
+
+
+def _dump(running: Running) -> None:
+    """Write what was counted since the last time, and begin at zero."""
+    done = subprocess.run(
+        ["callgrind_control", "--dump", str(running.pid)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Broken(f"callgrind does not answer: {done.stdout}{done.stderr}")
+
+
+def _last(folder: Path) -> Path:
+    dumps = sorted(folder.glob("callgrind.out.*"), key=lambda each: int(each.suffix[1:]))
+    if not dumps:
+        raise Broken("callgrind has written nothing")
+    return dumps[-1]
+
+
+@click.command(help="Count the instructions that dwctl executes for a call. See docs/benchmarks.md.")
+@click.option("--stream", is_flag=True, help="Streams of 50 chunks instead of plain calls.")
+@click.option("--calls", default=2000, show_default=True, type=click.IntRange(100, 100_000))
+def main(*, stream: bool, calls: int) -> None:
+    """A small load and one that is larger by `calls`."""
+    load = Load(mode="sse" if stream else "json", seconds=1)
+    try:
+        counted = count(load, (WARM_UP, WARM_UP + calls), UpstreamOptions())
+    except (Broken, Unavailable) as error:
+        print(f"instructions: {error}", file=sys.stderr)
+        sys.exit(2)
+    for each in counted:
+        print(f"{each.calls:>8,} calls  {each.instructions:>16,} instructions")
+    print(f"instructions for a {'stream' if stream else 'call'}: {slope(counted):,.0f}")
+
+
+if __name__ == "__main__":
+    main()
