@@ -317,7 +317,7 @@ async def test_a_body_that_stops_coming_is_408_and_gone(upstream: FakeUpstream) 
         head = [f"POST {TRANSCRIPTIONS} HTTP/1.1", "host: x", *lines, f"content-length: {len(body)}", "", ""]
         wire.writer.write("\r\n".join(head).encode() + body[:500_000])
         await house.until(lambda: house.gateway.kept_bytes > 300_000, "some of it has come")
-        house.listener._sweep(asyncio.get_running_loop().time() + 60)
+        await house.listener.sweep(asyncio.get_running_loop().time() + 60)
         assert (await wire.answer()).status == 408
         assert house.gateway.kept_bytes == 0
 

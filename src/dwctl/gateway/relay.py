@@ -17,6 +17,7 @@ from dwctl.wire.splice import Member
 from dwctl.wire.sse import Cutter, data_of, events, with_data
 
 DONE = b"[DONE]"
+_LAST = b"\n\ndata: [DONE]\n\n"
 _OPENING = re.compile(rb'(data: ?\{[ \t]*"id"[ \t]*:[ \t]*)"[^"\\]*"')
 _NO_CHOICES = re.compile(rb'"choices"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*\]')
 _LAST_TYPES = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
@@ -82,11 +83,18 @@ class EventRelay:
         if old is None:
             match = _OPENING.match(whole)
             if match is not None:
-                self._old = match[0]
+                old = self._old = match[0]
                 self._new = match[1] + self._quoted
                 self._boundary = b"\n\r\n" if whole.endswith(b"\r\n") else b"\n\n"
-        elif whole.count(old) == whole.count(self._boundary):
-            return whole.replace(old, self._new)
+        if old is not None:
+            # Every event begins as the first one did, but for the one that says that there are no more.
+            pieces = whole.split(old)
+            count = whole.count(self._boundary)
+            if len(pieces) - 1 == count:
+                return self._new.join(pieces)
+            if len(pieces) == count and whole.endswith(_LAST):
+                self.ended = True
+                return self._new.join(pieces)
         return b"".join(map(self._with_id, events(whole)))
 
     def _without_usage(self, whole: bytes) -> bytes:

@@ -145,7 +145,7 @@ def _inference(summary: str, schema: str, required: list[str], *, streams: bool 
             },
             "responses": {
                 "200": answer,
-                **_errors("400", "401", "403", "404", "413", "502", "503", "504"),
+                **_errors("400", "401", "403", "404", "413", "415", "422", "429", "502", "503", "504"),
             },
         }
     }
@@ -158,7 +158,6 @@ def _media(
     found = _inference(summary, schema, required)
     operation = found["post"]
     operation["tags"] = ["media"]
-    operation["responses"].update(_errors("415"))
     if form:
         content = operation["requestBody"]["content"]
         content["multipart/form-data"] = content.pop("application/json")
@@ -194,6 +193,8 @@ _MEANINGS = {
     "404": "Not there, or not for this key",
     "413": "The body is too large",
     "415": "The body is compressed in a way that is not understood",
+    "422": "The body does not fit its schema (strict mode), or lacks a limit that its effort needs",
+    "429": "A limit of the key, the model or its server is reached; Retry-After says when to come again",
     "502": "The model's server failed",
     "503": "No new calls are taken for now",
     "504": "The model's server was too slow",

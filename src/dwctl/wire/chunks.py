@@ -24,6 +24,28 @@ class _At(Enum):
     END = 5
 
 
+_SIZE = _At.SIZE
+_SIZES = {b"%x" % size: size for size in range(1, 4096)}
+"""The size lines of chunks as nearly everybody writes them."""
+
+
+def _whole_chunks(data: bytes) -> tuple[list[bytes], int]:
+    """The chunks that `data` begins with, as far as they are whole and plain, and where they end."""
+    body: list[bytes] = []
+    place = 0
+    find = data.find
+    size_of = _SIZES.get
+    append = body.append
+    while (line := find(b"\r\n", place, place + 8)) > 0 and (size := size_of(data[place:line])):
+        start = line + 2
+        end = start + size
+        if data[end : end + 2] != b"\r\n":
+            break
+        append(data[start:end])
+        place = end + 2
+    return body, place
+
+
 class Chunks:
     """Decodes the chunked transfer coding."""
 
@@ -42,19 +64,15 @@ class Chunks:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        if self._at is _At.SIZE:
-            # One whole chunk in one read, as a model server writes each event.
-            match = _SIZE_LINE.match(data)
-            if match is not None:
-                start = match.end()
-                end = start + int(match[1], 16)
-                if start < end == len(data) - 2 and data.endswith(b"\r\n"):
-                    return data[start:end], b""
-        return self._feed(data)
+        if self._at is _SIZE:
+            # Whole chunks, as a model server writes its events: one, or several in one read.
+            body, place = _whole_chunks(data)
+            if place == len(data):
+                return body[0] if len(body) == 1 else b"".join(body), b""
+            return self._feed(data, body, place)
+        return self._feed(data, [], 0)
 
-    def _feed(self, data: bytes) -> tuple[bytes, bytes]:
-        body: list[bytes] = []
-        place = 0
+    def _feed(self, data: bytes, body: list[bytes], place: int) -> tuple[bytes, bytes]:
         while self._at is not _At.END:
             if self._at is _At.SIZE:
                 match = _SIZE_LINE.match(data, place)

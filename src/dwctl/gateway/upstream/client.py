@@ -49,7 +49,7 @@ class UpstreamClient:
             now = loop.time()
             moment = time.perf_counter()
             for origin in list(self._origins.values()):
-                origin.sweep(now, moment)
+                await origin.sweep(now, moment)
 
     async def stop(self) -> None:
         """Close every connection."""

@@ -1,0 +1,46 @@
+"""Events on their way to the client: our id in each, whatever reads they come in."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwctl.gateway.relay import EventRelay
+from dwctl.gateway.routes import IdStyle
+from dwctl.wire.sse import data_of, events
+from tests.wire.test_sse import splits
+
+TEXTS = st.sampled_from(
+    ["", "Hello", '"id":"up-1"', 'data: {"id":"up-1"', "[DONE]", "\n\ndata: [DONE]\n\n", "\u00e9"]
+)
+OPENINGS = st.sampled_from(
+    [{"id": "up-1"}, {"id": "up-1"}, {"id": "up-1"}, {"id": "other"}, {}, {"object": "x"}]
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[bytes, list[dict[str, Any]], bool]:
+    """(as it comes, its chunks, whether it says that it has ended)."""
+    end = draw(st.sampled_from([b"\n\n", b"\n\n", b"\r\n\r\n"]))
+    chunks = [
+        {**draw(OPENINGS), "choices": [{"index": 0, "delta": {"content": draw(TEXTS)}}]}
+        for _ in range(draw(st.integers(0, 6)))
+    ]
+    done = draw(st.booleans())
+    coded = b"".join(b"data: " + msgspec.json.encode(chunk) + end for chunk in chunks)
+    return coded + (b"data: [DONE]" + end if done else b""), chunks, done
+
+
+@given(st.data(), streams())
+def test_every_chunk_has_our_id_and_nothing_else_changes(
+    data: st.DataObject, stream: tuple[bytes, list[dict[str, Any]], bool]
+) -> None:
+    coded, chunks, done = stream
+    relay = EventRelay(IdStyle.TOP, b"resp_1", hide_usage=False)
+    sent = b"".join(relay.feed(read) for read in data.draw(splits(coded))) + relay.rest()
+
+    seen = [data_of(event) for event in events(sent)]
+    expected = [{**chunk, "id": "resp_1"} for chunk in chunks]
+    assert [msgspec.json.decode(each) for each in seen if each != b"[DONE]"] == expected
+    assert (relay.ended, seen[-1:] == [b"[DONE]"]) == (done, done)
