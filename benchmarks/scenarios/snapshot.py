@@ -13,8 +13,9 @@ LARGE = Dwctl(name="dwctl-10000x1000", furnish=Filling(keys=10_000, models=1_000
 SNAPSHOT = LoadScenario(
     name="keys-10000",
     title="plain calls, closed loop: 10,000 keys and 1,000 models, all of them used, and 1 of each",
-    # A connection stays with a key for a few calls, as clients do, and every key has its turn.
-    load=Load(seconds=1, stay=10),
+    # A connection stays with a key for some calls, as those of clients do, and every key has its turn. Shorter stays
+    # would compare the reading of a new head with that of one that is known, whatever the number of keys.
+    load=Load(seconds=1, stay=100),
     columns=COLUMNS,
     contestants=(SMALL, LARGE),
     bars=(
