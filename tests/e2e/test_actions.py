@@ -28,13 +28,16 @@ def test_a_key_is_made_with_limits_and_revoked(house: House, signed_in: SignedIn
     dialog.get_by_label("Expires").select_option("In 30 days")
     dialog.get_by_text("Limits").click()
     dialog.get_by_label("Requests per minute").fill("600")
+    dialog.get_by_text("Only some models or networks").click()
+    dialog.get_by_label("Models").fill("fake-model")
+    dialog.get_by_label("Networks").fill("127.0.0.0/8 ::1")
     dialog.get_by_role("button", name="Create key").click()
     secret = page.get_by_label("The new key").inner_text()
     assert re.fullmatch(r"sk-[\w-]{43}", secret)
     axe.check(page)
     page.get_by_role("button", name="I have copied it").click()
     row = page.get_by_role("row").filter(has_text=name)
-    expect(row).to_contain_text("600 requests/min")
+    expect(row).to_contain_text("600 requests/min · only 1 model · only 2 networks")
     expect(page.get_by_text(secret)).to_have_count(0)
 
     page.get_by_role("button", name=f"Revoke {name}").click()
@@ -199,10 +202,14 @@ def test_a_pool_is_made_filled_opened_limited_renamed_and_deleted(house: House, 
     page.get_by_role("tab", name="Access").click()
     page.get_by_role("switch", name=re.compile("^Everyone")).click()
     expect(page.get_by_role("tab", name="Access 1")).to_be_visible()
-    page.get_by_role("tab", name="Limits").click()
+    page.get_by_role("tab", name="Limits and rules").click()
     page.get_by_label("Requests per minute").fill("100")
     page.get_by_role("button", name="Save limits").click()
     said(page, "Limits saved.")
+    page.get_by_label("Lines of batches").select_option("Are refused")
+    page.get_by_label("Calls from this dashboard").select_option("Are answered by other-model")
+    page.get_by_role("button", name="Save rules").click()
+    said(page, "Rules saved.")
     page.get_by_role("tab", name="Settings").click()
     page.get_by_label("Display name").fill("The pool of a test")
     page.get_by_label("Headers of answers").fill("x-price: 0.1")
@@ -215,6 +222,10 @@ def test_a_pool_is_made_filled_opened_limited_renamed_and_deleted(house: House, 
     assert made["sanitize_responses"] is True
     assert made["requests_per_minute"] == 100
     assert made["fallback"]["max_attempts"] == 2
+    assert [rule["action"] for rule in made["traffic_routing_rules"]] == [
+        {"type": "deny"},
+        {"type": "redirect", "target": "other-model"},
+    ]
 
     page.get_by_role("button", name="Delete model").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Delete model").click()

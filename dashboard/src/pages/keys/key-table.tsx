@@ -5,7 +5,7 @@ import { useMemo, useState } from "react";
 import { api } from "@/api/client";
 import type { ApiKey } from "@/api/types";
 import { limitsInWords } from "@/pages/limits";
-import { ago, day, exact } from "@/text/format";
+import { ago, day, exact, plural } from "@/text/format";
 import { IconButton } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Badge } from "@/ui/layout";
@@ -62,7 +62,7 @@ function columnsFor(revoke: (key: ApiKey) => void, used: boolean): ColumnDef<Api
         </div>
       ),
     }),
-    column.display({ id: "limits", header: "Limits", meta: { from: "lg" }, cell: ({ row }) => <span className="text-quiet">{limitsInWords(row.original)}</span> }),
+    column.display({ id: "limits", header: "Limits", meta: { from: "lg" }, cell: ({ row }) => <span className="text-quiet">{boundsOf(row.original)}</span> }),
     ...(used ? [lastUsed] : []),
     column.accessor((key) => key.expires_at ?? "9999", {
       id: "expires_at",
@@ -78,6 +78,16 @@ function columnsFor(revoke: (key: ApiKey) => void, used: boolean): ColumnDef<Api
       cell: ({ row: { original: key } }) => <IconButton icon="trash" label={`Revoke ${key.name}`} onClick={() => revoke(key)} />,
     }),
   ] as ColumnDef<ApiKey>[];
+}
+
+/** Its limits, and the lists that it is held to. */
+function boundsOf(key: ApiKey): string {
+  const limits = limitsInWords(key);
+  const lists = [
+    key.allowed_models && plural(key.allowed_models.length, "model"),
+    key.allowed_cidrs && plural(key.allowed_cidrs.length, "network"),
+  ].filter(Boolean);
+  return lists.length === 0 ? limits : [...(limits === "None" ? [] : [limits]), ...lists.map((list) => `only ${list}`)].join(" · ");
 }
 
 function expired(key: ApiKey): boolean {

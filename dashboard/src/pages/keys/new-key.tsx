@@ -10,7 +10,7 @@ import { Snippets } from "@/pages/start/snippets";
 import { Button } from "@/ui/button";
 import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
-import { Form, SelectField, TextField } from "@/ui/field";
+import { Form, SelectField, TextArea, TextField } from "@/ui/field";
 import { ErrorNote, Note } from "@/ui/state";
 
 const EXPIRIES = [
@@ -29,7 +29,7 @@ const PURPOSES = [
 export function useNewKey(owner: string, own: boolean) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (wanted: { name: string; purpose?: string; expires_at?: string | null } & Limits) =>
+    mutationFn: (wanted: { name: string; purpose?: string; expires_at?: string | null; allowed_models?: string[] | null; allowed_cidrs?: string[] | null } & Limits) =>
       api.post("/admin/api/v1/users/{user_id}/api-keys", { path: { user_id: owner }, body: { purpose: "realtime", ...wanted } }),
     onSuccess: (key) => {
       if (own && key.key && key.purpose === "realtime") keepSecret({ name: key.name, secret: key.key });
@@ -76,10 +76,12 @@ function NewKeyForm({ owner, own, onMade }: { owner: string; own: boolean; onMad
   const [purpose, setPurpose] = useState("realtime");
   const [days, setDays] = useState("");
   const [limits, setLimits] = useState<Limits>({});
+  const [models, setModels] = useState("");
+  const [networks, setNetworks] = useState("");
   const create = useNewKey(owner, own);
   const submit = () => {
     const expires_at = days ? new Date(Date.now() + Number(days) * 86_400_000).toISOString() : null;
-    create.mutate({ name, purpose, expires_at, ...limits }, { onSuccess: onMade });
+    create.mutate({ name, purpose, expires_at, allowed_models: words(models), allowed_cidrs: words(networks), ...limits }, { onSuccess: onMade });
   };
   return (
     <Form id="new-key" className="space-y-4" onSubmit={submit}>
@@ -95,9 +97,22 @@ function NewKeyForm({ owner, own, onMade }: { owner: string; own: boolean; onMad
           <LimitFields limits={limits} onChange={(change) => setLimits((now) => ({ ...now, ...change }))} />
         </div>
       </details>
+      <details>
+        <summary className="rounded font-medium">Only some models or networks</summary>
+        <div className="mt-3 grid gap-4 sm:grid-cols-2">
+          <TextArea label="Models" hint="One alias on each line. None: all that are open to the account." className="[&_textarea]:font-mono" value={models} onChange={(event) => setModels(event.target.value)} />
+          <TextArea label="Networks" placeholder="10.0.0.0/8" hint="One on each line. None: from everywhere." className="[&_textarea]:font-mono" value={networks} onChange={(event) => setNetworks(event.target.value)} />
+        </div>
+      </details>
       {create.error && <ErrorNote error={create.error} />}
     </Form>
   );
+}
+
+/** Nothing is no list: then everything is allowed. */
+function words(text: string): string[] | null {
+  const found = text.split(/\s+/).filter(Boolean);
+  return found.length > 0 ? found : null;
 }
 
 export function Revealed({ apiKey, secret }: { apiKey: ApiKey; secret: string }) {

@@ -58,7 +58,7 @@ function Body({ model }: { model: Model }) {
     { id: "use", label: "Use it", open: true },
     { id: "pool", label: "Pool", open: manager && model.is_composite === true, count: model.components?.length },
     { id: "access", label: "Access", open: manager, count: model.groups?.length },
-    { id: "limits", label: "Limits", open: manager },
+    { id: "limits", label: "Limits and rules", open: manager },
     { id: "settings", label: "Settings", open: manager },
   ] as const;
   const open = tabs.filter((tab) => tab.open);
