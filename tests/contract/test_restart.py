@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
+from tests.workers.crew import admin_of
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -50,3 +51,6 @@ def test_after_a_kill_and_after_an_orderly_restart(own_product: Product) -> None
     own_product.restart()
     assert fetch(own_product, stopped) == "Hello from the fake model."
     assert fetch(own_product, killed) == "Hello from the fake model."
+    with admin_of(own_product) as admin:
+        keys = admin.get("/admin/api/v1/users/current/api-keys").json()["data"]
+    assert [each["last_used"] is not None for each in keys] == [True]

@@ -159,6 +159,7 @@ def first_run(browser: Browser, directory: Path) -> None:
                 page.get_by_label("Password").fill(product.admin_password)
                 page.get_by_role("button", name="Sign in").click()
                 expect(page.get_by_role("heading", level=1)).to_have_text("Get to your first request")
+                settled(page)
                 # Nothing lies under the pointer in a picture.
                 page.mouse.move(0, 0)
                 page.screenshot(path=FOLDER / f"first-run-wide-{theme}.png", animations="disabled")

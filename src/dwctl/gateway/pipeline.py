@@ -116,6 +116,8 @@ class Gateway:
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
+        self.used: dict[str, float] = {}
+        """Unix time of the last call by the key's id; whoever writes it down takes it out."""
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
@@ -185,6 +187,7 @@ class Gateway:
         if self._gate.entering is not None:
             self._gate.keep(record.id)
         self._counts.began(record)
+        self.used[record.key_id] = record.created_at
 
     def ended(self, record: Record) -> None:
         """A call has been recorded."""

@@ -33,3 +33,15 @@ update users set password_hash = $2, sessions_valid_from = $3 where id = $1;
 -- At most every five minutes, so that reading does not write.
 update users set last_login = now()
 where id = $1 and (last_login is null or last_login < now() - interval '5 minutes');
+
+-- name: note_key_use
+-- Keys $1 were used last at the unix times $2. Locked in the order of ids: several processes write at once.
+with used as (
+    select k.id, to_timestamp(u.seconds) as at
+    from unnest($1::uuid[], $2::float8[]) as u (id, seconds)
+    join api_keys k on k.id = u.id
+    where k.last_used is null or k.last_used < to_timestamp(u.seconds)
+    order by k.id
+    for update of k
+)
+update api_keys k set last_used = used.at from used where k.id = used.id;

@@ -27,6 +27,7 @@ from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.identity.key_use import KeyUse
 from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
 from dwctl.requests.recorder import Recorder
@@ -220,7 +221,8 @@ def build(
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
     services = (
-        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock), *beside,
+        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock),
+        KeyUse(database, gateway.used), *beside,
         listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane)
