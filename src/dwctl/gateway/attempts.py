@@ -8,9 +8,10 @@ is left, the last answer goes to the client as it is.
 
 import asyncio
 
-from dwctl.gateway.flight import Flight, Surroundings
+from dwctl.gateway.flight import Flight
 from dwctl.gateway.pools import Plan, Pools, Reason, Render
 from dwctl.gateway.prepare import Rendered
+from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
@@ -129,6 +130,11 @@ class Attempts:
                 self._accept()
         elif self._peek.feed(data):
             self._look(self._peek)
+
+    def on_quiet(self, seconds: float) -> None:
+        """The upstream is silent in the middle of its answer."""
+        if self._passing:
+            self._flight.on_quiet(seconds)
 
     def on_end(self) -> None:
         """It is whole."""

@@ -5,8 +5,6 @@ before the last byte, or the event that tells a client to stop reading, goes to 
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
 
-from typing import Protocol
-
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
@@ -16,12 +14,13 @@ from dwctl.gateway.reply import announcing, as_json, connection_line, opening, o
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.sanitise import Sanitiser
+from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
-from dwctl.gateway.upstream.origin import Address, Ticket
+from dwctl.gateway.upstream.origin import Ticket
 from dwctl.gateway.upstream.response import Head
-from dwctl.requests.record import Record, Recording
-from dwctl.routing.snapshot import Target, Timeouts
+from dwctl.requests.record import Record
+from dwctl.routing.snapshot import Timeouts
 from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
@@ -29,37 +28,8 @@ from dwctl.wire.sse import EventTooLarge
 
 STREAM_TAIL = 256 * 1024
 """Bytes of a stream kept for its usage when it is too large to be recorded."""
-
-
-class Surroundings(Protocol):
-    """What a flight needs of the gateway."""
-
-    recording: Recording
-    max_reply_bytes: int
-    max_record_bytes: int
-    overhead_header: bool
-
-    def submit(
-        self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
-    ) -> Ticket:
-        """Send a request upstream."""
-        ...
-
-    def perf(self) -> float:
-        """`time.perf_counter()`."""
-        ...
-
-    def now(self) -> float:
-        """Unix seconds."""
-        ...
-
-    def ended(self, record: Record) -> None:
-        """The call has been recorded."""
-        ...
-
-    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
-        """The target gave no whole answer."""
-        ...
+COMMENT = b": keep-alive\n\n"
+"""An event stream's line that no client reads (WHATWG HTML, server-sent events)."""
 
 
 class Flight:
@@ -68,6 +38,7 @@ class Flight:
     __slots__ = (
         "_around",
         "_body",
+        "_commented",
         "_cors",
         "_exchange",
         "_first_byte",
@@ -142,6 +113,8 @@ class Flight:
         self._recorded = False
         self._first_byte: float | None = None
         self._overhead = 0.0
+        self._commented = 0.0
+        """When the client was told last that the stream is alive."""
 
     @property
     def upstream(self) -> Upstream:
@@ -230,6 +203,20 @@ class Flight:
                 parts, self._body, self._size = self._body, [], 0
                 for part in parts:
                     self._pass(part)
+
+    def on_quiet(self, seconds: float) -> None:
+        """The upstream is silent: a comment between two events says that the connection is alive.
+
+        Whoever stands between here and the client must not take a model that thinks for one that is gone. The client's
+        side always stands between two events, for it gets whole ones only. No row and no meter sees it.
+        """
+        every = self._around.stream_keep_alive
+        if not every or self._relay is None or self._recorded:
+            return
+        now = self._around.perf()
+        if min(seconds, now - self._commented) >= every:
+            self._commented = now
+            self._write(self._framed(COMMENT))
 
     def on_end(self) -> None:
         """The answer is whole."""

@@ -89,6 +89,7 @@ class Gateway:
         self.max_reply_bytes = settings.upstream.max_reply_bytes
         self.max_record_bytes = max_record_bytes
         self.overhead_header = settings.overhead_header
+        self.stream_keep_alive: float = settings.stream_keep_alive
         self.perf = time.perf_counter
         self.now = clock.now
         self._routing = routing

@@ -36,6 +36,9 @@ class Collector:
         self.body += data
         self.pieces += 1
 
+    def on_quiet(self, seconds: float) -> None:
+        """Silence."""
+
     def on_end(self) -> None:
         """Whole."""
         self._end()

@@ -51,6 +51,10 @@ class Receiver(Protocol):
         """Some of the body."""
         ...
 
+    def on_quiet(self, seconds: float) -> None:
+        """Nothing has come for so many seconds, though the answer has begun; told now and then."""
+        ...
+
     def on_end(self) -> None:
         """The answer is whole."""
         ...

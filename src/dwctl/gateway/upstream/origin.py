@@ -16,6 +16,9 @@ from dwctl.gateway.upstream.response import HeadReader
 AT_ONCE = 100
 """Connections that are looked at in one turn of the loop: about a tenth of a millisecond."""
 
+QUIET = 1.0
+"""Seconds without a byte after which a receiver is told of the silence."""
+
 
 class Ticket:
     """One call's claim on a connection: its request, and the connection once there is one."""
@@ -224,7 +227,10 @@ class Origin:
 def _lateness(
     connection: UpstreamConnection, settings: UpstreamSettings, now: float, moment: float
 ) -> Failure | None:
-    """Which limit of time a busy connection has passed. Silence while a slow client is waited for is none."""
+    """Which limit of time a busy connection has passed; one that is silent tells its receiver.
+
+    Silence while a slow client is waited for is none.
+    """
     receiver = connection.receiver
     if receiver is None:
         return None
@@ -235,9 +241,13 @@ def _lateness(
     if connection.waiting_for_head:
         first_byte = (own and own.first_byte) or settings.first_byte_timeout
         return Failure.FIRST_BYTE_TIMEOUT if quiet > first_byte else None
-    if connection.paused or quiet <= ((own and own.idle) or settings.idle_timeout):
+    if connection.paused:
         return None
-    return Failure.IDLE_TIMEOUT
+    if quiet > ((own and own.idle) or settings.idle_timeout):
+        return Failure.IDLE_TIMEOUT
+    if quiet > QUIET:
+        receiver.on_quiet(quiet)
+    return None
 
 
 class Address(tuple[str, str, int]):

@@ -1,0 +1,40 @@
+"""What a call under way needs of the gateway."""
+
+from typing import Protocol
+
+from dwctl.gateway.upstream.connection import Failure, Receiver, Source
+from dwctl.gateway.upstream.origin import Address, Ticket
+from dwctl.requests.record import Record, Recording
+from dwctl.routing.snapshot import Target
+
+
+class Surroundings(Protocol):
+    """Implemented by the gateway of this process."""
+
+    recording: Recording
+    max_reply_bytes: int
+    max_record_bytes: int
+    overhead_header: bool
+    stream_keep_alive: float
+
+    def submit(
+        self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
+    ) -> Ticket:
+        """Send a request upstream."""
+        ...
+
+    def perf(self) -> float:
+        """`time.perf_counter()`."""
+        ...
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def ended(self, record: Record) -> None:
+        """The call has been recorded."""
+        ...
+
+    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
+        """The target gave no whole answer."""
+        ...
