@@ -11,7 +11,7 @@ from tests.processes import ROOT, Program
 
 START_DEADLINE = 90.0
 STOP_DEADLINE = 30.0
-_ADDRESS = r"is ready: (http://127\.0\.0\.1:\d+)\n"
+_ADDRESS = r"is ready: (https?://127\.0\.0\.1:\d+)\n"
 _SIGN_IN = r"sign in\s+(\S+)\s+password (\S+)"
 _KEY = r"API key\s+(sk-[\w-]+)"
 

@@ -24,6 +24,13 @@ class Certificate:
             serialization.NoEncryption(),
         ).decode()
 
+    def write(self, certificate: Path, key: Path) -> None:
+        """As two files, each replaced whole."""
+        for path, text in ((key, self._key), (certificate, self.pem)):
+            new = path.with_suffix(".new")
+            new.write_text(text, encoding="ascii")
+            new.replace(path)
+
     def server_context(self) -> ssl.SSLContext:
         """For the upstream."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

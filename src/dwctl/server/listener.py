@@ -257,6 +257,19 @@ class Listener:
             if connection in self._connections:
                 connection.sweep(now)
 
+    def renew_certificate(self) -> None:
+        """Read certificate and private key anew, for new connections; a pair that cannot be used changes nothing."""
+        if self._context is None:
+            return
+        try:
+            # What is in use must not be left with half of a pair that does not fit: first elsewhere.
+            self._tls()
+            self._context.load_cert_chain(self.settings.certificate or "", self.settings.private_key)
+        except (SetupError, OSError) as error:
+            logger.error("the certificate is not renewed, the old one stays in use: %s", error)
+        else:
+            logger.info("the certificate is renewed")
+
     def _tls(self) -> ssl.SSLContext | None:
         certificate, key = self.settings.certificate, self.settings.private_key
         if certificate is None:

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from dwctl.server.build import Application, build
 from dwctl.server.data_directory import Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
 from dwctl.server.garbage import leave_alone
+from dwctl.server.listener import Listener
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
 from dwctl.server.welcome import Facts, Imported, welcome
@@ -114,6 +117,9 @@ async def _start_and_run(
             start_worker = starter(settings, wish.data_dir, storage.database, place)
             others = First(place.count, start_worker, settings.listener.drain)
         application = build(settings, wish.data_dir, secrets, storage, place, others)
+        if settings.listener.certificate is not None:
+            renew = partial(_renew, application.listener, others)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
         prepared = await _prepare(settings, wish, application.plane)
         start.over()
         started = asyncio.Event()
@@ -131,6 +137,14 @@ async def _start_and_run(
         finally:
             # Whatever went wrong, the services end before the database under them does.
             await running
+
+
+def _renew(listener: Listener, others: First | None) -> None:
+    """SIGHUP means this only where there is a certificate: else it ends the process, as a closed terminal wants."""
+    listener.renew_certificate()
+    for pid in others.pids if others is not None else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
 
 
 def _settle(facts: Facts, held: Hold | None, say: Callable[[str], None]) -> None:

@@ -112,6 +112,8 @@ async def _work(settings: Settings, orders: Orders) -> None:
         data_dir = Path(orders.data_dir)
         storage = Storage(database, None, ())
         application = build(settings, data_dir, load_secrets(data_dir), storage, orders.place, other)
+        if settings.listener.certificate is not None:
+            loop.add_signal_handler(signal.SIGHUP, application.listener.renew_certificate)
         started = asyncio.Event()
         running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")
         ready = start_task(started.wait(), name="started")
