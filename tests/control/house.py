@@ -25,6 +25,7 @@ from dwctl.core.clock import SystemClock
 from dwctl.core.ids import moment_of, new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
+from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.gateway.pipeline import Gateway
@@ -110,6 +111,7 @@ class House:
         settings: AuthSettings = CHEAP_AUTH,
         propagation: Propagation | None = None,
         proxies: Iterable[str] = (),
+        reach: Reach = EVERYWHERE,
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -124,6 +126,7 @@ class House:
             propagation=propagation or idle_sync(database, seal),
             proxies=Networks(map(parse_network, proxies)),
             recorded=Settled(),
+            reach=reach,
         )
         self.app = build_app(
             plane=self.plane,

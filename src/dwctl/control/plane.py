@@ -24,6 +24,7 @@ from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
 from dwctl.core.networks import Networks
+from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.identity.attempts import Attempts
@@ -61,6 +62,7 @@ def build_plane(
     clock: Clock,
     propagation: Propagation,
     proxies: Networks = NOBODY,
+    reach: Reach = EVERYWHERE,
     recorded: Recorded,
 ) -> Plane:
     """Build the objects of the control plane."""
@@ -75,7 +77,7 @@ def build_plane(
     component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
     users = UserActions(user_store, groups, propagation)
-    endpoints = EndpointActions(endpoint_store, propagation, clock)
+    endpoints = EndpointActions(endpoint_store, propagation, clock, reach)
     return Plane(
         authenticator=Authenticator(
             identity,

@@ -21,6 +21,10 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Between two reads of an answer."""
     total_timeout: Duration = Duration(3600)
     """From the admission of a call to the last byte of its answer."""
+    allow_private: bool = True
+    """Whether model servers may be at addresses that the internet does not route, such as 127.0.0.1 and 10.0.0.1."""
+    denied_networks: tuple[str, ...] = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+    """Networks that are never called: by default those where clouds answer questions about a machine."""
     max_connections: int = 1024
     """To one origin (scheme, host and port)."""
     max_waiting: int = 4096

@@ -18,6 +18,7 @@ from dwctl.core.errors import Error
 from dwctl.core.ids import new_uuid
 from dwctl.core.metrics import LoopLag, Metrics
 from dwctl.core.networks import Networks, parse_network
+from dwctl.core.reach import reach_of
 from dwctl.core.seal import Seal
 from dwctl.core.services import Service
 from dwctl.db.listen import Listener as NoticeListener
@@ -163,6 +164,9 @@ def build(
         clock=clock,
         propagation=sync,
         proxies=proxies,
+        reach=reach_of(
+            settings.gateway.upstream.denied_networks, private=settings.gateway.upstream.allow_private
+        ),
         recorded=crew,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)

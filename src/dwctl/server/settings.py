@@ -164,6 +164,10 @@ def _validate(settings: Settings) -> None:
             "gateway.trusted_proxies: expected networks such as 10.0.0.0/8, without bits behind their prefix",
         ),
         (
+            _are_networks(settings.gateway.upstream.denied_networks),
+            "gateway.upstream.denied_networks: expected networks such as 10.0.0.0/8, without bits behind their prefix",
+        ),
+        (
             uploads.max_bytes > 0
             and uploads.memory_bytes >= 0
             and uploads.max_total_bytes >= uploads.max_bytes,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UnsetType
 
-from dwctl.control.endpoints.discovery import DiscoveryError, fetch_models, normal_url
+from dwctl.control.endpoints.discovery import DiscoveryError, fetch_models, normal_url, require_reach
 from dwctl.control.endpoints.plan import Plan, plan
 from dwctl.control.endpoints.rows import (
     changed_row,
@@ -32,6 +32,7 @@ from dwctl.control.endpoints.structs import (
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Conflict, NotFound
+from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
@@ -45,10 +46,13 @@ FETCH_WITHIN = 30.0
 class EndpointActions:
     """Rules before rows."""
 
-    def __init__(self, store: EndpointStore, propagation: Propagation, clock: Clock) -> None:
+    def __init__(
+        self, store: EndpointStore, propagation: Propagation, clock: Clock, reach: Reach = EVERYWHERE
+    ) -> None:
         self._store = store
         self._propagation = propagation
         self._clock = clock
+        self._reach = reach
 
     async def page(self, who: Principal) -> list[Endpoint]:
         """All endpoints."""
@@ -76,7 +80,7 @@ class EndpointActions:
             check_headers(wanted.auth_header_name, wanted.auth_header_prefix, wanted.api_key)
             header = credential(wanted.api_key, wanted.auth_header_name, wanted.auth_header_prefix)
         try:
-            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN)
+            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN, reach=self._reach)
         except DiscoveryError as error:
             return Validated(status="error", error=str(error))
         return Validated(status="success", models=UpstreamModels(data=models))
@@ -89,6 +93,7 @@ class EndpointActions:
     async def add(self, creator: UUID, wanted: EndpointCreate, open_to: UUID | None = None) -> UUID:
         """Create without asking who may; `open_to` is a group that gets access to the models."""
         row = new_row(wanted)
+        await require_reach(row.url, self._reach)
         fetched = await self._fetch(row, skip=wanted.skip_fetch) if wanted.sync else []
         todo = plan(fetched, [], row.model_filter, wanted.alias_mapping or {})
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
@@ -102,6 +107,8 @@ class EndpointActions:
         current = await self.show(endpoint_id)
         _, key = await self._store.credential(endpoint_id)
         row = changed_row(current, key, change)
+        if not isinstance(change.url, UnsetType):
+            await require_reach(row.url, self._reach)
         mapping = None if isinstance(change.alias_mapping, UnsetType) else change.alias_mapping
         check_aliases(mapping)
         fetched = [UpstreamModel(id=name) for name in mapping] if mapping is not None else None
@@ -143,7 +150,7 @@ class EndpointActions:
         endpoint = await self.show(endpoint_id)
         url, key = await self._store.credential(endpoint_id)
         header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
-        fetched = await _ask(url, header)
+        fetched = await _ask(url, header, self._reach)
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
@@ -174,7 +181,8 @@ class EndpointActions:
             if not row.model_filter:
                 raise BadRequest("model_filter: expected with skip_fetch, it is the list of models then")
             return [UpstreamModel(id=name) for name in row.model_filter]
-        return await _ask(row.url, credential(row.api_key, row.auth_header_name, row.auth_header_prefix))
+        header = credential(row.api_key, row.auth_header_name, row.auth_header_prefix)
+        return await _ask(row.url, header, self._reach)
 
     async def _fetch_if_possible(self, row: EndpointRow) -> list[UpstreamModel] | None:
         """After an edit a server that is away must not keep the edit from being saved."""
@@ -237,9 +245,9 @@ class EndpointActions:
         await self._store.set_status(connection, todo.deactivate, "inactive")
 
 
-async def _ask(url: str, header: tuple[str, str] | None) -> list[UpstreamModel]:
+async def _ask(url: str, header: tuple[str, str] | None, reach: Reach) -> list[UpstreamModel]:
     try:
-        return await fetch_models(url, header, timeout=FETCH_WITHIN)
+        return await fetch_models(url, header, timeout=FETCH_WITHIN, reach=reach)
     except DiscoveryError as error:
         raise BadRequest(f"url: {error}") from error
 

@@ -1,6 +1,7 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
 import asyncio
+import socket
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import msgspec
 
 from dwctl.control.endpoints.structs import UpstreamModel
 from dwctl.core.errors import BadRequest
+from dwctl.core.reach import EVERYWHERE, NotAllowed, Reach
 
 MAX_REPLY = 16 * 1024 * 1024
 MAX_URL = 2048
@@ -65,7 +67,7 @@ def normal_url(url: str) -> str:
 
 
 async def fetch_models(
-    url: str, credential: tuple[str, str] | None, *, timeout: float
+    url: str, credential: tuple[str, str] | None, *, timeout: float, reach: Reach = EVERYWHERE
 ) -> list[UpstreamModel]:
     """The models of a server, each once, in its order; raises `DiscoveryError`."""
     headers = {"accept": "application/json", "user-agent": "dwctl"}
@@ -79,7 +81,9 @@ async def fetch_models(
             headers.pop("Authorization", None)
     try:
         async with asyncio.timeout(timeout):
-            content = await _get(url + "models", headers, timeout)
+            content = await _get(url + "models", headers, timeout, reach)
+    except NotAllowed as error:
+        raise DiscoveryError(str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise DiscoveryError(_why_unreachable(url, error, timeout)) from error
     try:
@@ -105,23 +109,52 @@ def _whole_seconds(created: object) -> int | None:
     return int(created) if isinstance(created, int | float) and isfinite(created) else None
 
 
-async def _get(url: str, headers: dict[str, str], timeout: float) -> bytes:
+async def require_reach(url: str, reach: Reach) -> None:
+    """Refuse an address that the gateway would not call; a name that cannot be resolved now is none of that."""
+    asked = httpx.URL(url)
+    try:
+        await reach.addresses(asked.host, asked.port or 443)
+    except NotAllowed as error:
+        raise BadRequest(f"url: {error}") from error
+    except (OSError, ValueError):
+        return
+
+
+async def _get(url: str, headers: dict[str, str], timeout: float, reach: Reach) -> bytes:
     """The body of a 200; other statuses and endless bodies raise `DiscoveryError`."""
+    asked = httpx.URL(url)
+    try:
+        *others, last = await reach.addresses(asked.host, asked.port or 443)
+    except socket.gaierror as error:
+        raise httpx.ConnectError(str(error)) from error
+    # The very addresses that were checked are asked, under the name that they were found by.
+    for address in others:
+        try:
+            return await _get_from(asked, address, headers, timeout)
+        except httpx.ConnectError:
+            continue
+    return await _get_from(asked, last, headers, timeout)
+
+
+async def _get_from(asked: httpx.URL, address: str, headers: dict[str, str], timeout: float) -> bytes:
+    """The same, from one address."""
+    headers = {**headers, "host": asked.netloc.decode("ascii")}
+    named = {"sni_hostname": asked.host}
     # The gateway asks no proxy of the environment either.
     async with (
         httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", url, headers=headers) as response,
+        client.stream("GET", asked.copy_with(host=address), headers=headers, extensions=named) as response,
     ):
         status = response.status_code
         if status in (401, 403):
-            raise DiscoveryError(f"{url} refuses the API key (status {status})")
+            raise DiscoveryError(f"{asked} refuses the API key (status {status})")
         if status != 200:
-            raise DiscoveryError(f"{url} answered with status {status}; does the address end in /v1?")
+            raise DiscoveryError(f"{asked} answered with status {status}; does the address end in /v1?")
         content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk
             if len(content) > MAX_REPLY:
-                raise DiscoveryError(f"{url} answered with more than {MAX_REPLY} bytes")
+                raise DiscoveryError(f"{asked} answered with more than {MAX_REPLY} bytes")
         return bytes(content)
 
 

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from dwctl.core.reach import reach_of
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
@@ -30,6 +31,7 @@ class UpstreamClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
+        self._reach = reach_of(settings.denied_networks, private=settings.allow_private)
         self._sweep_every = sweep_every
         self._origins: dict[Address, Origin] = {}
         self._tasks = TaskSet()
@@ -83,9 +85,7 @@ class UpstreamClient:
         """
         scheme, host, port = address
         async with asyncio.timeout(within):
-            await self._running().create_connection(
-                make, host, port, ssl=self._context() if scheme == "https" else None
-            )
+            await self._reach.connect(make, host, port, self._context() if scheme == "https" else None)
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""
@@ -93,7 +93,9 @@ class UpstreamClient:
 
     def _make(self, address: Address) -> Origin:
         scheme, host, port = address
-        return Origin(scheme, host, port, self._settings, self._context, self._tasks, self._running())
+        return Origin(
+            scheme, host, port, self._settings, self._reach, self._context, self._tasks, self._running()
+        )
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
+from dwctl.core.reach import Reach
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
@@ -60,6 +61,7 @@ class Origin:
         host: str,
         port: int,
         settings: UpstreamSettings,
+        reach: Reach,
         tls: Callable[[], ssl.SSLContext],
         tasks: TaskSet,
         loop: asyncio.AbstractEventLoop,
@@ -71,6 +73,7 @@ class Origin:
         self._port = port
         self._tls = tls if scheme == "https" else None
         self._settings = settings
+        self._reach = reach
         self._tasks = tasks
         self._loop = loop
         # The last one used is the first one used again; the first one is the longest idle.
@@ -191,11 +194,11 @@ class Origin:
             own = ticket.receiver.timeouts
             within = None if own is None else own.connect
             async with asyncio.timeout(within or self._settings.connect_timeout):
-                _, connection = await self._loop.create_connection(
+                connection = await self._reach.connect(
                     lambda: UpstreamConnection(self, self._loop.time),
                     self._host,
                     self._port,
-                    ssl=self._tls() if self._tls else None,
+                    self._tls() if self._tls else None,
                 )
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT

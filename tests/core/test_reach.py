@@ -1,0 +1,62 @@
+"""Which addresses may be called: of a name only those that the rule lets through."""
+
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwctl.core.reach import EVERYWHERE, NotAllowed, Reach, reach_of
+
+PUBLIC = reach_of((), private=False)
+CLOUDS = reach_of(("169.254.0.0/16", "fe80::/10"), private=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
+        *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1"),
+    ],
+)
+def test_what_the_internet_does_not_route_is_private(address: str) -> None:
+    assert PUBLIC.excludes(ip_address(address)) == "allow_private"
+    assert EVERYWHERE.excludes(ip_address(address)) is None
+
+
+@given(st.ip_addresses(v=4))
+def test_every_other_address_may_be_called(address: IPv4Address) -> None:
+    routed = address.is_global and not address.is_multicast
+    assert (PUBLIC.excludes(address) is None) == routed
+
+
+@pytest.mark.parametrize(
+    ("reach", "host", "setting"),
+    [
+        (PUBLIC, "localhost", "allow_private"),
+        (PUBLIC, "127.0.0.1", "allow_private"),
+        (PUBLIC, "::1", "allow_private"),
+        (PUBLIC, "::ffff:10.0.0.1", "allow_private"),
+        (PUBLIC, "2130706433", "allow_private"),
+        (PUBLIC, "0x7f.1", "allow_private"),
+        (CLOUDS, "169.254.169.254", "denied_networks"),
+        (CLOUDS, "::ffff:169.254.169.254", "denied_networks"),
+        (reach_of(("127.0.0.0/8", "::1/128"), private=True), "localhost", "denied_networks"),
+    ],
+)
+async def test_a_host_without_an_address_that_may_be_called_is_refused_by_name(
+    reach: Reach, host: str, setting: str
+) -> None:
+    with pytest.raises(NotAllowed, match=f"gateway.upstream.{setting} excludes it") as caught:
+        await reach.addresses(host, 80)
+    assert host in str(caught.value)
+
+
+async def test_addresses_that_may_be_called_are_kept() -> None:
+    assert await CLOUDS.addresses("127.0.0.1", 80) == ["127.0.0.1"]
+    assert await PUBLIC.addresses("8.8.8.8", 80) == ["8.8.8.8"]
+
+
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="host bits"):
+        reach_of(("10.0.0.1/8",), private=True)
