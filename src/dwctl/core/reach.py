@@ -8,12 +8,25 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import TypeVar
 
 from dwctl.core.networks import Address, Networks, parse_address, parse_network
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+_LOCAL = (parse_network("fec0::/10"), parse_network("64:ff9b:1::/48"))
+"""Site-local addresses (RFC 3879) and translation of a network's own (RFC 8215)."""
+_CARRIERS = tuple(
+    (parse_network(text), shift)
+    for text, shift in (
+        ("::ffff:0:0/96", 0),  # mapped, RFC 4291 §2.5.5.2
+        ("::ffff:0:0:0/96", 0),  # translated, RFC 2765 §2.1
+        ("64:ff9b::/96", 0),  # NAT64, RFC 6052
+        ("2002::/16", 80),  # 6to4, RFC 3056
+        ("::/96", 0),  # compatible, RFC 4291 §2.5.5.1
+    )
+)
+"""Networks of IPv6 addresses that have an IPv4 address in them, and how many bits follow it."""
 
 
 class NotAllowed(OSError):
@@ -34,9 +47,11 @@ class Reach:
 
     def excludes(self, address: Address) -> str | None:
         """The setting that excludes an address; None when it may be called."""
-        if address in self._denied:
+        carried = _carried(address)
+        every = (address,) if carried is None else (address, carried)
+        if any(each in self._denied for each in every):
             return "denied_networks"
-        if not self._private and (not address.is_global or address.is_multicast):
+        if not self._private and not all(map(_is_routed, every)):
             return "allow_private"
         return None
 
@@ -76,6 +91,23 @@ class Reach:
             return made
         _, made = await loop.create_connection(make, last, port, ssl=context, server_hostname=name)
         return made
+
+
+def _is_routed(address: Address) -> bool:
+    """Whether the internet routes it to one machine."""
+    return address.is_global and not address.is_multicast and not any(address in each for each in _LOCAL)
+
+
+def _carried(address: Address) -> IPv4Address | None:
+    """The IPv4 address within an IPv6 address, which a translator or a tunnel would connect to."""
+    value = int(address)
+    if value <= 1:
+        # No address, and loopback: they only look like it.
+        return None
+    for network, shift in _CARRIERS:
+        if address in network:
+            return IPv4Address(value >> shift & 0xFFFFFFFF)
+    return None
 
 
 def _is_literal(host: str) -> bool:
