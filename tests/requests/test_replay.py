@@ -1,5 +1,6 @@
 """What dead processes leave is taken over once, however often it is tried."""
 
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -179,3 +180,20 @@ async def test_todays_ids_fall_into_a_daily_partition(database: Database, data_d
     assert tables[foreign] == "requests_default"
     assert tables[fresh].startswith("requests_2")
     assert await database.fetch_value("select ensure_request_partitions(current_date, 1)") == 0
+
+
+async def test_a_folder_that_is_being_made_or_removed_is_left_alone_unless_that_was_broken_off(
+    database: Database, data_dir: Path
+) -> None:
+    heir = Heir(database, data_dir)
+    await heir.daemon.start()
+    folder = data_dir / "spool" / str(new_uuid())
+    # Without a lock file: its owner has just made it, or is just about to remove it.
+    folder.mkdir(parents=True)
+    now = heir.clock.now()
+    os.utime(folder, (now - 59, now - 59))
+    await heir.replay.take_over()
+    assert list(folder.iterdir()) == []
+    os.utime(folder, (now - 61, now - 61))
+    await heir.replay.take_over()
+    assert not folder.exists()

@@ -114,7 +114,7 @@ class Replay:
             await self._end_calls(row["id"])
 
     async def _take_folder(self, folder: Path, owner: UUID) -> None:
-        lock = take_lock(folder)
+        lock = take_lock(folder, make=self._is_forsaken(folder))
         if lock < 0:
             return
         try:
@@ -129,6 +129,12 @@ class Replay:
             os.close(lock)
         if replayed:
             logger.info("%d records of process %s were replayed from its spool", replayed, owner)
+
+    def _is_forsaken(self, folder: Path) -> bool:
+        """Whether nothing was made or removed in it for so long that nobody is about to, lock file or not."""
+        with suppress(FileNotFoundError):
+            return self._clock.now() - folder.stat().st_mtime > self._settings.dead_after_secs
+        return False
 
     async def _replay(self, path: Path) -> int:
         """Commit a segment in batches; gives how many records it held."""

@@ -147,9 +147,19 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.log"))
 
 
-def take_lock(folder: Path) -> int:
-    """An open descriptor that holds the folder, or -1 when a living process does."""
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def take_lock(folder: Path, *, make: bool = True) -> int:
+    """An open descriptor that holds the folder, or -1 when a living process does.
+
+    Without `make` a folder that has no lock file counts as held: its owner is just making it, or removing it, and a
+    file that came into it now would be in the way.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    try:
+        fd = os.open(folder / "lock", flags, 0o600)
+    except FileNotFoundError:
+        if make:
+            raise
+        return -1
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
