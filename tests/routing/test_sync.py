@@ -323,3 +323,16 @@ async def test_a_translation_of_effort_reaches_the_target_and_a_bad_one_takes_it
         await house.until(lambda now: set(now.models) == {"plain"})
         assert set(house.sync.excluded) == {str(model)}
         assert str(plain) not in house.sync.excluded
+
+
+async def test_a_change_is_not_confirmed_by_what_was_read_before_it(database: Database) -> None:
+    # The notice of each change comes beside what the process knows of it, and is applied while the next one is made.
+    async with running(database) as house:
+        ident = await house.key(await house.user(), b"7" * 32)
+        await house.until(lambda now: b"7" * 32 in now.keys)
+        for number in range(300):
+            async with house.sync.confirm("api_keys", str(ident)):
+                await database.execute(
+                    "update api_keys set expires_at = to_timestamp($2) where id = $1", ident, 4e9 + number
+                )
+            assert house.routing.snapshot.keys[b"7" * 32].expires_at == 4e9 + number

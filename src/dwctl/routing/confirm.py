@@ -1,8 +1,9 @@
 """Who waits for a change to be applied, and which workers have applied it. Pure, but for the waiting.
 
-A worker is one of the processes of a start. A change counts once each worker that serves has applied its notice; one
-that ends meanwhile is waited for no longer. Reading everything anew does not count: it may have begun before the
-change was committed. Every worker is told of the change by name, so that each applies it by name.
+A worker is one of the processes of a start. A change counts once each worker that serves has read what it names, in a
+reading that began after the change was committed; one that ends meanwhile is waited for no longer. Notices of the same
+row, and everything that is read anew, may be older than the change: so each change that somebody waits for has an id of
+its own, which every worker is told after the commit and tells back once it has read.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ class Fellows(Protocol):
         """Those that answer calls now, this one among them."""
         ...
 
-    def announce(self, notices: Sequence[str]) -> None:
-        """This one has committed changes: the others are to apply them."""
+    def announce(self, notice: str, change: str) -> None:
+        """This one has committed the change of this id: the others are to read what the notice names."""
         ...
 
-    def tell(self, notices: Sequence[str]) -> None:
-        """This one has applied them."""
+    def tell(self, changes: Sequence[str]) -> None:
+        """This one has applied the changes of these ids."""
         ...
 
 
@@ -57,49 +58,42 @@ class Confirmations:
     def __init__(self, fellows: Fellows | None = None) -> None:
         self._fellows = fellows
         self._index = 0 if fellows is None else fellows.index
-        self._waiting: dict[str, set[Awaited]] = {}
+        self._waiting: dict[str, Awaited] = {}
 
     @contextmanager
-    def expect(self, notice: str) -> Iterator[Awaited]:
-        """Watch for one notice while the block lasts."""
-        awaited = Awaited()
-        self._waiting.setdefault(notice, set()).add(awaited)
+    def expect(self, change: str) -> Iterator[Awaited]:
+        """Watch for one change, by its id, while the block lasts."""
+        awaited = self._waiting[change] = Awaited()
         try:
             yield awaited
         finally:
-            waiting = self._waiting[notice]
-            waiting.discard(awaited)
-            if not waiting:
-                del self._waiting[notice]
+            del self._waiting[change]
 
-    def made(self, notice: str) -> None:
+    def made(self, notice: str, change: str) -> None:
         """This process has committed a change that is waited for."""
         if self._fellows is not None:
-            self._fellows.announce((notice,))
+            self._fellows.announce(notice, change)
 
-    def applied(self, notices: Sequence[str]) -> None:
+    def applied(self, changes: Sequence[str]) -> None:
         """This process has applied them."""
-        if notices:
+        if changes:
             if self._fellows is not None:
-                self._fellows.tell(notices)
-            self.applied_by(self._index, notices)
+                self._fellows.tell(changes)
+            self.applied_by(self._index, changes)
 
-    def applied_by(self, worker: int, notices: Iterable[str]) -> None:
+    def applied_by(self, worker: int, changes: Iterable[str]) -> None:
         """A worker has applied them."""
-        if not self._waiting:
-            return
-        wanted = self._wanted()
-        for name in notices:
-            for awaited in self._waiting.get(name, ()):
+        for change in changes:
+            awaited = self._waiting.get(change)
+            if awaited is not None:
                 awaited.applied_by.add(worker)
-                awaited.look(wanted)
+                awaited.look(self._wanted())
 
     def look_again(self) -> None:
         """Other workers serve than before."""
         wanted = self._wanted()
-        for waiting in self._waiting.values():
-            for awaited in waiting:
-                awaited.look(wanted)
+        for awaited in self._waiting.values():
+            awaited.look(wanted)
 
     def _wanted(self) -> frozenset[int]:
         return ONLY_THIS if self._fellows is None else self._fellows.serving()

@@ -11,6 +11,8 @@ class Dirty(msgspec.Struct, kw_only=True):
     accounts: set[str] = msgspec.field(default_factory=set)
     models: set[str] = msgspec.field(default_factory=set)
     endpoints: set[str] = msgspec.field(default_factory=set)
+    changes: set[str] = msgspec.field(default_factory=set)
+    """Ids of the changes that somebody waits for and that were committed before this is read."""
 
     def __bool__(self) -> bool:
         return bool(self.everything or self.keys or self.accounts or self.models or self.endpoints)
@@ -29,16 +31,6 @@ class Dirty(msgspec.Struct, kw_only=True):
         else:
             named.add(ident)
 
-    def notices(self) -> list[str]:
-        """What was taken by name, as notices again."""
-        nouns = (
-            ("api_keys", self.keys),
-            ("users", self.accounts),
-            ("models", self.models),
-            ("endpoints", self.endpoints),
-        )
-        return [f"{noun}:{ident}" for noun, ids in nouns for ident in ids]
-
     def merge(self, other: "Dirty") -> None:
         """Take back what could not be read."""
         self.everything = self.everything or other.everything
@@ -46,3 +38,4 @@ class Dirty(msgspec.Struct, kw_only=True):
         self.accounts |= other.accounts
         self.models |= other.models
         self.endpoints |= other.endpoints
+        self.changes |= other.changes

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from dwctl.core.clock import Clock
+from dwctl.core.ids import new_id
 from dwctl.db.postgres import reason_of
 from dwctl.routing.change import Change
 from dwctl.routing.confirm import Confirmations, Fellows
@@ -70,13 +71,13 @@ class RoutingSync:
         self._dirty.add(payload)
         self._wake.set()
 
-    def on_changed(self, notices: Iterable[str]) -> None:
+    def on_changed(self, notice: str, change: str) -> None:
         """A worker of this start has committed a change: the database answers, whether notices are heard or not.
 
         Unlike a notice it is not kept waiting until the next try after a failure.
         """
-        for notice in notices:
-            self._dirty.add(notice)
+        self._dirty.add(notice)
+        self._dirty.changes.add(change)
         self._wake.set()
         self._urgent.set()
 
@@ -120,13 +121,13 @@ class RoutingSync:
         if not self._running:
             yield change
             return
-        notice = f"{noun}:{ident}"
-        with self.confirmations.expect(notice) as awaited:
+        notice, known_as = f"{noun}:{ident}", new_id()
+        with self.confirmations.expect(known_as) as awaited:
             yield change
             if not change.made:
                 return
-            self.confirmations.made(notice)
-            self.on_changed((notice,))
+            self.confirmations.made(notice, known_as)
+            self.on_changed(notice, known_as)
             try:
                 async with asyncio.timeout(CONFIRM_WITHIN):
                     await awaited.wait()
@@ -148,7 +149,7 @@ class RoutingSync:
             await self._reload()
         elif dirty:
             await self._refresh(dirty)
-        self.confirmations.applied(dirty.notices())
+        self.confirmations.applied(tuple(dirty.changes))
 
     async def _reload(self) -> None:
         """Read everything, in slices, into a new snapshot; what it replaces is used until the end."""

@@ -18,9 +18,9 @@ class Home(msgspec.Struct, kw_only=True):
 
     metrics: Metrics
     applied_by: Callable[[int, Sequence[str]], None]
-    """A worker has applied notices."""
-    changed: Callable[[Sequence[str]], None]
-    """Another worker has committed the changes that these notices name."""
+    """A worker has applied the changes of these ids."""
+    changed: Callable[[str, str], None]
+    """Another worker has committed a change: the notice that names what it is of, and its id."""
     membership_changed: Callable[[], None]
     flush: Callable[[], Awaitable[bool]]
     """Commit what is recorded here and what dead processes have left."""
@@ -69,10 +69,10 @@ class Alone:
         """Only this one."""
         return self._serving
 
-    def announce(self, notices: Sequence[str]) -> None:
+    def announce(self, notice: str, change: str) -> None:
         """There is nobody to tell."""
 
-    def tell(self, notices: Sequence[str]) -> None:
+    def tell(self, changes: Sequence[str]) -> None:
         """There is nobody to tell."""
 
     def place(self, accepted: socket.socket) -> bool:

@@ -82,13 +82,13 @@ class First:
         """The workers that answer calls."""
         return self._serving
 
-    def announce(self, notices: Sequence[str]) -> None:
-        """This process has committed changes."""
-        self._broadcast(Changed(tuple(notices)))
+    def announce(self, notice: str, change: str) -> None:
+        """This process has committed a change."""
+        self._broadcast(Changed(notice, change))
 
-    def tell(self, notices: Sequence[str]) -> None:
+    def tell(self, changes: Sequence[str]) -> None:
         """This process has applied them."""
-        self._broadcast(Applied(0, tuple(notices)))
+        self._broadcast(Applied(0, tuple(changes)))
 
     def place(self, accepted: socket.socket) -> bool:
         """Give a connection to the worker with the fewest; false when that is this one, or nobody takes it."""
@@ -163,9 +163,9 @@ class First:
             if self._home is None:
                 return
             if isinstance(message, Applied):
-                self._home.applied_by(hand.index, message.notices)
+                self._home.applied_by(hand.index, message.changes)
             else:
-                self._home.changed(message.notices)
+                self._home.changed(message.notice, message.change)
 
     async def _asked(self, hand: Hand, topic: Topic) -> bytes:
         if topic == "flush":

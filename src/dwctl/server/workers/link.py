@@ -34,16 +34,17 @@ class Load(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Changed(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A worker has committed changes that these notices name; whoever hears of it applies them."""
+    """A worker has committed a change; whoever hears of it reads what the notice names, and says so by the id."""
 
-    notices: tuple[str, ...]
+    notice: str
+    change: str
 
 
 class Applied(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A worker has applied these notices to its routing state."""
+    """A worker has applied the changes of these ids to its routing state."""
 
     worker: int
-    notices: tuple[str, ...]
+    changes: tuple[str, ...]
 
 
 class Serving(msgspec.Struct, frozen=True, tag=True, array_like=True):

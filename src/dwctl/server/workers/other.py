@@ -87,13 +87,13 @@ class Other:
         """The workers that answer calls, as far as this one has been told."""
         return self._serving
 
-    def announce(self, notices: Sequence[str]) -> None:
-        """This process has committed changes."""
-        self._say(Changed(tuple(notices)))
+    def announce(self, notice: str, change: str) -> None:
+        """This process has committed a change."""
+        self._say(Changed(notice, change))
 
-    def tell(self, notices: Sequence[str]) -> None:
+    def tell(self, changes: Sequence[str]) -> None:
         """This process has applied them."""
-        self._say(Applied(self.index, tuple(notices)))
+        self._say(Applied(self.index, tuple(changes)))
 
     def place(self, accepted: socket.socket) -> bool:
         """What was handed over stays here."""
@@ -125,9 +125,9 @@ class Other:
             self._serving = frozenset({self.index, *message.workers})
             home.membership_changed()
         elif isinstance(message, Applied):
-            home.applied_by(message.worker, message.notices)
+            home.applied_by(message.worker, message.changes)
         elif isinstance(message, Changed):
-            home.changed(message.notices)
+            home.changed(message.notice, message.change)
 
     async def asked(self, topic: Topic) -> bytes:
         """The answer to a question of the first worker's."""
