@@ -108,3 +108,16 @@ def test_a_full_disk_leaves_whole_frames_only(tmp_path: Path) -> None:
     spool.write(data)
     assert len(read_all(segments(spool.folder)[0].read_bytes())) == 2
     spool.close(delete=True)
+
+
+def test_a_spool_is_abandoned_only_while_nothing_is_in_it(tmp_path: Path) -> None:
+    unused, used = Spool(tmp_path / "unused", 1 << 20), Spool(tmp_path / "used", 1 << 20)
+    for spool in (unused, used):
+        spool.open()
+    used.write(*frames.block([frames.frame(Kind.STARTED, b'{"id":"a"}', b"")]))
+    for spool in (unused, used):
+        spool.abandon()
+        spool.abandon()
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+    used.close(delete=True)
+    used.abandon()

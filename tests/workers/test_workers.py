@@ -25,6 +25,7 @@ from tests.workers.crew import Clients, admin_of, calls_by_worker, kill_worker, 
 
 pytestmark = pytest.mark.xdist_group("workers")
 CLIENTS = 30
+AGAIN = "worker 1 serves again"
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,7 @@ def test_a_worker_that_is_killed(product: Product, home: Path, upstream: Upstrea
     with ExitStack() as stack:
         answered = Clients(product, CLIENTS, stack).post(product.key)
     counted = metric(product, "dwctl_gateway_calls_total")
+    again = product.output.count(AGAIN)
     kill_worker(product, "worker-1")
     with ExitStack() as stack:
         clients = Clients(product, 3, stack)
@@ -143,12 +145,21 @@ def test_a_worker_that_is_killed(product: Product, home: Path, upstream: Upstrea
         for status, ident in answered:
             assert status == 200
             assert {status for status, _ in clients.get(product.key, f"/ai/v1/responses/{ident}")} == {200}
-    product.wait_for("worker 1 serves again")
+    until(lambda: product.output.count(AGAIN) > again, AGAIN)
     # A sum that falls would be taken for a restart of everything.
     assert metric(product, "dwctl_gateway_calls_total") >= counted
     until(lambda: len(list((home / "spool").iterdir())) == 3, "its spool is taken over")
     with ExitStack() as stack:
         assert Clients(product, CLIENTS, stack).call(product.key) == [200] * CLIENTS
+
+
+def test_a_worker_that_is_just_starting_leaves_nothing_when_it_stops(product: Product, home: Path) -> None:
+    kill_worker(product, "worker-1")
+    spools = set((home / "spool").iterdir())
+    until(lambda: not set((home / "spool").iterdir()) <= spools, "the next worker 1 has a spool")
+    (fresh,) = set((home / "spool").iterdir()) - spools
+    product.stop()
+    assert not fresh.exists()
 
 
 def test_streams_of_all_are_finished_when_it_stops(

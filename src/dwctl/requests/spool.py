@@ -123,6 +123,11 @@ class Spool:
             os.close(self._lock)
             self._lock = -1
 
+    def abandon(self) -> None:
+        """Remove a spool that was opened and never written to; whoever writes closes it, and then this does nothing."""
+        if self._lock >= 0 and not self.size:
+            self.close(delete=True)
+
     def _begin_segment(self) -> None:
         fd = os.open(
             segment_path(self.folder, self._segment + 1),

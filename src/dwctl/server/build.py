@@ -65,6 +65,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     """In the order in which they start."""
     listener: Listener
     plane: Plane
+    spool: Spool
+    """Open from here on; the writer closes it. A start that is broken off before the writer runs abandons it."""
 
 
 class CrewService(Crew, Service, Protocol):
@@ -229,7 +231,7 @@ def build(
         KeyUse(database, gateway.used), *beside,
         listener,
     )  # fmt: skip
-    return Application(services=services, listener=listener, plane=plane)
+    return Application(services=services, listener=listener, plane=plane, spool=spool)
 
 
 def _dashboard() -> Dashboard:

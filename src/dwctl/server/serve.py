@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -111,12 +111,13 @@ async def _start_and_run(
     start: Start,
 ) -> None:
     secrets = load_secrets(wish.data_dir)
-    async with open_storage(settings, wish.data_dir, join=wish.join) as storage:
+    async with open_storage(settings, wish.data_dir, join=wish.join) as storage, AsyncExitStack() as ends:
         others = None
         if place.count > 1:
             start_worker = starter(settings, wish.data_dir, storage.database, place)
             others = First(place.count, start_worker, settings.listener.drain)
         application = build(settings, wish.data_dir, secrets, storage, place, others)
+        ends.callback(application.spool.abandon)
         if settings.listener.certificate is not None:
             renew = partial(_renew, application.listener, others)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)

@@ -108,21 +108,23 @@ async def _work(settings: Settings, orders: Orders) -> None:
     await other.connect()
     database = Database(orders.dsn, settings.database.pool)
     try:
-        await database.open()
-        data_dir = Path(orders.data_dir)
-        storage = Storage(database, None, ())
-        application = build(settings, data_dir, load_secrets(data_dir), storage, orders.place, other)
-        if settings.listener.certificate is not None:
-            loop.add_signal_handler(signal.SIGHUP, application.listener.renew_certificate)
-        started = asyncio.Event()
-        running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")
-        ready = start_task(started.wait(), name="started")
-        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if started.is_set():
-            other.ready()
-            leave_alone()
-        await running
+        async with contextlib.AsyncExitStack() as ends:
+            await database.open()
+            data_dir = Path(orders.data_dir)
+            storage = Storage(database, None, ())
+            application = build(settings, data_dir, load_secrets(data_dir), storage, orders.place, other)
+            ends.callback(application.spool.abandon)
+            if settings.listener.certificate is not None:
+                loop.add_signal_handler(signal.SIGHUP, application.listener.renew_certificate)
+            started = asyncio.Event()
+            running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")
+            ready = start_task(started.wait(), name="started")
+            await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            if started.is_set():
+                other.ready()
+                leave_alone()
+            await running
     except SetupError as error:
         other.refuse(error.message)
     finally:
