@@ -40,7 +40,7 @@ async def last_used(database: Database, ident: UUID) -> float | None:
 async def test_uses_are_written_while_it_runs_and_when_it_stops(database: Database) -> None:
     first, second = await key(database), await key(database)
     used = {str(first): NOON, str(new_uuid()): NOON}
-    service = KeyUse(database, used, every=0.01)
+    service = KeyUse(database, used, every=0.01, last_within=DEADLINE)
     async with asyncio.TaskGroup() as group, asyncio.timeout(DEADLINE):
         running = group.create_task(service.run())
         while await last_used(database, first) is None:
@@ -56,7 +56,7 @@ async def test_uses_are_written_while_it_runs_and_when_it_stops(database: Databa
 async def test_what_cannot_be_written_is_kept_and_newer_uses_count(database: Database) -> None:
     ident = await key(database)
     used = {str(ident): NOON}
-    service = KeyUse(database, used)
+    service = KeyUse(database, used, last_within=DEADLINE)
     await database.execute("alter table api_keys rename to away")
     await service.stop()
     assert used == {str(ident): NOON}

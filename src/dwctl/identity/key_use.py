@@ -11,13 +11,14 @@ from uuid import UUID
 
 import asyncpg
 
+from dwctl.core.services import run_within
 from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
 
 logger = logging.getLogger(__name__)
 
 EVERY = 10.0
-LAST_WITHIN = 2.0
+LAST_WITHIN = 1.0
 """Seconds for the last write when the process stops."""
 
 
@@ -26,11 +27,19 @@ class KeyUse:
 
     name = "key-use"
 
-    def __init__(self, database: Database, used: dict[str, float], every: float = EVERY) -> None:
+    def __init__(
+        self,
+        database: Database,
+        used: dict[str, float],
+        *,
+        every: float = EVERY,
+        last_within: float = LAST_WITHIN,
+    ) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
         self._used = used
         self._every = every
+        self._last_within = last_within
 
     async def start(self) -> None:
         """Nothing to prepare."""
@@ -44,8 +53,7 @@ class KeyUse:
     async def stop(self) -> None:
         """Write what is left, if the database takes it soon."""
         try:
-            async with asyncio.timeout(LAST_WITHIN):
-                await self._write()
+            await run_within(self._write(), self._last_within, name="last uses of keys")
         except TimeoutError:
             logger.warning("when keys were used last is not written: the database does not answer")
 
