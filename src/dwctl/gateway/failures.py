@@ -40,6 +40,22 @@ def problem_of(failure: Failure, model: str) -> Problem:
     )
 
 
+def busy(text: str) -> Problem:
+    """503 for a call that is not taken now, whatever its model."""
+    return Problem(
+        status=503,
+        message=text,
+        type="server_error",
+        code="service_unavailable",
+        headers=((b"retry-after", b"5"),),
+    )
+
+
+def not_recorded(reason: str) -> Problem:
+    """503 while calls cannot be recorded."""
+    return busy(f"No new calls are taken for now: {reason}.")
+
+
 def last_event(problem: Problem, style: IdStyle, sent: bytes) -> bytes:
     """How a stream that has begun ends when there will be no more of it; `sent` is what the client got so far.
 

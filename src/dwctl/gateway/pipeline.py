@@ -23,6 +23,7 @@ from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
+from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.inflate import unsupported
@@ -268,7 +269,7 @@ class Gateway:
         if caller.coding is not None:
             raise Refused(unsupported("A multipart body has to come without Content-Encoding."))
         if self.recording.refusal is not None:
-            raise Refused(_not_recorded(self.recording.refusal))
+            raise Refused(not_recorded(self.recording.refusal))
         if int(exchange.header(b"content-length") or 0) > self._max_upload_bytes:
             raise Refused(too_large(self._max_upload_bytes))
         upload = Upload(
@@ -302,9 +303,7 @@ class Gateway:
         snapshot = self._routing.snapshot
         route = ROUTES[exchange.path]
         # Before any translation: nobody unknown makes us translate.
-        key = authenticate(snapshot, caller, now)
-        if key.allowed is not None:
-            self._places.check(key.allowed, exchange)
+        key = self.key(snapshot, exchange, caller)
         asked, query = exchange.body, exchange.query
         translated: Translated | None = None
         if route.dialect is not None:
@@ -315,7 +314,7 @@ class Gateway:
             peeked = peeker.peek(asked)
         admission = admit(snapshot, key, caller, peeked)
         if self.recording.refusal is not None:
-            raise Refused(_not_recorded(self.recording.refusal))
+            raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         if model.pool is not None:
             check_effort(asked, model.targets, route.path)
@@ -441,14 +440,4 @@ def _unusable(alias: str) -> Problem:
         message=f"The endpoint of '{alias}' is not set up correctly. Please contact your administrator.",
         type="server_error",
         code="upstream_error",
-    )
-
-
-def _not_recorded(reason: str) -> Problem:
-    return Problem(
-        status=503,
-        message=f"No new calls are taken for now: {reason}.",
-        type="server_error",
-        code="service_unavailable",
-        headers=((b"retry-after", b"5"),),
     )

@@ -16,7 +16,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.services import TaskSet
 from dwctl.gateway.admit import Admission, admit
 from dwctl.gateway.caller import Caller, caller_of, headers_for
-from dwctl.gateway.failures import problem_of
+from dwctl.gateway.failures import busy, not_recorded, problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.pools import Plan, Pools, Render
@@ -141,9 +141,9 @@ class Realtime:
         peeked = self._peeker.peek(msgspec.json.encode({"model": model}))
         admission = admit(snapshot, key, caller, peeked)
         if self.calls.recording.refusal is not None:
-            raise Refused(_busy(f"No new calls are taken for now: {self.calls.recording.refusal}."))
+            raise Refused(not_recorded(self.calls.recording.refusal))
         if self.sessions >= self.settings.realtime.max_sessions:
-            raise Refused(_busy(f"{self.sessions} realtime sessions are open already."))
+            raise Refused(busy(f"{self.sessions} realtime sessions are open already."))
         return admission
 
     def record(self, admission: Admission, caller: Caller) -> Record:
@@ -427,13 +427,3 @@ class RealtimeSession:
             around.calls.ended(record)
         if not self._client_gone:
             around.calls.recording.after(self._exchange.finish, answer)
-
-
-def _busy(text: str) -> Problem:
-    return Problem(
-        status=503,
-        message=text,
-        type="server_error",
-        code="service_unavailable",
-        headers=((b"retry-after", b"5"),),
-    )
