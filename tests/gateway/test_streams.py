@@ -113,6 +113,23 @@ async def test_crlf_and_comments_are_kept(upstream: FakeUpstream) -> None:
     assert answer.body.count(b"\r\n\r\n") == len(events) + 1
 
 
+@pytest.mark.parametrize("size", [0, 1, 7])
+async def test_lines_that_end_with_a_lone_cr_are_read_and_end_with_lf_for_the_client(
+    upstream: FakeUpstream, size: int
+) -> None:
+    values = shapes.chat_chunks("fake-model", ["a", "b"], include_usage=True)
+    answer = stream_reply(frames(values, line_end=b"\r"))
+    upstream.push(answer.in_pieces(size) if size else answer, stream_reply(frames(values)))
+    async with House(model("m", target(upstream.url))) as house:
+        told, plain = [(await house.call(chat(stream=True))).body for _ in range(2)]
+        await house.recorded(2)
+
+    first, second = (record for record, _ in house.ledger.finished)
+    assert told == plain.replace(second.id.encode(), first.id.encode())
+    assert first.total_tokens == second.total_tokens != 0
+    assert first.state == State.COMPLETED
+
+
 async def test_each_event_goes_out_when_it_comes(upstream: FakeUpstream) -> None:
     first, *rest = frames(shapes.chat_chunks("fake-model", ["a"]))
     upstream.push(Answer((*stream_reply([first]).steps[:-1], Hang())))
