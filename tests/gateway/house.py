@@ -107,7 +107,8 @@ class House:
         self.ledger = Ledger()
         self.metrics = Metrics()
         self.routing = Routing(snapshot({SECRET: key()} if keys is None else keys, *models))
-        self.client = UpstreamClient(settings.upstream, sweep_every=0.02, tls=tls)
+        keep_alive = settings.stream_keep_alive
+        self.client = UpstreamClient(settings.upstream, sweep_every=0.02, keep_alive=keep_alive, tls=tls)
         self.gateway = Gateway(
             routing=self.routing,
             recording=self.ledger,

@@ -175,6 +175,11 @@ class Attempts:
         self._render = None
         self._flight.on_failure(failure, detail)
 
+    def on_beat(self, beats: int) -> None:
+        """The client has been told nothing before the answer is the flight's."""
+        if self._passing:
+            self._flight.on_beat(beats)
+
     def _look(self, peek: Peek) -> None:
         """The first event with something in it has come."""
         status = peek.status

@@ -11,7 +11,7 @@ from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
-from dwctl.gateway.relay import EventRelay
+from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
@@ -84,6 +84,7 @@ class Flight:
         "_request",
         "_reshape",
         "_route",
+        "_said_nothing",
         "_sanitiser",
         "_size",
         "_ticket",
@@ -140,6 +141,7 @@ class Flight:
         self._size = 0
         """Bytes of the answer's body so far."""
         self._recorded = False
+        self._said_nothing = 0
         self._first_byte: float | None = None
         self._overhead = 0.0
 
@@ -282,6 +284,12 @@ class Flight:
         else:
             self._refuse(problem)
 
+    def on_beat(self, beats: int) -> None:
+        """A stream that has been silent for so many of these is kept alive; neither counted nor recorded."""
+        self._said_nothing += 1
+        if self._said_nothing > beats and self._relay is not None and not self._recorded:
+            self._write(self._framed(self._reshape.keep_alive() if self._reshape else KEEP_ALIVE))
+
     def abort(self) -> None:
         """The client has left."""
         self._exchange = None
@@ -414,6 +422,7 @@ class Flight:
             self._write(self._framed(data))
 
     def _write(self, data: bytes) -> None:
+        self._said_nothing = 0
         if self._exchange is not None:
             self._exchange.write(data)
 

@@ -76,3 +76,5 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Networks of reverse proxies whose `X-Forwarded-For` says where a client is, such as `10.0.0.0/8`."""
     overhead_header: bool = True
     """Whether answers carry `x-dwctl-overhead-ms`."""
+    stream_keep_alive: Duration = Duration(15)
+    """A stream that has been silent for so long gets a comment, at most a fifth or half a second later; 0: never."""

@@ -137,7 +137,7 @@ def build(
 
     uploads = data_dir / "uploads"
     uploads.mkdir(mode=0o700, exist_ok=True)
-    client = UpstreamClient(settings.gateway.upstream)
+    client = UpstreamClient(settings.gateway.upstream, keep_alive=settings.gateway.stream_keep_alive)
     gateway = Gateway(
         routing=routing,
         recording=recorder,

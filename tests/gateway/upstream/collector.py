@@ -53,6 +53,9 @@ class Collector:
         self.detail = detail
         self._end()
 
+    def on_beat(self, beats: int) -> None:
+        """Nobody is told here that an answer lives."""
+
     async def wait(self) -> None:
         """Until it ends one way or the other."""
         async with asyncio.timeout(DEADLINE):

@@ -15,6 +15,8 @@ from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Address, Origin, Ticket
 
 SWEEP_EVERY = 0.5
+MAX_BEATS = 5
+"""Into so many parts the longest silence of a stream is cut: it is measured as exactly as that, and as cheaply."""
 
 
 class UpstreamClient:
@@ -27,10 +29,13 @@ class UpstreamClient:
         settings: UpstreamSettings,
         *,
         sweep_every: float = SWEEP_EVERY,
+        keep_alive: float = 0.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._sweep_every = sweep_every
+        self._keep_alive = keep_alive
+        """Seconds of silence after which the client of a stream is told that it lives; 0: never."""
         self._origins: dict[Address, Origin] = {}
         self._tasks = TaskSet()
         self._tls = tls
@@ -44,12 +49,17 @@ class UpstreamClient:
     async def run(self) -> None:
         """Sweep until cancelled."""
         loop = asyncio.get_running_loop()
+        beats = max(1, min(MAX_BEATS, int(self._keep_alive / self._sweep_every)))
+        last = loop.time()
         while True:
             await asyncio.sleep(self._sweep_every)
             now = loop.time()
             moment = time.perf_counter()
+            beat = self._keep_alive > 0 and now - last >= self._keep_alive / beats
+            if beat:
+                last = now
             for origin in list(self._origins.values()):
-                await origin.sweep(now, moment)
+                await origin.sweep(now, moment, beats if beat else 0)
 
     async def stop(self) -> None:
         """Close every connection."""

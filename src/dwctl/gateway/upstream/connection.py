@@ -63,6 +63,10 @@ class Receiver(Protocol):
         """It will not be."""
         ...
 
+    def on_beat(self, beats: int) -> None:
+        """Comes again and again while the body does: whoever has said nothing for so many may say that it lives."""
+        ...
+
 
 class Source(Protocol):
     """A request's body that is not held in memory."""

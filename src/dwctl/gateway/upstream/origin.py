@@ -138,8 +138,11 @@ class Origin:
             ticket.connection = None
             self._open(ticket)
 
-    async def sweep(self, now: float, moment: float) -> None:
-        """Close what has been idle too long, end what takes too long; `now` in loop time, `moment` as deadlines."""
+    async def sweep(self, now: float, moment: float, beats: int = 0) -> None:
+        """Close what has been idle too long, end what takes too long; `now` in loop time, `moment` as deadlines.
+
+        With `beats` the receivers of answers that have begun are told (`Receiver.on_beat`).
+        """
         settings = self._settings
         fresh_since = now - settings.keep_alive
         while self._idle:
@@ -158,6 +161,11 @@ class Origin:
             late = _lateness(connection, settings, now, moment)
             if late is not None:
                 connection.fail(late)
+            elif beats and not connection.paused and not connection.waiting_for_head:
+                # What waits for a slow client gets no more to hold.
+                receiver = connection.receiver
+                if receiver is not None:
+                    receiver.on_beat(beats)
         for ticket in [ticket for ticket in self._waiting if moment > ticket.receiver.deadline]:
             self.forget(ticket)
             ticket.fail(Failure.TOTAL_TIMEOUT, "no connection became free")
