@@ -14,7 +14,22 @@ LINES = st.sampled_from(
     ["data: {}", "data:x", "data: ", "data", ": comment", "event: a", "id: 1", "data: ü", "x"]
 )
 
-TOKENS = ["\n", "\r", "\r\n", "\n\n", "\r\r", "data: x", "data:", "data", ": c", "event: a", "id: 1", " ", "ü", ":"]
+TOKENS = [
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "\r\r",
+    "data: x",
+    "data:",
+    "data",
+    ": c",
+    "event: a",
+    "id: 1",
+    " ",
+    "ü",
+    ":",
+]
 
 
 @st.composite
