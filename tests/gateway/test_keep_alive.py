@@ -117,3 +117,30 @@ async def test_what_is_no_readable_stream_of_events_is_left_alone(
         answer = await house.call(chat(stream=True))
     assert answer.body.endswith(b'"choices":[]}')
     assert b"keep-alive" not in answer.body
+
+
+async def test_nothing_more_is_held_for_a_client_that_reads_nothing(upstream: FakeUpstream) -> None:
+    """Another silent stream tells that time goes on meanwhile."""
+    event = b'data: {"id":"chatcmpl-1","choices":[{"delta":{"content":"%b"}}]}\n\n' % (b"x" * 65536)
+    upstream.push(stream_reply([event] * 512), hanging(TOKENS[:1]))
+
+    def held(house: House) -> int:
+        sizes = (
+            one.transport.get_write_buffer_size() for one in house.listener._connections if one.transport
+        )
+        return max(sizes, default=0)
+
+    async with house_with(model("m", target(upstream.url)), 0.02) as house:
+        async with house.wire() as slow, house.wire() as silent:
+            slow.pause()
+            slow.send(CHAT, encoded(chat(stream=True)), bearer())
+            await house.until(lambda: held(house) > 65536, "the client is waited for")
+            silent.send(CHAT, encoded(chat(stream=True)), bearer())
+            await silent.answer(head_only=True)
+            await silent.chunk()
+            # By then all buffers on the way are full.
+            assert [await silent.chunk() for _ in range(3)] == [KEEP_ALIVE] * 3
+            before = held(house)
+            assert [await silent.chunk() for _ in range(5)] == [KEEP_ALIVE] * 5
+            assert held(house) == before < 16 * len(event)
+        await house.recorded(2)
