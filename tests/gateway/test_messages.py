@@ -283,6 +283,10 @@ class Shouting:
         """Never asked."""
         raise AssertionError(problem)
 
+    def keep_alive(self) -> bytes:
+        """Never asked: the client speaks the other's language."""
+        raise AssertionError
+
 
 def test_two_forms_in_a_row() -> None:
     def chain() -> Chain:

@@ -10,7 +10,18 @@ import pytest
 from dwctl.requests.record import State
 from dwctl.wire.sse import data_of, events
 from tests.fakes import shapes
-from tests.fakes.answers import DONE, KEEP_ALIVE, Answer, Framing, Hang, frames, reply, stream_reply
+from tests.fakes.answers import (
+    CONTINUE,
+    DONE,
+    EARLY_HINTS,
+    KEEP_ALIVE,
+    Answer,
+    Framing,
+    Hang,
+    frames,
+    reply,
+    stream_reply,
+)
 from tests.fakes.model import ModelServer
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import (
@@ -111,6 +122,23 @@ async def test_crlf_and_comments_are_kept(upstream: FakeUpstream) -> None:
     assert answer.body.startswith(KEEP_ALIVE)
     assert answer.body.endswith(b"data: [DONE]\r\n\r\n: bye\r\n\r\n")
     assert answer.body.count(b"\r\n\r\n") == len(events) + 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+async def test_lines_that_end_with_a_lone_cr_are_read_and_end_with_lf_for_the_client(
+    upstream: FakeUpstream, size: int
+) -> None:
+    values = shapes.chat_chunks("fake-model", ["a", "b"], include_usage=True)
+    answer = stream_reply(frames(values, line_end=b"\r"))
+    upstream.push(answer.in_pieces(size) if size else answer, stream_reply(frames(values)))
+    async with House(model("m", target(upstream.url))) as house:
+        told, plain = [(await house.call(chat(stream=True))).body for _ in range(2)]
+        await house.recorded(2)
+
+    first, second = (record for record, _ in house.ledger.finished)
+    assert told == plain.replace(second.id.encode(), first.id.encode())
+    assert first.total_tokens == second.total_tokens != 0
+    assert first.state == State.COMPLETED
 
 
 async def test_each_event_goes_out_when_it_comes(upstream: FakeUpstream) -> None:
@@ -286,6 +314,59 @@ async def test_a_client_that_leaves_ends_the_call_everywhere(upstream: FakeUpstr
         assert record.error_code == "client_closed_request"
         assert house.gateway.in_flight == 0
         assert house.ledger.finished[0][1].startswith(b'data: {"id":"resp_')
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_client_that_leaves_pays_for_what_had_been_used_by_then(
+    upstream: FakeUpstream, slow: bool
+) -> None:
+    """Servers that tell the usage on each chunk; the client may be one that was waited for."""
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    chunk = {"id": "x", "choices": [{"index": 0, "delta": {"content": "a" * 60_000}}], "usage": usage}
+    events = frames([chunk] * (512 if slow else 1), done=False)
+    upstream.push(Answer((*stream_reply(events).steps[:-1], Hang())))
+    async with House(model("m", target(upstream.url))) as house:
+        async with house.wire() as wire:
+            wire.send(CHAT, encoded(chat(stream=True)), bearer())
+            await wire.answer(head_only=True)
+            await wire.chunk()
+            if slow:
+                wire.pause()
+        record = await house.recorded()
+        await upstream.wait_until(lambda: upstream.posts[0].left_early, "the upstream has been left")
+    assert record.status_code == 499
+    assert (record.prompt_tokens, record.completion_tokens, record.total_tokens) == (5, 2, 7)
+
+
+async def test_http_1_0_trailers_and_interim_heads_change_nothing_of_a_stream(upstream: FakeUpstream) -> None:
+    events = frames(shapes.chat_chunks("fake-model", ["a", "b"]))
+    plain = stream_reply(events)
+    old = stream_reply(events, framing=Framing.UNTIL_CLOSE)
+    first = old.steps[0]
+    assert isinstance(first, bytes)
+    ways = [
+        plain,
+        Answer((first.replace(b"HTTP/1.1", b"HTTP/1.0"), *old.steps[1:])),
+        stream_reply(events, trailers=[("x-sum", "1"), ("x-more", "2")]),
+        plain.after(CONTINUE, EARLY_HINTS).in_pieces(9),
+    ]
+    upstream.push(*ways, *ways)
+    bodies: list[bytes] = []
+    async with House(model("m", target(upstream.url))) as house:
+        for version in ("1.1", "1.0"):
+            for _ in ways:
+                async with house.wire() as wire:
+                    wire.send(CHAT, encoded(chat(stream=True)), bearer(), version=version)
+                    answer = await wire.answer()
+                assert answer.status == 200
+                assert answer.header("link") is None
+                assert answer.header("trailer") is None
+                assert answer.header("transfer-encoding") == ("chunked" if version == "1.1" else None)
+                record = await house.recorded(len(bodies) + 1)
+                assert record.state == State.COMPLETED
+                bodies.append(answer.body.replace(record.id.encode(), b""))
+    assert set(bodies) == {bodies[0]}
+    assert bodies[0].endswith(DONE)
 
 
 async def test_a_client_that_leaves_before_the_answer_is_recorded_too(upstream: FakeUpstream) -> None:

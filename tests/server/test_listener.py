@@ -224,6 +224,7 @@ async def test_a_chunked_body_arrives_whole_in_both_planes() -> None:
         (b"GET /x HTTP/1.1\r\nhost: a\nb: c\r\n\r\n", 400),
         (b"GET /x HTTP/1.1\r\nhost: a\r\nx: \x00\r\n\r\n", 400),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx", 400),
+        (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxy", 400),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\nx", 400),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ncontent-length: 1, 1\r\n\r\nx", 400),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400),
@@ -231,6 +232,9 @@ async def test_a_chunked_body_arrives_whole_in_both_planes() -> None:
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 501),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n", 400),
+        (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\na\n0\n\n", 400),
+        (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n", 400),
+        (b"POST /ai/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )  # fmt: skip

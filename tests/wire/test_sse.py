@@ -8,10 +8,28 @@ from hypothesis import strategies as st
 
 from dwctl.wire import sse
 from dwctl.wire.sse import Cutter, EventTooLarge, data_of, events, last_events, whole_events, with_data
+from tests.wire import reference_events
 
 LINES = st.sampled_from(
-    ["data: {}", "data:x", "data: ", "data", ": comment", "event: a", "id: 1", "data: ü", "x", "data: a\rb"]
+    ["data: {}", "data:x", "data: ", "data", ": comment", "event: a", "id: 1", "data: ü", "x"]
 )
+
+TOKENS = [
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "\r\r",
+    "data: x",
+    "data:",
+    "data",
+    ": c",
+    "event: a",
+    "id: 1",
+    " ",
+    "ü",
+    ":",
+]
 
 
 @st.composite
@@ -32,7 +50,7 @@ def splits(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(bounds)]
 
 
-@given(st.data(), streams(), st.sampled_from([b"", b"data: begun", b"data: x\n", b"data: x\r\n\r"]))
+@given(st.data(), streams(), st.sampled_from([b"", b"data: begun", b"data: x\n", b"data: x\r\n"]))
 def test_pieces_are_whole_events_and_together_the_stream(
     data: st.DataObject, stream: list[bytes], rest: bytes
 ) -> None:
@@ -55,6 +73,43 @@ def test_each_read_of_one_byte(stream: list[bytes]) -> None:
     assert [piece for piece in pieces if piece] == stream
 
 
+@given(st.data(), st.lists(st.sampled_from(TOKENS), max_size=40).map("".join))
+def test_any_text_in_any_pieces_is_read_as_the_standard_says(data: st.DataObject, text: str) -> None:
+    """Every line end and every mixture of them; the client gets the same events, and so do we."""
+    stream = text.encode()
+    cutter, whole = Cutter(), Cutter()
+    pieces = [cutter.feed(read) for read in data.draw(splits(stream))]
+    rest = cutter.rest()
+    said = b"".join(pieces)
+
+    assert said + rest == whole.feed(stream) + whole.rest()
+    expected = reference_events.read(stream)
+    assert reference_events.read(said + rest) == expected
+    assert [
+        found for piece in (*pieces, rest) for event in events(piece) if (found := data_of(event).decode())
+    ] == [event.data for event in expected if event.data] + unended(rest)
+    if "\r" not in text.replace("\r\n", ""):
+        assert said + rest == stream
+
+
+def unended(rest: bytes) -> list[str]:
+    """What is passed on of an event that has no empty line after it, though the standard drops it."""
+    return [event.data for event in reference_events.read(rest + b"\n\n") if event.data][
+        len([event for event in reference_events.read(rest) if event.data]) :
+    ]
+
+
+@given(st.lists(st.sampled_from(["data: a", "data: b", ": c", "event: x"]), min_size=1, max_size=6))
+def test_a_lone_cr_ends_an_event_at_once(lines: list[str]) -> None:
+    """Nothing waits for the byte behind the empty line, which comes with the next event."""
+    cutter = Cutter()
+    for line in lines:
+        event = f"{line}\r\r".encode()
+        assert b"".join(cutter.feed(event[at : at + 1]) for at in range(len(event))) == f"{line}\n\n".encode()
+    assert cutter.feed(b"\ndata: z\r\n\r") == b"data: z\n\n"
+    assert cutter.rest() == b""
+
+
 @given(streams())
 def test_last_events_are_the_last_ones_first(stream: list[bytes]) -> None:
     ends = {event.endswith(b"\r\n") for event in stream}
@@ -70,8 +125,8 @@ def test_data_is_what_the_standard_says(stream: list[bytes]) -> None:
     for event in stream:
         expected = []
         for line in event.replace(b"\r\n", b"\n").split(b"\n"):
-            name, colon, value = line.partition(b":")
-            if name == b"data" and colon:
+            name, _, value = line.partition(b":")
+            if name == b"data":
                 expected.append(value[1:] if value.startswith(b" ") else value)
         assert data_of(event).rstrip(b"\r\n") == b"\n".join(expected).rstrip(b"\r\n")
 

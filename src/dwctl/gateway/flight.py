@@ -9,7 +9,7 @@ from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
-from dwctl.gateway.relay import EventRelay
+from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
@@ -28,8 +28,6 @@ from dwctl.wire.sse import EventTooLarge
 
 STREAM_TAIL = 256 * 1024
 """Bytes of a stream kept for its usage when it is too large to be recorded."""
-COMMENT = b": keep-alive\n\n"
-"""An event stream's line that no client reads (WHATWG HTML, server-sent events)."""
 
 
 class Flight:
@@ -205,7 +203,7 @@ class Flight:
                     self._pass(part)
 
     def on_quiet(self, seconds: float) -> None:
-        """The upstream is silent: a comment between two events says that the connection is alive.
+        """The upstream is silent: a comment (or what the dialect has for it) says that the connection is alive.
 
         Whoever stands between here and the client must not take a model that thinks for one that is gone. The client's
         side always stands between two events, for it gets whole ones only. No row and no meter sees it.
@@ -216,7 +214,7 @@ class Flight:
         now = self._around.perf()
         if min(seconds, now - self._commented) >= every:
             self._commented = now
-            self._write(self._framed(COMMENT))
+            self._write(self._framed(self._reshape.keep_alive() if self._reshape else KEEP_ALIVE))
 
     def on_end(self) -> None:
         """The answer is whole."""

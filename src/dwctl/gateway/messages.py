@@ -10,9 +10,11 @@ from dwctl.wire.errors import Problem
 from dwctl.wire.messages.problems import MessagesProblem, in_messages, type_of
 from dwctl.wire.messages.reply import message_of, problem_of_reply
 from dwctl.wire.messages.request import chat_request
-from dwctl.wire.messages.shapes import encoded
+from dwctl.wire.messages.shapes import encoded, named
 from dwctl.wire.messages.stream import MessageStream
 from dwctl.wire.sse import data_of, events
+
+PING = named("ping", b'{"type":"ping"}')
 
 
 class Messages:
@@ -71,6 +73,10 @@ class MessagesReshape:
     def last_event(self, problem: Problem) -> bytes:
         """An event of the type `error`."""
         return self._events().fail(in_messages(problem))
+
+    def keep_alive(self) -> bytes:
+        """That API's own event for it."""
+        return PING
 
     def _events(self) -> MessageStream:
         if self._stream is None:

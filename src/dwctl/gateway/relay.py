@@ -17,6 +17,7 @@ from dwctl.wire.splice import Member
 from dwctl.wire.sse import Cutter, data_of, events, with_data
 
 DONE = b"[DONE]"
+KEEP_ALIVE = b": keep-alive\n\n"
 _LAST = b"\n\ndata: [DONE]\n\n"
 _OPENING = re.compile(rb'(data: ?\{[ \t]*"id"[ \t]*:[ \t]*)"[^"\\]*"')
 _NO_CHOICES = re.compile(rb'"choices"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*\]')

@@ -33,6 +33,10 @@ class Reshape(Protocol):
         """The event that ends a stream which has begun, when there will be no more of it."""
         ...
 
+    def keep_alive(self) -> bytes:
+        """What says in a silent stream that it lives, and nothing else."""
+        ...
+
 
 class Chain:
     """Two forms in a row, such as sanitising and then translating. Implements `Reshape`."""
@@ -64,3 +68,7 @@ class Chain:
     def last_event(self, problem: Problem) -> bytes:
         """In the language of the second, which the client speaks."""
         return self._second.last_event(self._first.refusal(problem))
+
+    def keep_alive(self) -> bytes:
+        """As the second says it."""
+        return self._second.keep_alive()

@@ -1,16 +1,66 @@
 """Server-sent events as bytes: where whole events end, and what their data is (WHATWG HTML §9.2.6).
 
-An event ends with an empty line; lines end with LF or CRLF, as every model server writes them. A stream whose lines
-end with a lone CR, which the standard also knows, is one long event here.
+An event ends with an empty line; lines end with LF or CRLF, as every model server writes them. The standard also knows
+a lone CR as the end of a line: from the first one on, all lines of that stream end with LF here and for the client, so
+that nobody behind the cutter has to know of a third kind. A byte order mark is left to the client.
 """
 
 from collections.abc import Iterator
 
 MAX_EVENT = 16 * 1024 * 1024
+_EMPTY_DATA = (b"data", b"data\r")
 
 
 class EventTooLarge(Exception):
     """An event does not end within `MAX_EVENT` bytes."""
+
+
+class LineEnds:
+    """A stream without carriage returns that stand alone, however it was split on the way."""
+
+    __slots__ = ("_alone", "_held")
+
+    def __init__(self) -> None:
+        self._alone = False
+        """Whether one has been seen: from there on every line ends with LF."""
+        self._held = False
+        """Whether the last byte was a CR: unsaid while an LF would belong to it, or said already as an LF."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The same lines; a CR at the end waits for what follows, unless it has become clear what it means."""
+        if self._alone:
+            return self._plain(data)
+        if self._held:
+            data = b"\r" + data
+        if data.count(b"\r", 0, -1) == data.count(b"\r\n"):
+            self._held = data.endswith(b"\r")
+            return data[:-1] if self._held else data
+        self._alone = True
+        self._held = False
+        first = _first_alone(data)
+        return data[:first] + self._plain(data[first:])
+
+    def rest(self) -> bytes:
+        """At the end of the stream: the line end that waited."""
+        waited = self._held and not self._alone
+        self._held = False
+        return b"\n" if waited else b""
+
+    def _plain(self, data: bytes) -> bytes:
+        if self._held and data.startswith(b"\n"):
+            data = data[1:]
+            self._held = False
+        if data:
+            self._held = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _first_alone(data: bytes) -> int:
+    """Where the first CR stands that is not followed by an LF."""
+    at = data.index(b"\r")
+    while data.startswith(b"\n", at + 1):
+        at = data.index(b"\r", at + 2)
+    return at
 
 
 class Cutter:
@@ -20,15 +70,19 @@ class Cutter:
     no more than one that arrives whole.
     """
 
-    __slots__ = ("_parts", "_size", "_tail")
+    __slots__ = ("_line_ends", "_parts", "_size", "_tail")
 
     def __init__(self) -> None:
+        self._line_ends: LineEnds | None = None
+        """Only for a stream with a CR in it."""
         self._parts: list[bytes] = []
         self._size = 0
         self._tail = b""
 
     def feed(self, data: bytes) -> bytes:
         """All events that are whole by now; empty while there is none."""
+        if self._line_ends is not None or b"\r" in data:
+            data = self._without_lone_cr(data)
         if not self._parts and data.endswith(b"\n\n"):
             return data
         joint = self._tail + data
@@ -49,11 +103,18 @@ class Cutter:
 
     def rest(self) -> bytes:
         """What came after the last whole event; the cutter is empty afterwards."""
+        if self._line_ends is not None:
+            self._parts.append(self._line_ends.rest())
         rest = b"".join(self._parts)
         self._parts = []
         self._size = 0
         self._tail = b""
         return rest
+
+    def _without_lone_cr(self, data: bytes) -> bytes:
+        if self._line_ends is None:
+            self._line_ends = LineEnds()
+        return self._line_ends.feed(data)
 
 
 def whole_events(data: bytes) -> int:
@@ -107,6 +168,8 @@ def data_of(event: bytes) -> bytes:
         line = raw.removesuffix(b"\r")
         if line.startswith(b"data:"):
             lines.append(line[5:].removeprefix(b" "))
+        elif line == b"data":
+            lines.append(b"")
     return b"\n".join(lines)
 
 
@@ -116,7 +179,7 @@ def with_data(event: bytes, data: bytes) -> bytes:
     kept: list[bytes] = []
     placed = False
     for line in lines:
-        if not line.startswith(b"data:"):
+        if not line.startswith(b"data:") and line not in _EMPTY_DATA:
             kept.append(line)
         elif not placed:
             placed = True
