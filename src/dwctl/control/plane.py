@@ -23,6 +23,7 @@ from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
+from dwctl.core.dial import Dialer
 from dwctl.core.networks import Networks
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
@@ -62,6 +63,7 @@ def build_plane(
     propagation: Propagation,
     proxies: Networks = NOBODY,
     recorded: Recorded,
+    dialer: Dialer | None = None,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -75,7 +77,7 @@ def build_plane(
     component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
     users = UserActions(user_store, groups, propagation)
-    endpoints = EndpointActions(endpoint_store, propagation, clock)
+    endpoints = EndpointActions(endpoint_store, propagation, clock, dialer or Dialer())
     return Plane(
         authenticator=Authenticator(
             identity,

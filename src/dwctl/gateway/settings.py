@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from dwctl.core.reach import NetworkSettings
 from dwctl.core.settings import Duration
 from dwctl.gateway.uploads.settings import UploadSettings
 
@@ -30,6 +31,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_head_bytes: int = 64 * 1024
     max_reply_bytes: int = 64 * MIB
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
+    networks: NetworkSettings = NetworkSettings()
 
 
 class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

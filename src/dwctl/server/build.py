@@ -44,6 +44,7 @@ from dwctl.server.data_directory import Secrets
 from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
+from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
@@ -138,7 +139,8 @@ def build(
 
     uploads = data_dir / "uploads"
     uploads.mkdir(mode=0o700, exist_ok=True)
-    client = UpstreamClient(settings.gateway.upstream)
+    dialer = dialer_of(settings)
+    client = UpstreamClient(settings.gateway.upstream, dialer=dialer)
     gateway = Gateway(
         routing=routing,
         recording=recorder,
@@ -164,6 +166,7 @@ def build(
         propagation=sync,
         proxies=proxies,
         recorded=crew,
+        dialer=dialer,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None

@@ -126,6 +126,7 @@ def _validate(settings: Settings) -> None:
     listener = settings.listener
     pool = settings.database.pool
     uploads = settings.gateway.uploads
+    networks = settings.gateway.upstream.networks
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
         (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
@@ -162,6 +163,10 @@ def _validate(settings: Settings) -> None:
         (
             _are_networks(settings.gateway.trusted_proxies),
             "gateway.trusted_proxies: expected networks such as 10.0.0.0/8, without bits behind their prefix",
+        ),
+        (
+            _are_networks((*networks.allowed, *networks.denied)),
+            "gateway.upstream.networks: expected networks such as 10.0.0.0/8 in allowed and denied",
         ),
         (
             uploads.max_bytes > 0

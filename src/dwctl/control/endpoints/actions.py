@@ -6,9 +6,14 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from dwctl.control.endpoints.discovery import DiscoveryError, fetch_models, normal_url
+from dwctl.control.endpoints.discovery import (
+    DiscoveryError,
+    check_allowed,
+    fetch_models,
+    normal_url,
+)
 from dwctl.control.endpoints.plan import Plan, plan
 from dwctl.control.endpoints.rows import (
     changed_row,
@@ -31,6 +36,7 @@ from dwctl.control.endpoints.structs import (
 )
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
+from dwctl.core.dial import Dialer
 from dwctl.core.errors import BadRequest, Conflict, NotFound
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
@@ -45,10 +51,11 @@ FETCH_WITHIN = 30.0
 class EndpointActions:
     """Rules before rows."""
 
-    def __init__(self, store: EndpointStore, propagation: Propagation, clock: Clock) -> None:
+    def __init__(self, store: EndpointStore, propagation: Propagation, clock: Clock, dialer: Dialer) -> None:
         self._store = store
         self._propagation = propagation
         self._clock = clock
+        self._dialer = dialer
 
     async def page(self, who: Principal) -> list[Endpoint]:
         """All endpoints."""
@@ -75,8 +82,9 @@ class EndpointActions:
             url = normal_url(wanted.url)
             check_headers(wanted.auth_header_name, wanted.auth_header_prefix, wanted.api_key)
             header = credential(wanted.api_key, wanted.auth_header_name, wanted.auth_header_prefix)
+        await check_allowed(url, self._dialer)
         try:
-            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN)
+            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN, dialer=self._dialer)
         except DiscoveryError as error:
             return Validated(status="error", error=str(error))
         return Validated(status="success", models=UpstreamModels(data=models))
@@ -89,6 +97,7 @@ class EndpointActions:
     async def add(self, creator: UUID, wanted: EndpointCreate, open_to: UUID | None = None) -> UUID:
         """Create without asking who may; `open_to` is a group that gets access to the models."""
         row = new_row(wanted)
+        await check_allowed(row.url, self._dialer)
         fetched = await self._fetch(row, skip=wanted.skip_fetch) if wanted.sync else []
         todo = plan(fetched, [], row.model_filter, wanted.alias_mapping or {})
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
@@ -104,6 +113,8 @@ class EndpointActions:
         row = changed_row(current, key, change)
         mapping = None if isinstance(change.alias_mapping, UnsetType) else change.alias_mapping
         check_aliases(mapping)
+        if change.url is not UNSET:
+            await check_allowed(row.url, self._dialer)
         fetched = [UpstreamModel(id=name) for name in mapping] if mapping is not None else None
         if fetched is None and change.concerns_models:
             fetched = await self._fetch_if_possible(row)
@@ -143,7 +154,7 @@ class EndpointActions:
         endpoint = await self.show(endpoint_id)
         url, key = await self._store.credential(endpoint_id)
         header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
-        fetched = await _ask(url, header)
+        fetched = await self._ask(url, header)
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
@@ -174,7 +185,7 @@ class EndpointActions:
             if not row.model_filter:
                 raise BadRequest("model_filter: expected with skip_fetch, it is the list of models then")
             return [UpstreamModel(id=name) for name in row.model_filter]
-        return await _ask(row.url, credential(row.api_key, row.auth_header_name, row.auth_header_prefix))
+        return await self._ask(row.url, credential(row.api_key, row.auth_header_name, row.auth_header_prefix))
 
     async def _fetch_if_possible(self, row: EndpointRow) -> list[UpstreamModel] | None:
         """After an edit a server that is away must not keep the edit from being saved."""
@@ -236,12 +247,11 @@ class EndpointActions:
         await self._store.set_status(connection, todo.reactivate, "active")
         await self._store.set_status(connection, todo.deactivate, "inactive")
 
-
-async def _ask(url: str, header: tuple[str, str] | None) -> list[UpstreamModel]:
-    try:
-        return await fetch_models(url, header, timeout=FETCH_WITHIN)
-    except DiscoveryError as error:
-        raise BadRequest(f"url: {error}") from error
+    async def _ask(self, url: str, header: tuple[str, str] | None) -> list[UpstreamModel]:
+        try:
+            return await fetch_models(url, header, timeout=FETCH_WITHIN, dialer=self._dialer)
+        except DiscoveryError as error:
+            raise BadRequest(f"url: {error}") from error
 
 
 def _missing(endpoint_id: UUID) -> NotFound:

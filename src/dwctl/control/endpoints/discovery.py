@@ -1,6 +1,8 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,8 +11,11 @@ import httpx
 import msgspec
 
 from dwctl.control.endpoints.structs import UpstreamModel
+from dwctl.core.dial import Dialer, Found
 from dwctl.core.errors import BadRequest
+from dwctl.core.reach import NotAllowed
 
+RESOLVED_WITHIN = 5.0
 MAX_REPLY = 16 * 1024 * 1024
 MAX_URL = 2048
 MAX_NAME = 512
@@ -64,8 +69,21 @@ def normal_url(url: str) -> str:
     return text if text.endswith("/") else text + "/"
 
 
+async def check_allowed(url: str, dialer: Dialer) -> None:
+    """Raise 400 for a server that has only addresses that this installation does not call.
+
+    A server that is not known yet may be: it is judged again at each connection.
+    """
+    with suppress(OSError, ValueError, TimeoutError):
+        try:
+            async with asyncio.timeout(RESOLVED_WITHIN):
+                await _addresses(url, dialer)
+        except NotAllowed as error:
+            raise BadRequest(f"url: {urlsplit(url).hostname}: {error}") from error
+
+
 async def fetch_models(
-    url: str, credential: tuple[str, str] | None, *, timeout: float
+    url: str, credential: tuple[str, str] | None, *, timeout: float, dialer: Dialer
 ) -> list[UpstreamModel]:
     """The models of a server, each once, in its order; raises `DiscoveryError`."""
     headers = {"accept": "application/json", "user-agent": "dwctl"}
@@ -79,8 +97,10 @@ async def fetch_models(
             headers.pop("Authorization", None)
     try:
         async with asyncio.timeout(timeout):
-            content = await _get(url + "models", headers, timeout)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+            content = await _get(url + "models", headers, timeout, dialer)
+    except NotAllowed as error:
+        raise DiscoveryError(f"{url} may not be called: {error}") from error
+    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise DiscoveryError(_why_unreachable(url, error, timeout)) from error
     try:
         listed = _decode(content).data
@@ -105,12 +125,32 @@ def _whole_seconds(created: object) -> int | None:
     return int(created) if isinstance(created, int | float) and isfinite(created) else None
 
 
-async def _get(url: str, headers: dict[str, str], timeout: float) -> bytes:
-    """The body of a 200; other statuses and endless bodies raise `DiscoveryError`."""
-    # The gateway asks no proxy of the environment either.
+async def _addresses(url: str, dialer: Dialer) -> Sequence[Found]:
+    parts = urlsplit(url)
+    return await dialer.resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+async def _get(url: str, headers: dict[str, str], timeout: float, dialer: Dialer) -> bytes:
+    """The body of a 200; other statuses and endless bodies raise `DiscoveryError`.
+
+    The addresses that were judged are asked, one after the other until one answers, by the server's name.
+    """
+    asked = httpx.URL(url)
+    named = {**headers, "host": asked.netloc.decode("ascii")}
+    failed: httpx.ConnectError | None = None
+    for *_, address in await _addresses(url, dialer):
+        place = asked.copy_with(host=address[0])
+        try:
+            return await _get_from(place, url, asked.host, named, timeout)
+        except httpx.ConnectError as error:
+            failed = error
+    raise failed or httpx.ConnectError("it has no address")
+
+
+async def _get_from(place: httpx.URL, url: str, host: str, headers: dict[str, str], timeout: float) -> bytes:
     async with (
         httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", url, headers=headers) as response,
+        client.stream("GET", place, headers=headers, extensions={"sni_hostname": host}) as response,
     ):
         status = response.status_code
         if status in (401, 403):
@@ -133,7 +173,7 @@ def _text(value: object) -> str | None:
 def _why_unreachable(url: str, error: Exception, timeout: float) -> str:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return f"{url} did not answer within {timeout:g} s"
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, httpx.ConnectError | OSError):
         return f"{url} cannot be reached: {error}. Does the server run, and are host and port right?"
     return f"{url} cannot be asked for its models: {error}"
 

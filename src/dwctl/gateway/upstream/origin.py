@@ -5,9 +5,10 @@ the path of a call. A sweep of half a second enforces the limits of time: they a
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
+from dwctl.core.dial import Dialer
+from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
@@ -60,16 +61,15 @@ class Origin:
         host: str,
         port: int,
         settings: UpstreamSettings,
-        tls: Callable[[], ssl.SSLContext],
+        dialer: Dialer,
         tasks: TaskSet,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.name = f"{host}:{port}"
         self.reader = HeadReader()
         self.max_head_bytes = settings.max_head_bytes
-        self._host = host
-        self._port = port
-        self._tls = tls if scheme == "https" else None
+        self._address = Address((scheme, host, port))
+        self._dialer = dialer
         self._settings = settings
         self._tasks = tasks
         self._loop = loop
@@ -191,14 +191,11 @@ class Origin:
             own = ticket.receiver.timeouts
             within = None if own is None else own.connect
             async with asyncio.timeout(within or self._settings.connect_timeout):
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self, self._loop.time),
-                    self._host,
-                    self._port,
-                    ssl=self._tls() if self._tls else None,
-                )
+                connection = await self._dialer.connect(self._address, self._new)
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT
+        except NotAllowed as error:
+            failure, detail = Failure.NOT_ALLOWED, str(error)
         except ssl.SSLError as error:
             detail = f"TLS: {error}"
         except (OSError, ValueError) as error:
@@ -217,6 +214,9 @@ class Origin:
             self._open_next()
         else:
             self._give(connection, ticket, reused=False)
+
+    def _new(self) -> UpstreamConnection:
+        return UpstreamConnection(self, self._loop.time)
 
     def _open_next(self) -> None:
         if self._waiting and self.open_connections < self._settings.max_connections:
