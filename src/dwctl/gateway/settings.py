@@ -32,6 +32,10 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_reply_bytes: int = 64 * MIB
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
     networks: NetworkSettings = NetworkSettings()
+    proxy: str | None = None
+    """HTTP proxy on the way; unset: as in the environment, `direct`: none."""
+    no_proxy: tuple[str, ...] | None = None
+    """Servers that are called without it; unset: as in the environment."""
 
 
 class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

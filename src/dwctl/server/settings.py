@@ -8,6 +8,7 @@ import msgspec
 
 from dwctl.core.errors import SetupError
 from dwctl.core.networks import parse_network
+from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
@@ -116,6 +117,7 @@ def read(
         file = DEFAULT_FILE
     settings, ignored = load(Settings, file=file, environ=environ, overrides=flags, accepted=NOT_YET)
     _validate(settings)
+    read_proxies(settings.gateway.upstream.proxy, settings.gateway.upstream.no_proxy, environ)
     return settings, ignored
 
 

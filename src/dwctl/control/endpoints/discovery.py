@@ -1,7 +1,6 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
 from typing import Any
@@ -11,8 +10,9 @@ import httpx
 import msgspec
 
 from dwctl.control.endpoints.structs import UpstreamModel
-from dwctl.core.dial import Dialer, Found
+from dwctl.core.dial import Dialer
 from dwctl.core.errors import BadRequest
+from dwctl.core.proxies import Proxy
 from dwctl.core.reach import NotAllowed
 
 RESOLVED_WITHIN = 5.0
@@ -76,8 +76,9 @@ async def check_allowed(url: str, dialer: Dialer) -> None:
     """
     with suppress(OSError, ValueError, TimeoutError):
         try:
-            async with asyncio.timeout(RESOLVED_WITHIN):
-                await _addresses(url, dialer)
+            if _way(url, dialer) is None:
+                async with asyncio.timeout(RESOLVED_WITHIN):
+                    await dialer.resolve(*_address(url)[1:])
         except NotAllowed as error:
             raise BadRequest(f"url: {urlsplit(url).hostname}: {error}") from error
 
@@ -125,9 +126,18 @@ def _whole_seconds(created: object) -> int | None:
     return int(created) if isinstance(created, int | float) and isfinite(created) else None
 
 
-async def _addresses(url: str, dialer: Dialer) -> Sequence[Found]:
+def _address(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port."""
     parts = urlsplit(url)
-    return await dialer.resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _way(url: str, dialer: Dialer) -> Proxy | None:
+    """The proxy that resolves the server's name, if there is one; raises `NotAllowed`."""
+    proxy = dialer.way(_address(url))
+    if proxy is not None:
+        dialer.judge_name(_address(url)[1])
+    return proxy
 
 
 async def _get(url: str, headers: dict[str, str], timeout: float, dialer: Dialer) -> bytes:
@@ -137,19 +147,34 @@ async def _get(url: str, headers: dict[str, str], timeout: float, dialer: Dialer
     """
     asked = httpx.URL(url)
     named = {**headers, "host": asked.netloc.decode("ascii")}
-    failed: httpx.ConnectError | None = None
-    for *_, address in await _addresses(url, dialer):
+    proxy = _way(url, dialer)
+    if proxy is not None:
+        return await _get_from(
+            asked, url, asked.host, headers, httpx.Timeout(timeout), httpx.Proxy(proxy.url)
+        )
+    found = await dialer.resolve(*_address(url)[1:])
+    # An address that swallows everything leaves time for the next one.
+    patience = httpx.Timeout(timeout, connect=timeout / len(found))
+    failed: httpx.TransportError | None = None
+    for *_, address in found:
         place = asked.copy_with(host=address[0])
         try:
-            return await _get_from(place, url, asked.host, named, timeout)
-        except httpx.ConnectError as error:
+            return await _get_from(place, url, asked.host, named, patience)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failed = error
     raise failed or httpx.ConnectError("it has no address")
 
 
-async def _get_from(place: httpx.URL, url: str, host: str, headers: dict[str, str], timeout: float) -> bytes:
+async def _get_from(
+    place: httpx.URL,
+    url: str,
+    host: str,
+    headers: dict[str, str],
+    timeout: httpx.Timeout,
+    proxy: httpx.Proxy | None = None,
+) -> bytes:
     async with (
-        httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+        httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, proxy=proxy) as client,
         client.stream("GET", place, headers=headers, extensions={"sni_hostname": host}) as response,
     ):
         status = response.status_code

@@ -12,6 +12,7 @@ from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
+from dwctl.gateway.upstream.proxied import ProxiedConnection
 from dwctl.gateway.upstream.response import HeadReader
 
 AT_ONCE = 100
@@ -70,6 +71,7 @@ class Origin:
         self.max_head_bytes = settings.max_head_bytes
         self._address = Address((scheme, host, port))
         self._dialer = dialer
+        self._proxy = dialer.way(self._address) if scheme == "http" else None
         self._settings = settings
         self._tasks = tasks
         self._loop = loop
@@ -191,7 +193,7 @@ class Origin:
             own = ticket.receiver.timeouts
             within = None if own is None else own.connect
             async with asyncio.timeout(within or self._settings.connect_timeout):
-                connection = await self._dialer.connect(self._address, self._new)
+                connection = await self._dialer.connect(self._address, self._new, forwards=True)
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT
         except NotAllowed as error:
@@ -216,7 +218,10 @@ class Origin:
             self._give(connection, ticket, reused=False)
 
     def _new(self) -> UpstreamConnection:
-        return UpstreamConnection(self, self._loop.time)
+        if self._proxy is None:
+            return UpstreamConnection(self, self._loop.time)
+        _, host, port = self._address
+        return ProxiedConnection(self, self._loop.time, self._proxy, host, port)
 
     def _open_next(self) -> None:
         if self._waiting and self.open_connections < self._settings.max_connections:
