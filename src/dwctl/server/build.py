@@ -197,6 +197,7 @@ def build(
         crew=crew,
         served=served,
         end_calls=client.end,
+        trusted=proxies,
         upgrades=Realtime(
             calls=gateway,
             routing=routing,

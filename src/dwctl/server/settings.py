@@ -177,6 +177,12 @@ def _validate(settings: Settings) -> None:
             "gateway.uploads: expected max_bytes > 0, memory_bytes >= 0 and max_total_bytes >= max_bytes",
         ),
         (
+            not listener.proxy_protocol
+            or bool(settings.gateway.trusted_proxies)
+            or listener.unix_socket is not None,
+            "listener.proxy_protocol: expected with gateway.trusted_proxies or listener.unix_socket",
+        ),
+        (
             listener.certificate is not None or listener.private_key is None,
             "listener.certificate: expected with listener.private_key",
         ),
