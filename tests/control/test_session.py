@@ -138,8 +138,15 @@ async def test_which_ways_in_are_open(database: Database) -> None:
         house = House(database, settings)
         for name, expected in (("login", login_open), ("register", registration_open)):
             state = (await house.call("GET", f"/authentication/{name}")).json()
-            assert set(state) == {"enabled", "message"}
+            assert set(state) - {"session"} == {"enabled", "message"}
             assert state["enabled"] is expected
+
+
+async def test_whether_a_client_has_a_session_is_told_without_asking_who_it_is(house: House) -> None:
+    member = await house.person()
+    for headers, expected in (({}, False), (member.headers, True), ({"cookie": "other=1"}, False)):
+        answer = await house.call("GET", "/authentication/login", headers)
+        assert answer.json()["session"] is expected
 
 
 async def test_closed_ways_answer_400(database: Database) -> None:

@@ -1,7 +1,8 @@
-"""What an administrator does on each page, and what it changes."""
+"""What people do on each page, and what it changes: administrators, and everybody where everybody may."""
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import axe
@@ -18,8 +19,9 @@ def choose(page: Page, row: str, action: str) -> None:
     page.get_by_role("menuitem", name=action, exact=True).click()
 
 
-def test_a_key_is_made_with_limits_and_revoked(house: House, signed_in: SignedIn) -> None:
-    page = signed_in(house.admin)
+@pytest.mark.parametrize("who", ["administrator", "standard user"])
+def test_a_key_is_made_with_limits_and_revoked(house: House, signed_in: SignedIn, who: str) -> None:
+    page = signed_in(house.admin if who == "administrator" else house.person())
     name = house.name("key")
     page.goto("/keys")
     page.get_by_role("button", name="Create key").first.click()

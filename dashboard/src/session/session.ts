@@ -5,14 +5,25 @@ import type { User } from "@/api/types";
 import { can, type Permission } from "./permissions";
 import { keepSecret } from "./secrets";
 
+/** Whether signing in is on, and whether the browser has a session to show. */
+export const loginState = queryOptions({
+  queryKey: ["login-state"],
+  queryFn: ({ signal }) => api.get("/authentication/login", { signal }),
+});
+
 export const whoami = queryOptions({
   queryKey: ["whoami"],
   queryFn: async ({ signal, client, queryKey }): Promise<User | null> => {
+    const known = client.getQueryData(queryKey);
+    if (!known) {
+      // Who has no session is not asked for: the refusal would stand in the browser's console as an error.
+      const state = await client.query({ ...loginState, staleTime: 0 });
+      if (state.enabled && !state.session) return null;
+    }
     try {
       return await api.get("/admin/api/v1/users/current", { signal });
     } catch (error) {
       // For who was signed in it is the end of a session, which the cache tells the page that is open.
-      const known = client.getQueryData(queryKey);
       if (!known && error instanceof ApiError && error.status === 401) return null;
       throw error;
     }

@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, ApiError } from "@/api/client";
-import { whoami } from "@/session/session";
+import { loginState, whoami } from "@/session/session";
 import { Button } from "@/ui/button";
 import { Form, TextField } from "@/ui/field";
 import { Mark } from "@/ui/icon";
@@ -14,7 +14,7 @@ const route = getRouteApi("/sign-in");
 export function SignInPage() {
   const [registering, setRegistering] = useState(false);
   const { to, expired } = route.useSearch();
-  const login = useQuery({ queryKey: ["login-state"], queryFn: () => api.get("/authentication/login") });
+  const login = useQuery(loginState);
   const registration = useQuery({ queryKey: ["registration-state"], queryFn: () => api.get("/authentication/register") });
   useEffect(() => {
     document.title = "Sign in · Control Layer";

@@ -1,8 +1,10 @@
 """Sessions of people with a password (spec/platform §2.3)."""
 
+from collections.abc import Mapping
+
 from litestar.datastructures import Cookie
 
-from dwctl.control.session.structs import PasswordChange, Registration, State
+from dwctl.control.session.structs import LoginState, PasswordChange, Registration, State
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.structs import User, UserCreate
 from dwctl.core.clock import Clock
@@ -41,11 +43,11 @@ class SessionActions:
         self._attempts = attempts
         self._clock = clock
 
-    @property
-    def login_state(self) -> State:
-        """Whether people may sign in with a password."""
+    def login_state(self, cookies: Mapping[str, str]) -> LoginState:
+        """Whether people may sign in with a password, and whether these cookies say that somebody has."""
         enabled = self._settings.enabled
-        return State(enabled, f"Native login is {'enabled' if enabled else 'disabled'}")
+        has_session = self._settings.session.cookie_name in cookies
+        return LoginState(enabled, f"Native login is {'enabled' if enabled else 'disabled'}", has_session)
 
     @property
     def registration_state(self) -> State:
@@ -56,7 +58,7 @@ class SessionActions:
     async def login(self, email: str, password: str, address: str) -> tuple[User, str]:
         """The account and a fresh token. One answer for an unknown account and a wrong password."""
         if not self._settings.enabled:
-            raise BadRequest(self.login_state.message)
+            raise BadRequest(self.login_state({}).message)
         self._attempts.begin(email, address)
         account = await self._store.account_by_email(email)
         known = None if account is None else account.password_hash

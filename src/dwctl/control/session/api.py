@@ -9,14 +9,24 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from dwctl.control.session.actions import SessionActions
-from dwctl.control.session.structs import Login, Message, PasswordChange, Registration, SignedIn, State
+from dwctl.control.session.structs import (
+    Login,
+    LoginState,
+    Message,
+    PasswordChange,
+    Registration,
+    SignedIn,
+    State,
+)
 from dwctl.web.authentication import Who
 
 
 @get("/login")
-async def login_state(sessions: NamedDependency[SessionActions]) -> State:
-    """Whether signing in with a password is on."""
-    return sessions.login_state
+async def login_state(
+    request: Request[Any, Any, Any], sessions: NamedDependency[SessionActions]
+) -> LoginState:
+    """Whether signing in with a password is on, and whether a session cookie came along."""
+    return sessions.login_state(request.cookies)
 
 
 @post("/login", status_code=HTTP_200_OK)

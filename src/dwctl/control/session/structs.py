@@ -36,6 +36,14 @@ class State(msgspec.Struct, frozen=True):
     message: str
 
 
+class LoginState(State, frozen=True):
+    """Whether signing in is on, and whether this client seems to have done so."""
+
+    session: bool
+    """Whether the request carries a session cookie; whether that still counts `GET /users/current` says. With it a page
+    need not ask who somebody is whom nobody knows, and be told 401."""
+
+
 class SignedIn(msgspec.Struct, frozen=True):
     """The answer to a sign-in."""
 
