@@ -30,7 +30,7 @@ def through(proxy: FakeProxy, *, user: str = "", tls: ssl.SSLContext | None = No
     url = proxy.url.replace("//", f"//{user}@") if user else proxy.url
     return Dialer(
         Reach(NetworkSettings()),
-        proxies=read_proxies(None, None, {"ALL_PROXY": url, "NO_PROXY": no}),
+        proxies=read_proxies(url, no.split(), {}),
         tls=tls,
     )
 
