@@ -45,6 +45,9 @@ def complete(
         record.reasoning_tokens = metered.reasoning_tokens
         record.cached_tokens = metered.cached_tokens
         record.total_tokens = metered.total_tokens
+        record.cache_write_tokens = metered.cache_write_tokens
+        record.audio_seconds = metered.audio_seconds
+        record.estimated = metered.estimated
         record.response_model = metered.model
         record.finish_reason = metered.finish_reason
 

@@ -13,7 +13,7 @@ with incoming as (
         origin text, service_tier text, first_byte_ms real, duration_ms real, overhead_ms real, prompt_tokens integer,
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
-        user_agent text
+        user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean
     )) with ordinality as r
 ),
 changed as (
@@ -21,7 +21,8 @@ changed as (
         id, attempt, state, stream, background, status_code, upstream_status, created_at, completed_at, owner_id,
         creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
         service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
-        cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent
+        cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent,
+        cache_write_tokens, audio_seconds, estimated
     )
     select
         id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
@@ -29,7 +30,7 @@ changed as (
         endpoint_id, path, model, target_model, response_model, coalesce(purpose, 'realtime'), coalesce(origin, 'api'),
         coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens,
         reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0), response_size, finish_reason,
-        error_code, error_message, user_agent
+        error_code, error_message, user_agent, cache_write_tokens, audio_seconds, coalesce(estimated, false)
     from incoming
     order by id
     on conflict (id) do update set
@@ -50,6 +51,9 @@ changed as (
         reasoning_tokens = excluded.reasoning_tokens,
         cached_tokens = excluded.cached_tokens,
         total_tokens = excluded.total_tokens,
+        cache_write_tokens = excluded.cache_write_tokens,
+        audio_seconds = excluded.audio_seconds,
+        estimated = excluded.estimated,
         response_size = excluded.response_size,
         finish_reason = excluded.finish_reason,
         error_code = excluded.error_code,
@@ -117,7 +121,7 @@ returning id;
 select
     r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
     r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
-    r.cached_tokens, r.total_tokens, r.error_code, r.error_message,
+    r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
     coalesce(b.request, b.large_request) as request, coalesce(b.response, b.large_response) as response
 from requests r
 left join request_bodies b on b.id = r.id
