@@ -14,6 +14,7 @@ from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.db.migrations import migrate
 from dwctl.db.postgres import Database
 from dwctl.db.settings import PoolSettings
+from tests import places
 from tests.databases import Server
 
 TEMPLATE = "dwctl_template"
@@ -23,10 +24,8 @@ pytest_plugins = ["tests.models.fixtures"]
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
     """A directory that an unprivileged server may enter: pytest's own ones are closed to other users."""
-    path = Path(tempfile.mkdtemp(prefix="dwctl-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with places.directory(places.chosen()) as path:
+        yield path
 
 
 @pytest.fixture
