@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MEMORY = Path("/dev", "shm")
-ROOM = 4 << 30
+ROOM = 2 << 30
 """Bytes that must be free there: two processes need a tenth of it. A container has often 64 MB."""
 _PREFIX = "dwctl-test-"
 _LOCK = ".lock"
