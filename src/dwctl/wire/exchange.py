@@ -15,10 +15,12 @@ Headers = list[tuple[bytes, bytes]]
 class Memo:
     """Room for what a handler has found out from a head alone; kept while the client repeats that head."""
 
-    __slots__ = ("facts",)
+    __slots__ = ("call", "facts")
 
     def __init__(self) -> None:
         self.facts: object = None
+        self.call: object = None
+        """What the last call with that head came to."""
 
 
 class Exchange(Protocol):
