@@ -21,7 +21,7 @@ LAST_EVENTS = 16
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class Metered(msgspec.Struct, kw_only=True, gc=False):
+class Metered(msgspec.Struct, gc=False):
     """What a reply says of itself; None where it says nothing."""
 
     prompt_tokens: int | None = None
@@ -102,27 +102,21 @@ def of_reply(body: bytes) -> Metered:
         return NOTHING
     if reply.response or reply.type == "error":
         return _of_loose(body)
+    model = None if reply.model is None else _text(reply.model)
+    reason = _reason_of(reply)
+    error = None if reply.error is None else _error_text(reply.error)
     usage = reply.usage
-    model = reply.model
-    found = Metered(
-        model=None if model is None else _text(model),
-        finish_reason=_reason_of(reply),
-        error=None if reply.error is None else _error_text(reply.error),
-    )
-    if usage is not None:
-        _count(found, usage)
-    return found
-
-
-def _count(found: Metered, usage: _Usage) -> None:
-    """Set the numbers of tokens."""
-    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
-    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-    total = usage.total_tokens
-    found.prompt_tokens = prompt
-    found.completion_tokens = completion
-    found.total_tokens = total if total is not None else _sum(prompt, completion)
-    found.reasoning_tokens, found.cached_tokens = _details_of(usage)
+    if usage is None:
+        return Metered(None, None, None, None, None, model, reason, error)
+    prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+    if prompt is None:
+        prompt = usage.input_tokens
+    if completion is None:
+        completion = usage.output_tokens
+    if total is None:
+        total = _sum(prompt, completion)
+    reasoning, cached = _details_of(usage)
+    return Metered(prompt, completion, reasoning, cached, total, model, reason, error)
 
 
 def of_stream(text: bytes) -> Metered:
@@ -165,7 +159,7 @@ def _reason_of(reply: _Reply) -> str | None:
     for choice in reply.choices or ():
         if choice.finish_reason is not None:
             return _text(choice.finish_reason)
-    return _text(reply.status)
+    return None if reply.status is None else _text(reply.status)
 
 
 def _details_of(usage: _Usage) -> tuple[int | None, int | None]:
