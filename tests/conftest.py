@@ -14,19 +14,27 @@ from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.db.migrations import migrate
 from dwctl.db.postgres import Database
 from dwctl.db.settings import PoolSettings
+from tests import places
 from tests.databases import Server
 
 TEMPLATE = "dwctl_template"
+OPTIONS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    # A database lives for a test: nothing in it grows old.
+    "autovacuum": "off",
+    # It may lie in memory.
+    "max_wal_size": "256MB",
+}
 pytest_plugins = ["tests.models.fixtures"]
 
 
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
     """A directory that an unprivileged server may enter: pytest's own ones are closed to other users."""
-    path = Path(tempfile.mkdtemp(prefix="dwctl-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with places.directory(places.chosen()) as path:
+        yield path
 
 
 @pytest.fixture
@@ -43,9 +51,7 @@ def postgres(open_directory: Path) -> Iterator[Server]:
     """A server with a migrated template database; without fsync, since its data need not outlive it."""
     home = open_directory / f"server-{os.getpid()}"
     home.mkdir()
-    embedded = EmbeddedPostgres(
-        home, options={"fsync": "off", "full_page_writes": "off", "max_connections": "60"}
-    )
+    embedded = EmbeddedPostgres(home, options=OPTIONS)
     with asyncio.Runner() as runner:
         runner.run(_prepare(embedded))
         yield Server(embedded)
@@ -63,12 +69,18 @@ async def _prepare(embedded: EmbeddedPostgres) -> None:
     await database.close()
 
 
+@pytest.fixture(scope="session")
+def any_database() -> Database:
+    """Of all tests of the process, opened for each on another: what is built on it once serves them all."""
+    return Database("not given yet", PoolSettings(max_connections=5))
+
+
 @pytest.fixture
-async def database(postgres: Server) -> AsyncIterator[Database]:
-    """A migrated database of this test's own."""
+async def database(postgres: Server, any_database: Database) -> AsyncIterator[Database]:
+    """A migrated database of this test's own, opened with connections of its own."""
     name = await postgres.clone(TEMPLATE)
-    database = Database(postgres.dsn_of(name), PoolSettings(max_connections=5))
-    await database.open()
-    yield database
-    await database.close()
+    any_database.dsn = postgres.dsn_of(name)
+    await any_database.open()
+    yield any_database
+    await any_database.close()
     await postgres.drop(name)

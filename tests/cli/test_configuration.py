@@ -1,10 +1,13 @@
 """`dwctl serve --validate`: what is wrong is named with its key, its place and what was expected."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import dwctl
+from tests.processes import ROOT
 
 
 def validate(directory: Path, text: str, **environment: str) -> tuple[int, str]:
@@ -19,6 +22,23 @@ def test_what_is_right_is_valid(data_dir: Path) -> None:
     text = "port: 4000\nauth:\n  native:\n    session:\n      cookie_name: mine\n"
     assert validate(data_dir, text) == (0, "The configuration is valid.\n")
     assert not (data_dir / ".local").exists()
+
+
+def test_a_check_loads_nothing_of_a_server(data_dir: Path) -> None:
+    ask = (
+        "import sys; from dwctl.cli.main import main; main(standalone_mode=False); print(sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask, "serve", "--validate"],
+        cwd=data_dir,
+        env={"PYTHONPATH": str(ROOT / "src"), "HOME": str(data_dir)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "'dwctl.cli.validate'" in done.stdout
+    for loaded in ("litestar", "asyncpg", "httpx", "dwctl.gateway.pipeline", "dwctl.server.build"):
+        assert f"'{loaded}'" not in done.stdout
 
 
 def test_an_empty_file_is_valid(data_dir: Path) -> None:

@@ -2,13 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
+from litestar import Litestar
 
 from dwctl.control.app import build_app
 from dwctl.control.components.structs import ComponentCreate
@@ -17,7 +18,7 @@ from dwctl.control.groups.store import GroupStore
 from dwctl.control.groups.structs import GroupCreate
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.structs import ModelCreate
-from dwctl.control.plane import build_plane
+from dwctl.control.plane import Plane, build_plane
 from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
@@ -31,6 +32,7 @@ from dwctl.db.postgres import Database
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.identity.attempts import WINDOW
 from dwctl.identity.principal import NIL, Principal, Role
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
@@ -102,6 +104,90 @@ class Settled:
         return True
 
 
+class LaterClock(SystemClock):
+    """The system's clock, but that what is measured in seconds can be made to lie far in the past."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary moment, which is put off."""
+        return super().monotonic() + self._ahead
+
+    def skip(self) -> None:
+        """All that is counted for a while counts no more."""
+        self._ahead += 2 * WINDOW
+
+
+class Built(msgspec.Struct):
+    """A plane and its application, which take long to build, and for which database they were last used."""
+
+    database: Database
+    dsn: str
+    clock: LaterClock
+    plane: Plane
+    app: Litestar
+
+
+class Houses:
+    """The usual application, built once in a process.
+
+    It keeps nothing between two tests but tries of passwords, which the clock makes old: the rest is in the database,
+    and `Database` is opened for each test on another. The fixture `house` and `House(database)` take it from here.
+    """
+
+    def __init__(self) -> None:
+        self._usual: Built | None = None
+
+    def usual(self, database: Database) -> Built:
+        """With the usual settings; a second one on the same database is another one."""
+        built = self._usual
+        if built is None or built.database is not database or built.dsn == database.dsn:
+            built = build(database, CHEAP_AUTH)
+            if self._usual is None or self._usual.database is not database:
+                self._usual = built
+            return built
+        built.dsn = database.dsn
+        built.clock.skip()
+        return built
+
+
+def build(
+    database: Database,
+    settings: AuthSettings,
+    propagation: Propagation | None = None,
+    proxies: Iterable[str] = (),
+    dialer: Dialer | None = None,
+) -> Built:
+    """A plane and its application."""
+    clock = LaterClock()
+    seal = Seal(SECRET)
+    plane = build_plane(
+        database=database,
+        settings=settings,
+        secret_key=SECRET,
+        seal=seal,
+        clock=clock,
+        propagation=propagation or idle_sync(database, seal),
+        proxies=Networks(map(parse_network, proxies)),
+        recorded=Settled(),
+        dialer=dialer,
+    )
+    app = build_app(
+        plane=plane,
+        cors=settings.security.cors,
+        version="1.2.3",
+        checks={"database": _well},
+        metrics=_up,
+        ai_routes=[],
+        inference=calls(Routing()),
+    )
+    return Built(database, database.dsn, clock, plane, app)
+
+
+_HOUSES = Houses()
+
+
 class House:
     """Everything in one place."""
 
@@ -110,37 +196,19 @@ class House:
         database: Database,
         settings: AuthSettings = CHEAP_AUTH,
         propagation: Propagation | None = None,
-        proxies: Iterable[str] = (),
+        proxies: Sequence[str] = (),
         dialer: Dialer | None = None,
     ) -> None:
-        clock = SystemClock()
-        seal = Seal(SECRET)
+        own = settings is not CHEAP_AUTH or propagation is not None or dialer is not None or len(proxies) > 0
+        built = build(database, settings, propagation, proxies, dialer) if own else _HOUSES.usual(database)
         self.database = database
         self.settings = settings
-        self.plane = build_plane(
-            database=database,
-            settings=settings,
-            secret_key=SECRET,
-            seal=seal,
-            clock=clock,
-            propagation=propagation or idle_sync(database, seal),
-            proxies=Networks(map(parse_network, proxies)),
-            recorded=Settled(),
-            dialer=dialer,
-        )
-        self.app = build_app(
-            plane=self.plane,
-            cors=settings.security.cors,
-            version="1.2.3",
-            checks={"database": _well},
-            metrics=_up,
-            ai_routes=[],
-            inference=calls(Routing()),
-        )
-        self._sessions = Sessions(SECRET, 3600, clock)
+        self.plane = built.plane
+        self.app = built.app
+        self._sessions = Sessions(SECRET, 3600, built.clock)
         self._users = UserStore(database)
         self._groups = GroupStore(database)
-        self.routing = RoutingStore(database, seal)
+        self.routing = RoutingStore(database, Seal(SECRET))
         self._numbers = itertools.count(1)
         self._committer = Committer(database, Path(os.devnull), Metrics())
 

@@ -116,8 +116,8 @@ def test_last_events_are_the_last_ones_first(stream: list[bytes]) -> None:
     if len(ends) == 1:
         text = b"".join(stream)
         wanted = [event.rstrip(b"\r\n") for event in reversed(stream)]
-        assert last_events(text, 100) == wanted
-        assert last_events(text, 2) == wanted[:2]
+        assert list(last_events(text, 100)) == wanted
+        assert list(last_events(text, 2)) == wanted[:2]
 
 
 @given(streams())

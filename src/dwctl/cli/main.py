@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dwctl import __version__
-from dwctl.cli import doctor, migrate, openapi, serve, user
+from dwctl.cli.options import Options
 from dwctl.core.errors import Error
 
 
@@ -25,6 +26,11 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(1)
 
     return told
+
+
+def _module(name: str) -> Any:
+    """Of one command, loaded when it is called: only a server needs all that a server consists of."""
+    return import_module(f"dwctl.cli.{name}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,7 +69,8 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @_told
 def serve_command(**options: Any) -> None:
     """Start the control layer."""
-    serve.run(serve.Options(**options), click.echo)
+    given = Options(**options)
+    _module("validate" if given.validate else "serve").run(given, click.echo)
 
 
 @main.command(name="migrate")
@@ -71,7 +78,7 @@ def serve_command(**options: Any) -> None:
 @_told
 def migrate_command(**options: Any) -> None:
     """Bring the database up to date and exit."""
-    migrate.run(options["config"], options["data_dir"], click.echo)
+    _module("migrate").run(options["config"], options["data_dir"], click.echo)
 
 
 @main.command(name="doctor")
@@ -79,7 +86,7 @@ def migrate_command(**options: Any) -> None:
 @_told
 def doctor_command(**options: Any) -> None:
     """Check database, permissions, port, disk and model servers, and say what to do."""
-    if not doctor.run(options["config"], options["data_dir"], click.echo):
+    if not _module("doctor").run(options["config"], options["data_dir"], click.echo):
         sys.exit(1)
 
 
@@ -88,7 +95,7 @@ def doctor_command(**options: Any) -> None:
 @_told
 def openapi_command(api: str) -> None:
     """Print the OpenAPI document of API, which is admin or ai, as JSON."""
-    openapi.run(api, click.echo)
+    _module("openapi").run(api, click.echo)
 
 
 @main.group(name="user")
@@ -109,5 +116,5 @@ def password_command(email: str, **options: Any) -> None:
         password = click.prompt("New password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    user.set_password(options["config"], options["data_dir"], email, password)
+    _module("user").set_password(options["config"], options["data_dir"], email, password)
     click.echo(f"The password of {email} is changed; its sessions have ended.")

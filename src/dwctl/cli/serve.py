@@ -4,54 +4,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-import msgspec
 
 from dwctl.cli.context import load
+from dwctl.cli.options import Options
 from dwctl.core import logs
-from dwctl.server.exposure import require_strong
 from dwctl.server.serve import Wish
 from dwctl.server.serve import run as run_server
 
 logger = logging.getLogger(__name__)
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """The command's flags."""
-
-    config: Path | None
-    data_dir: Path | None
-    host: str | None
-    port: int | None
-    workers: int | None
-    uds: Path | None
-    upstream: str | None
-    upstream_key: str | None
-    join: bool
-    validate: bool
-
-
 def run(options: Options, say: Callable[[str], None]) -> None:
-    """Check the configuration, or start."""
-    flags = {
-        "host": options.host,
-        "port": options.port,
-        "workers": options.workers,
-        "listener.unix_socket": options.uds,
-        "data_dir": options.data_dir,
-    }
-    context = load(options.config, flags)
-    if options.validate:
-        require_strong(
-            context.settings.host,
-            secret_key=context.settings.secret_key,
-            admin_password=context.settings.admin_password,
-        )
-        say("The configuration is valid.")
-        if context.ignored:
-            say(f"Accepted and not used by this version: {', '.join(context.ignored)}")
-        return
+    """Start."""
+    context = load(options.config, options.settings)
     settings = context.settings
     logs.configure(level=settings.log.level, json=settings.log.json)
     wish = Wish(

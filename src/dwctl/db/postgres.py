@@ -28,7 +28,7 @@ UNREACHABLE = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNo
 
 
 class Database:
-    """The pool of one database. `open` before use, `close` at the end."""
+    """The pool of one database. `open` before use, `close` at the end; then `open` connects to what `dsn` names."""
 
     def __init__(self, dsn: str, pool: PoolSettings | None = None) -> None:
         self.dsn = dsn

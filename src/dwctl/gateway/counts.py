@@ -28,7 +28,7 @@ Served = tuple[str, str, int, Distribution]
 class _ModelCounts:
     """One model on one path."""
 
-    __slots__ = ("began", "ended", "first_byte", "input_tokens", "output_tokens")
+    __slots__ = ("began", "ended", "estimated", "first_byte", "input_tokens", "output_tokens")
 
     def __init__(self) -> None:
         self.began = 0
@@ -36,6 +36,8 @@ class _ModelCounts:
         """How long calls took, by status."""
         self.input_tokens = 0
         self.output_tokens = 0
+        self.estimated = 0
+        """Calls whose tokens are an estimate, in whole or in part."""
         self.first_byte = Distribution(SECONDS)
 
     def of_status(self, status: int) -> Distribution:
@@ -101,6 +103,8 @@ class Counts(Collector):
         if record.total_tokens is not None:
             counts.input_tokens += record.prompt_tokens or 0
             counts.output_tokens += record.completion_tokens or 0
+            if record.estimated:
+                counts.estimated += 1
 
     def served(self) -> Iterator[Served]:
         """Requests that have been answered."""
@@ -161,7 +165,12 @@ class Counts(Collector):
             labels=[*labels, "status"],
         )
         tokens = CounterMetricFamily(
-            "dwctl_gateway_tokens", "Tokens that upstreams reported.", labels=[*labels, "direction"]
+            "dwctl_gateway_tokens", "Tokens of calls, told or estimated.", labels=[*labels, "direction"]
+        )
+        estimated = CounterMetricFamily(
+            "dwctl_gateway_usage_estimated",
+            "Calls whose upstream did not tell all of their tokens.",
+            labels=labels,
         )
         duration = HistogramMetricFamily(
             "dwctl_gateway_call_seconds", "From a request's head to the end of its call.", labels=labels
@@ -180,10 +189,12 @@ class Counts(Collector):
                 calls.add_metric([*place, name], count)
             tokens.add_metric([*place, "input"], counts.input_tokens)
             tokens.add_metric([*place, "output"], counts.output_tokens)
+            estimated.add_metric(place, counts.estimated)
             duration.add_metric(place, *Distribution.of(SECONDS, counts.ended.values()).shown())
             first_byte.add_metric(place, *counts.first_byte.shown())
         yield calls
         yield tokens
+        yield estimated
         yield duration
         yield first_byte
 

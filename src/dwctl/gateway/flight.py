@@ -8,6 +8,7 @@ at any moment leaves a row for every call that an upstream saw, and a complete o
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
+from dwctl.gateway.reckoning import Passed, reckoned
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
@@ -21,7 +22,7 @@ from dwctl.gateway.upstream.origin import Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Timeouts
-from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
+from dwctl.usage.meter import NOTHING, OPENING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.sse import EventTooLarge
@@ -35,6 +36,7 @@ class Flight:
 
     __slots__ = (
         "_around",
+        "_asked",
         "_body",
         "_commented",
         "_cors",
@@ -80,6 +82,7 @@ class Flight:
     ) -> None:
         self._around = around
         self._exchange: Exchange | None = exchange
+        self._asked = exchange.body
         self._received = exchange.received
         self._route = route
         self._upstream = upstream
@@ -270,9 +273,11 @@ class Flight:
     def abort(self) -> None:
         """The client has left."""
         self._exchange = None
+        sent = self._ticket is not None and self._ticket.connection is not None
         self.drop()
         if not self._recorded:
-            self._note_end(CLIENT_LEFT.status, self._metered(), (CLIENT_LEFT.code, CLIENT_LEFT.message))
+            error = (CLIENT_LEFT.code, CLIENT_LEFT.message)
+            self._note_end(CLIENT_LEFT.status, self._metered(), error, left=sent)
 
     def writable(self, ready: bool) -> None:
         """The client reads too slowly, or has caught up."""
@@ -412,11 +417,12 @@ class Flight:
         self._kept += len(data)
         if self._size > self._around.max_record_bytes and self._kept > 2 * STREAM_TAIL:
             # Rarely and many at a time: what is dropped costs no more than what was added.
-            first = 0
+            # The first piece stays if it is small: some tell the input's usage there and nowhere else.
+            begin = first = 1 if len(self._body[0]) <= OPENING else 0
             while self._kept - len(self._body[first]) > STREAM_TAIL:
                 self._kept -= len(self._body[first])
                 first += 1
-            del self._body[:first]
+            del self._body[begin:first]
 
     def _framed(self, data: bytes) -> bytes:
         exchange = self._exchange
@@ -437,8 +443,11 @@ class Flight:
         self._size = len(body)
 
     def _metered(self) -> Metered:
-        relay = self._relay
-        return NOTHING if relay is None else of_stream(b"".join((*self._body, relay.hidden)))
+        return NOTHING if self._relay is None else of_stream(self._answer_so_far())
+
+    def _answer_so_far(self) -> bytes:
+        """What is kept of the answer, with the usage that the client does not see."""
+        return b"".join(self._body if self._relay is None else (*self._body, self._relay.hidden))
 
     def _finish(self, data: bytes, *, close: bool = False) -> None:
         """Send the last bytes once the record is in the spool."""
@@ -451,7 +460,17 @@ class Flight:
             exchange.on_writable = None
             exchange.finish(data, close=close or (self._passing and not exchange.chunked_ok))
 
-    def _note_end(self, status: int, metered: Metered, error: tuple[str | None, str] | None) -> None:
+    def _reckoned(self, metered: Metered, *, failed: bool, left: bool) -> Metered:
+        """The usage with what the upstream did not tell of it."""
+        answer = self._answer_so_far()
+        head, size, began = self._head, self._size, self._passing
+        return reckoned(
+            metered, Passed(self._route.path, self._asked, head, answer, size, began, failed, left)
+        )
+
+    def _note_end(
+        self, status: int, metered: Metered, error: tuple[str | None, str] | None, *, left: bool = False
+    ) -> None:
         """The one place where a call ends in a record; a second end of the same call is none."""
         if self._recorded:
             return
@@ -460,6 +479,8 @@ class Flight:
         around = self._around
         record = self._record
         size = self._size
+        if error is not None or not metered.completion_tokens or not metered.prompt_tokens:
+            metered = self._reckoned(metered, failed=error is not None, left=left)
         complete(record, self._upstream.target, self._head, status, metered, size=size, error=error)
         received = self._received
         if self._first_byte is not None:

@@ -46,9 +46,17 @@ def complete(
         record.prompt_tokens = metered.prompt_tokens
         record.completion_tokens = metered.completion_tokens
         record.total_tokens = metered.total_tokens
-        if metered.reasoning_tokens is not None or metered.cached_tokens is not None:
+        # What few answers tell is set for those alone: setting costs more than asking.
+        if metered.reasoning_tokens is not None:
             record.reasoning_tokens = metered.reasoning_tokens
+        if metered.cached_tokens is not None:
             record.cached_tokens = metered.cached_tokens
+        if metered.cache_write_tokens is not None:
+            record.cache_write_tokens = metered.cache_write_tokens
+        if metered.audio_seconds is not None:
+            record.audio_seconds = metered.audio_seconds
+        if metered.estimated:
+            record.estimated = True
         record.response_model = metered.model
         record.finish_reason = metered.finish_reason
 

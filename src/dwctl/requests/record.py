@@ -66,10 +66,15 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     overhead_ms: float | None = None
     """Time spent here before the upstream was called."""
     prompt_tokens: int | None = None
+    """Tokens of the request, cached ones included; what else the counts include: decision 0030."""
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     total_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_seconds: float | None = None
+    estimated: bool = False
+    """Whether a count is ours, for the upstream did not tell it."""
     response_model: str | None = None
     finish_reason: str | None = None
     error_code: str | None = None

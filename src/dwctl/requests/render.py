@@ -159,7 +159,10 @@ def _usage(row: StoredRequest) -> dict[str, Any] | None:
         return None
     return {
         "input_tokens": row.prompt_tokens or 0,
-        "input_tokens_details": {"cached_tokens": row.cached_tokens or 0, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": row.cached_tokens or 0,
+            "cache_write_tokens": row.cache_write_tokens or 0,
+        },
         "output_tokens": row.completion_tokens or 0,
         "output_tokens_details": {"reasoning_tokens": row.reasoning_tokens or 0},
         "total_tokens": row.total_tokens,

@@ -29,6 +29,7 @@ class StoredRequest(msgspec.Struct, frozen=True):
     completion_tokens: int | None
     reasoning_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
     total_tokens: int | None
     error_code: str | None
     error_message: str | None

@@ -105,7 +105,12 @@ def build(
     spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
     spool.open()
     recorder = Recorder(spool, recording, metrics, keep_bodies=settings.enable_request_logging)
-    committer = Committer(database, data_dir / "rejected.jsonl", metrics)
+    committer = Committer(
+        database,
+        data_dir / "rejected.jsonl",
+        metrics,
+        compress_up_to=recording.compress_up_to_bytes,
+    )
     writer = Writer(
         recorder=recorder, spool=spool, committer=committer, daemon_id=daemon_id, settings=recording
     )

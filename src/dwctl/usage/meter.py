@@ -1,38 +1,50 @@
 """Token usage from what an upstream said: tolerant of every shape that providers send, never typed-or-nothing.
 
-Understood: chat and text completions (`prompt_tokens`), Responses and Messages (`input_tokens`), embeddings (no
-output), cached and reasoning details under their several names, numbers as strings, null and missing. What a reply says
-is written to a database later: texts are cut to a sane length and without zero bytes, numbers fit 32 bits.
-
-The usual shapes are read by a typed decoder in one pass; whatever it refuses is read again key by key.
+The usual shapes, chat and text completions and Responses with a total, are read by a typed decoder in one pass.
+Whatever it refuses, does not find, or finds inconsistent is read again key by key (`usage/shapes.py`, decision 0030).
+What a reply says is written to a database later: texts are cut to a sane length and without zero bytes, numbers fit
+32 bits.
 """
 
 from typing import Annotated, Any
 
 import msgspec
 
-from dwctl.wire.sse import data_of, last_events
+from dwctl.usage.shapes import MAX_TOKENS, Tokens, normal, tokens_in
+from dwctl.wire.sse import data_of, events, last_events
 
-MAX_TOKENS = 2**31 - 1
 MAX_TEXT = 256
 LAST_EVENTS = 16
 """How many events from the end of a stream may hold its usage, finish reason or error."""
+FIRST_EVENTS = 4
+"""How many from its beginning are looked at when the end does not tell all."""
+OPENING = 64 * 1024
+"""How far these may reach."""
+MAX_WALKED = 1024 * 1024
+"""A larger reply is not read key by key, which would hold up others."""
+MAX_ENDS = 16
+"""Closing braces behind the word `usage` that are tried in the rest of a reply."""
 
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_MARKS = (b'"usage":{', b'"usage": {')
 
 
-class Metered(msgspec.Struct, gc=False):
-    """What a reply says of itself; None where it says nothing."""
+class Metered(msgspec.Struct, kw_only=True, gc=False):
+    """What a reply says of itself; None where it says nothing. What the counts include: `usage/shapes.py::Tokens`."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     total_tokens: int | None = None
+    audio_seconds: float | None = None
     model: str | None = None
     finish_reason: str | None = None
     error: str | None = None
     """The message of an error that the reply reports, be its HTTP status 200."""
+    estimated: bool = False
+    """Whether a count is ours, for the upstream did not tell it (`usage/estimate.py`)."""
 
 
 NOTHING = Metered()
@@ -42,6 +54,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)]
 
 class _Details(msgspec.Struct, gc=False):
     cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
     reasoning_tokens: _Count | None = None
 
 
@@ -53,6 +66,7 @@ class _Usage(msgspec.Struct, gc=False):
     output_tokens: _Count | None = None
     cached_tokens: _Count | None = None
     reasoning_tokens: _Count | None = None
+    prompt_cache_hit_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
@@ -75,84 +89,165 @@ class _Reply(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Loose(msgspec.Struct, gc=False):
-    """The same keys with anything in them."""
+class _Chunk(msgspec.Struct, gc=False):
+    """What tells whether a chunk is there for its usage alone."""
 
     usage: Any = None
-    model: Any = None
     choices: Any = None
-    status: Any = None
-    error: Any = None
-    response: msgspec.Raw = msgspec.Raw(b"")
-    type: Any = None
-    message: Any = None
 
 
 _decode = msgspec.json.Decoder(_Reply).decode
-_decode_loosely = msgspec.json.Decoder(_Loose).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_loosely = msgspec.json.Decoder().decode
 
 
 def of_reply(body: bytes) -> Metered:
     """From a JSON reply; a body that is no JSON object says nothing."""
-    try:
-        reply = _decode(body)
-    except msgspec.ValidationError:
+    found = _usual(body)
+    if found is None or found.total_tokens is None:
+        if len(body) > MAX_WALKED:
+            return of_rest(body) if found is None else found
         return _of_loose(body)
-    except _FAULTS:
-        return NOTHING
-    if reply.response or reply.type == "error":
-        return _of_loose(body)
-    model = None if reply.model is None else _text(reply.model)
-    reason = _reason_of(reply)
-    error = None if reply.error is None else _error_text(reply.error)
-    usage = reply.usage
-    if usage is None:
-        return Metered(None, None, None, None, None, model, reason, error)
-    prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-    if prompt is None:
-        prompt = usage.input_tokens
-    if completion is None:
-        completion = usage.output_tokens
-    if total is None:
-        total = _sum(prompt, completion)
-    reasoning, cached = _details_of(usage)
-    return Metered(prompt, completion, reasoning, cached, total, model, reason, error)
+    return found
 
 
 def of_stream(text: bytes) -> Metered:
-    """From the text of an event stream: usage, finish reason and error from whichever of its last events has them."""
+    """From the text of an event stream: usage, finish reason and error from whichever of its last events has them.
+
+    Where those do not tell all of the usage, other shapes and other places are tried. What an event is silent of is
+    what an earlier one said; so usage may come in parts, the input first and the output last.
+    """
     found = NOTHING
     for event in last_events(text, LAST_EVENTS):
         data = data_of(event)
         if data.startswith(b"{"):
-            found = _merged(found, of_reply(data))
-            if found.total_tokens is not None and found.finish_reason is not None:
+            known = _usual(data)
+            found = _merged(found, _of_loose(data) if known is None else known)
+            if found.total_tokens and found.finish_reason is not None:
+                break
+    if not found.prompt_tokens or found.completion_tokens is None:
+        for data in _elsewhere(text):
+            found = _merged(found, _of_loose(data))
+            if (
+                found.prompt_tokens
+                and found.completion_tokens is not None
+                and found.finish_reason is not None
+            ):
                 break
     return found
+
+
+def of_rest(text: bytes) -> Metered:
+    """From the last part of a JSON reply whose beginning is not there: the last member `usage` in it."""
+    for mark in _MARKS:
+        start = text.rfind(mark) + len(mark) - 1
+        end = start
+        for _ in range(MAX_ENDS if start >= len(mark) - 1 else 0):
+            end = text.find(b"}", end) + 1
+            if not end:
+                break
+            try:
+                found = tokens_in({"usage": _decode_loosely(text[start:end])})
+            except _FAULTS:
+                continue
+            return NOTHING if found is None else _metered(found)
+    return NOTHING
 
 
 def has_only_usage(data: bytes) -> bool:
     """Whether a chunk's JSON carries usage and no choices: the extra chunk of `include_usage`."""
     try:
-        reply = _decode_loosely(data)
+        chunk = _decode_chunk(data)
     except _FAULTS:
         return False
-    return isinstance(reply.usage, dict) and reply.choices == []
+    return isinstance(chunk.usage, dict) and chunk.choices == []
+
+
+def tells_usage(data: bytes) -> bool:
+    """Whether an event's JSON carries counts, in any shape."""
+    return tokens_in(_object(data)) is not None
+
+
+def _usual(body: bytes) -> Metered | None:
+    """By the typed decoder; None for what has to be read key by key."""
+    try:
+        reply = _decode(body)
+    except msgspec.ValidationError:
+        return None
+    except _FAULTS:
+        return NOTHING
+    if reply.response or reply.type == "error":
+        return None
+    usage = reply.usage
+    model = reply.model
+    found = Metered(
+        model=None if model is None else _text(model),
+        finish_reason=_reason_of(reply),
+        error=None if reply.error is None else _error_text(reply.error),
+    )
+    return found if usage is None or _count(found, usage) else None
+
+
+def _count(found: Metered, usage: _Usage) -> bool:
+    """Set the numbers of tokens, if they are all there and fit together."""
+    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+    total = usage.total_tokens
+    if total is None or prompt is None or prompt + (completion or 0) != total:
+        return False
+    reasoning, cached = _details_of(usage, found)
+    if (cached and cached > prompt) or (reasoning and reasoning > (completion or 0)):
+        return False
+    found.prompt_tokens = prompt
+    found.completion_tokens = completion
+    found.total_tokens = total
+    found.reasoning_tokens = reasoning
+    found.cached_tokens = cached
+    return True
 
 
 def _merged(known: Metered, earlier: Metered) -> Metered:
-    """What later events said, completed by what an earlier one said; usage is taken whole from one event."""
-    usage = known if known.total_tokens is not None else earlier
+    """What later events said, completed by what an earlier one said."""
+    if not known.total_tokens:
+        usage = earlier
+    elif (known.prompt_tokens and known.completion_tokens is not None) or not earlier.total_tokens:
+        usage = known
+    else:
+        usage = _metered(
+            normal(
+                Tokens(
+                    input=known.prompt_tokens or earlier.prompt_tokens,
+                    output=_or(known.completion_tokens, earlier.completion_tokens),
+                    reasoning=_or(known.reasoning_tokens, earlier.reasoning_tokens),
+                    cached=_or(known.cached_tokens, earlier.cached_tokens),
+                    cache_write=_or(known.cache_write_tokens, earlier.cache_write_tokens),
+                )
+            )
+        )
     return Metered(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         total_tokens=usage.total_tokens,
+        audio_seconds=usage.audio_seconds,
         model=known.model if known.model is not None else earlier.model,
         finish_reason=known.finish_reason if known.finish_reason is not None else earlier.finish_reason,
         error=known.error if known.error is not None else earlier.error,
     )
+
+
+def _elsewhere(text: bytes) -> list[bytes]:
+    """Data of events that may tell the usage in another shape, or at another place than the end; the last one first."""
+    found = [data_of(event) for event in last_events(text, LAST_EVENTS)]
+    for mark in _MARKS:
+        at = text.rfind(mark)
+        if at >= 0:
+            end = text.find(b"\n", at)
+            found.append(data_of(text[text.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(text)]))
+    opening = [data_of(event) for event, _ in zip(events(text[:OPENING]), range(FIRST_EVENTS), strict=False)]
+    return [data for data in (*found, *reversed(opening)) if data.startswith(b"{")]
 
 
 def _reason_of(reply: _Reply) -> str | None:
@@ -162,96 +257,74 @@ def _reason_of(reply: _Reply) -> str | None:
     return None if reply.status is None else _text(reply.status)
 
 
-def _details_of(usage: _Usage) -> tuple[int | None, int | None]:
-    """(reasoning tokens, cached tokens)."""
-    if (
-        usage.completion_tokens_details is None
-        and usage.prompt_tokens_details is None
-        and usage.output_tokens_details is None
-        and usage.input_tokens_details is None
-    ):
-        return usage.reasoning_tokens, usage.cached_tokens
-    return _detail_of(usage, "reasoning_tokens"), _detail_of(usage, "cached_tokens")
+def _details_of(usage: _Usage, found: Metered) -> tuple[int | None, int | None]:
+    """(reasoning tokens, cached tokens); those that were written to a cache are set where there are any."""
+    asked = usage.prompt_tokens_details or usage.input_tokens_details
+    made = usage.completion_tokens_details or usage.output_tokens_details
+    reasoning = usage.reasoning_tokens if made is None else made.reasoning_tokens
+    cached = None
+    if asked is not None:
+        cached = asked.cached_tokens
+        if asked.cache_write_tokens:
+            found.cache_write_tokens = asked.cache_write_tokens
+    if cached is None:
+        cached = usage.prompt_cache_hit_tokens if usage.cached_tokens is None else usage.cached_tokens
+    if reasoning is None and made is not None:
+        reasoning = usage.reasoning_tokens
+    return reasoning, cached
 
 
-def _detail_of(usage: _Usage, name: str) -> int | None:
-    for group in (
-        usage.completion_tokens_details,
-        usage.prompt_tokens_details,
-        usage.output_tokens_details,
-        usage.input_tokens_details,
-    ):
-        if group is not None:
-            found: int | None = getattr(group, name)
-            if found is not None:
-                return found
-    flat: int | None = getattr(usage, name)
-    return flat
+def _or(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
 
 
 def _of_loose(body: bytes) -> Metered:
-    try:
-        reply = _decode_loosely(body)
-        if reply.usage is None and reply.response:
-            reply = _decode_loosely(reply.response)
-    except _FAULTS:
-        return NOTHING
-    usage = reply.usage if isinstance(reply.usage, dict) else {}
-    prompt = _number(usage, "prompt_tokens", "input_tokens")
-    completion = _number(usage, "completion_tokens", "output_tokens")
-    total = _number(usage, "total_tokens")
-    return Metered(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        reasoning_tokens=_loose_detail(usage, "reasoning_tokens"),
-        cached_tokens=_loose_detail(usage, "cached_tokens"),
-        total_tokens=total if total is not None else _sum(prompt, completion),
-        model=_text(reply.model),
-        finish_reason=_loose_reason(reply),
-        error=_error_text(reply.message if reply.type == "error" and not reply.error else reply.error),
+    reply = _object(body)
+    tokens = tokens_in(reply)
+    found = NOTHING if tokens is None else _metered(tokens)
+    error = reply.get("error")
+    if reply.get("type") == "error" and not error:
+        error = reply.get("message")
+    # An event of Responses or of Messages that has the whole object in it.
+    inner = reply.get("response") or reply.get("message")
+    said = inner if isinstance(inner, dict) else reply
+    return msgspec.structs.replace(
+        found,
+        model=_text(said.get("model")) or _text(reply.get("model")),
+        finish_reason=_loose_reason(said) or _loose_reason(reply),
+        error=_error_text(error or said.get("error")),
     )
 
 
-def _loose_reason(reply: _Loose) -> str | None:
-    for choice in reply.choices if isinstance(reply.choices, list) else ():
+def _metered(tokens: Tokens) -> Metered:
+    return Metered(
+        prompt_tokens=tokens.input,
+        completion_tokens=tokens.output,
+        reasoning_tokens=tokens.reasoning,
+        cached_tokens=tokens.cached,
+        cache_write_tokens=tokens.cache_write,
+        total_tokens=tokens.total,
+        audio_seconds=tokens.seconds,
+    )
+
+
+def _loose_reason(reply: dict[str, Any]) -> str | None:
+    choices = reply.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and isinstance(choice.get("finish_reason"), str):
             return _text(choice["finish_reason"])
-    return _text(reply.status)
+    delta = reply.get("delta")
+    if isinstance(delta, dict) and isinstance(delta.get("stop_reason"), str):
+        return _text(delta["stop_reason"])
+    return _text(reply.get("status"))
 
 
-def _loose_detail(usage: dict[str, Any], name: str) -> int | None:
-    for group in (
-        "completion_tokens_details",
-        "prompt_tokens_details",
-        "output_tokens_details",
-        "input_tokens_details",
-    ):
-        inner = usage.get(group)
-        if isinstance(inner, dict) and (found := _number(inner, name)) is not None:
-            return found
-    return _number(usage, name)
-
-
-def _number(usage: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, str):
-            try:
-                value = float(value)
-            except ValueError:
-                continue
-        if isinstance(value, int | float):
-            # Neither negative nor beyond the column; NaN and infinity compare false.
-            return int(value) if 0 <= value <= MAX_TOKENS else None
-    return None
-
-
-def _sum(prompt: int | None, completion: int | None) -> int | None:
-    if prompt is None and completion is None:
-        return None
-    return min((prompt or 0) + (completion or 0), MAX_TOKENS)
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = _decode_loosely(body)
+    except _FAULTS:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _text(value: object) -> str | None:

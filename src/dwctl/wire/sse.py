@@ -141,21 +141,19 @@ def events(data: bytes) -> Iterator[bytes]:
         start = stop
 
 
-def last_events(data: bytes, count: int) -> list[bytes]:
-    """At most `count` events from the end of a stream's text, the last one first."""
-    found: list[bytes] = []
+def last_events(data: bytes, count: int) -> Iterator[bytes]:
+    """At most `count` events from the end of a stream's text, the last one first; cut as they are asked for."""
     mark = b"\n\r\n" if data.endswith(b"\r\n") else b"\n\n"
     end = len(data)
-    while len(found) < count:
+    for _ in range(count):
         while end > 0 and data[end - 1] in b"\r\n":
             end -= 1
         if not end:
-            break
+            return
         before = data.rfind(mark, 0, end)
         start = before + len(mark) if before >= 0 else 0
-        found.append(data[start:end])
+        yield data[start:end]
         end = start
-    return found
 
 
 def data_of(event: bytes) -> bytes:

@@ -123,6 +123,7 @@ function Details({ detail }: { detail: Detail }) {
     ["Sent and received", `${bytes(detail.request_size)} in, ${bytes(detail.response_size)} out`],
     ["Client", detail.user_agent ?? "–"],
   ];
+  if (detail.usage_estimated) facts.push(["Tokens", "Estimated: the model server did not report them all"]);
   if (detail.endpoint_name) {
     facts.push(
       ["Endpoint", detail.endpoint_name],

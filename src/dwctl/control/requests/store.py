@@ -76,7 +76,10 @@ class Row(msgspec.Struct, frozen=True):
     completion_tokens: int | None
     reasoning_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
     total_tokens: int | None
+    audio_seconds: float | None
+    estimated: bool
     request_size: int
     response_size: int | None
     finish_reason: str | None

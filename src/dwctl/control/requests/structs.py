@@ -31,7 +31,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int | None
     reasoning_tokens: int | None
     cached_tokens: int | None
+    """Input that a cache gave, and in `cache_write_tokens` what was written to one; both are part of the input."""
+    cache_write_tokens: int | None
     total_tokens: int | None
+    audio_seconds: float | None
+    """Of sound, where that is what the model server counts."""
+    usage_estimated: bool
+    """Whether some of the tokens are an estimate of ours, for the model server did not tell them."""
     finish_reason: str | None
     error_code: str | None
     error_message: str | None
