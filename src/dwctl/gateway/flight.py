@@ -226,7 +226,7 @@ class Flight:
         if head is None:
             return
         if not self._passing:
-            self._answer(head)
+            self._answer(head, self._body[0] if len(self._body) == 1 else b"".join(self._body))
             return
         if self._relay is not None:
             rest = self._relay.rest()
@@ -242,8 +242,9 @@ class Flight:
 
     def on_whole(self, head: Head, body: bytes) -> None:
         """The answer came in one piece."""
-        too_large = len(body) > self._around.max_reply_bytes and self._reshape is None
-        if too_large or (head.events and not self._unreadable(head)):
+        if (len(body) > self._around.max_reply_bytes and self._reshape is None) or (
+            head.events and not self._unreadable(head)
+        ):
             self.on_head(head)
             self.on_body(body)
             self.on_end()
@@ -254,8 +255,7 @@ class Flight:
             head = announcing(head, self._upstream)
         self._ticket = None
         self._head = head
-        self._replace_body(body)
-        self._answer(head)
+        self._answer(head, body)
 
     def on_failure(self, failure: Failure, detail: str) -> None:
         """There will be no whole answer."""
@@ -288,14 +288,13 @@ class Flight:
             else:
                 ticket.connection.pause()
 
-    def _answer(self, head: Head) -> None:
+    def _answer(self, head: Head, body: bytes) -> None:
         """A whole reply: our id in it, its usage noted, recorded, sent."""
         status = head.status
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         metered = NOTHING
         if head.json:
             metered = of_reply(body)
-            if head.status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
+            if status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
         if self._sanitiser is not None:
             self._sanitiser.trusted = self._upstream.target.trusted
@@ -313,10 +312,12 @@ class Flight:
             head = as_json(head)
             if status >= 400:
                 said = body
-        self._replace_body(said)
-        self._note_end(status, metered, upstream_error(status))
+        self._body = [said]
+        self._size = len(said)
+        self._note_end(status, metered, None if status < 400 else upstream_error(status))
         if self._exchange is not None:
-            self._finish(whole(head, status, self._our_lines(), body, self._exchange))
+            answer = whole(head, status, self._our_lines(), body, self._exchange)
+            self._around.recording.after(self._hand_over, answer, False)
 
     def _mask(self, head: Head, problem: Problem) -> None:
         """The client is told of the upstream's answer in our words; the operator learns what it cannot."""

@@ -26,6 +26,7 @@ from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
+from dwctl.gateway.known import Known, known_of
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
@@ -164,15 +165,13 @@ class Gateway:
         The call as that target gets it, how it goes on if it may have several, and the lines its answer carries. What
         was taken belongs to the call once it `began`; `undo` gives it back.
         """
-        model, gate, lines = admission.answering, self._gate, b""
-        if model.limits is not None or admission.key.limits is not None:
-            lines = gate.enter(model.limits, admission.key.limits)
+        model = admission.answering
         if model.pool is not None:
+            lines = self._limited(admission, None)
             plan = self.pools.plan(model, model.pool, render)
             return plan.first, plan, lines
         target = next(targets(model))
-        if target.limits is not None or target.provider_limits is not None:
-            gate.attempt(target)
+        lines = self._limited(admission, target)
         return render(target), None, lines
 
     def began(self, record: Record) -> None:
@@ -243,30 +242,50 @@ class Gateway:
         """Admit, choose, prepare, note the start, send; of a body that is there, or of a form with what it says."""
         now = self.now()
         snapshot = self._routing.snapshot
-        route = ROUTES[exchange.path]
-        # Before any translation: nobody unknown makes us translate.
-        key = self.key(snapshot, exchange, caller)
         asked, query = exchange.body, exchange.query
         translated: Translated | None = None
-        if route.dialect is not None:
-            translated = route.dialect.request(asked)
-            asked, query = translated.body, b""
-        if peeked is None:
-            peeker = self._peeker if self._strict is None else self._strict[route.path]
-            peeked = peeker.peek(asked)
-        admission = admit(snapshot, key, caller, peeked)
-        if self.recording.refusal is not None:
-            raise Refused(not_recorded(self.recording.refusal))
-        model = admission.answering
-        if model.pool is not None:
-            check_effort(asked, model.targets, route.path)
-        first, plan, limit_lines = self.enter(
-            admission, partial(self._rendered, route, admission, caller, asked, query, upload)
-        )
+        plan: Plan | None = None
+        memo = exchange.memo
+        known = memo.call if isinstance(memo.call, Known) and memo.call.holds(snapshot, now) else None
+        if known is not None:
+            peeked = self._peeker.peek(asked)
+        if known is not None and peeked is not None and peeked.model == known.name:
+            if self.recording.refusal is not None:
+                raise Refused(not_recorded(self.recording.refusal))
+            route, admission, model = known.route, known.admission, known.admission.answering
+            limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
+            first = known.rendered(asked, peeked)
+        else:
+            route = ROUTES[exchange.path]
+            # Before any translation: nobody unknown makes us translate.
+            key = self.key(snapshot, exchange, caller)
+            if route.dialect is not None:
+                translated = route.dialect.request(asked)
+                asked, query = translated.body, b""
+            if peeked is None:
+                peeker = self._peeker if self._strict is None else self._strict[route.path]
+                peeked = peeker.peek(asked)
+            admission = admit(snapshot, key, caller, peeked)
+            if self.recording.refusal is not None:
+                raise Refused(not_recorded(self.recording.refusal))
+            model = admission.answering
+            if model.pool is not None:
+                check_effort(asked, model.targets, route.path)
+            first, plan, limit_lines = self.enter(
+                admission, partial(self._rendered, route, admission, caller, asked, query, upload)
+            )
+            if upload is None and self._strict is None:
+                # From the second call on, for a connection that asks for another model each time gains nothing.
+                again = memo.call == peeked.model
+                memo.call = (
+                    known_of(snapshot, caller, admission, route, first.upstream, query)
+                    if again
+                    else peeked.model
+                )
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
-        record = self._record(route, admission, caller, size, now)
+        record = self._record(route, admission, caller, peeked, size, now)
         sanitiser: Sanitiser | None = None
         if model.sanitize or admission.model.sanitize or self._strict is not None:
             strict = self._strict is not None
@@ -294,6 +313,15 @@ class Gateway:
         self.recording.start(record, b"" if route.media else asked)
         self.recording.after(sender.launch)
 
+    def _limited(self, admission: Admission, target: Target | None) -> bytes:
+        """Take the limits of a call, and of its target where that is the only one; the lines its answer carries."""
+        model, gate, lines = admission.answering, self._gate, b""
+        if model.limits is not None or admission.key.limits is not None:
+            lines = gate.enter(model.limits, admission.key.limits)
+        if target is not None and (target.limits is not None or target.provider_limits is not None):
+            gate.attempt(target)
+        return lines
+
     def _rendered(
         self,
         route: Route,
@@ -318,7 +346,9 @@ class Gateway:
             headers += JSON_LINE
         return Rendered(upstream, request_head(upstream, query, headers, len(body)) + body, hide_usage)
 
-    def _record(self, route: Route, admission: Admission, caller: Caller, size: int, now: float) -> Record:
+    def _record(
+        self, route: Route, admission: Admission, caller: Caller, peeked: Peek, size: int, now: float
+    ) -> Record:
         key = admission.key
         return Record(
             id=new_id(),
@@ -329,7 +359,7 @@ class Gateway:
             creator_id=key.creator_id,
             key_id=key.id,
             daemon_id=self._daemon_id,
-            stream=admission.peeked.stream,
+            stream=peeked.stream,
             purpose=key.purpose,
             user_agent=caller.user_agent,
             request_size=size,

@@ -137,12 +137,16 @@ def passed_on(headers: Headers) -> bytes:
 
 def request_head(upstream: Upstream, query: bytes, headers: bytes, length: int) -> bytes:
     """The whole head of the upstream request; `headers` are the client's, for a body of so many bytes."""
-    return b"POST %b%b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n" % (
+    return b"%b%d\r\n\r\n" % (head_start(upstream, query, headers), length)
+
+
+def head_start(upstream: Upstream, query: bytes, headers: bytes) -> bytes:
+    """That head up to the digits of the length."""
+    return b"POST %b%b HTTP/1.1\r\n%b%bcontent-length: " % (
         upstream.path,
         b"?" + query if query else b"",
         upstream.headers,
         headers,
-        length,
     )
 
 

@@ -13,6 +13,9 @@ CLIENT_LEFT = Problem(
 )
 """Never sent: there is nobody to send it to. The status is nginx's convention."""
 MAX_SIZE = 2**31 - 1
+# Plain numbers are encoded faster than an enumeration's members.
+_COMPLETED = int(State.COMPLETED)
+_FAILED = int(State.FAILED)
 
 
 def complete(
@@ -29,9 +32,9 @@ def complete(
     if error is None and metered.error is not None:
         error = ("upstream_error", metered.error)
     if error is None:
-        record.state = State.COMPLETED
+        record.state = _COMPLETED
     else:
-        record.state = State.FAILED
+        record.state = _FAILED
         record.error_code, record.error_message = error
     record.status_code = status
     if head is not None:
@@ -42,12 +45,18 @@ def complete(
     if metered is not NOTHING:
         record.prompt_tokens = metered.prompt_tokens
         record.completion_tokens = metered.completion_tokens
-        record.reasoning_tokens = metered.reasoning_tokens
-        record.cached_tokens = metered.cached_tokens
         record.total_tokens = metered.total_tokens
-        record.cache_write_tokens = metered.cache_write_tokens
-        record.audio_seconds = metered.audio_seconds
-        record.estimated = metered.estimated
+        # What few answers tell is set for those alone: setting costs more than asking.
+        if metered.reasoning_tokens is not None:
+            record.reasoning_tokens = metered.reasoning_tokens
+        if metered.cached_tokens is not None:
+            record.cached_tokens = metered.cached_tokens
+        if metered.cache_write_tokens is not None:
+            record.cache_write_tokens = metered.cache_write_tokens
+        if metered.audio_seconds is not None:
+            record.audio_seconds = metered.audio_seconds
+        if metered.estimated:
+            record.estimated = True
         record.response_model = metered.model
         record.finish_reason = metered.finish_reason
 

@@ -37,9 +37,18 @@ def announcing(head: Head, upstream: Upstream) -> Head:
 
 def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
     """A complete answer; `status` differs from the upstream's where its answer was reshaped."""
-    length = b"\r\n" if status in _BODILESS else b"content-length: %d\r\n\r\n" % len(body)
-    connection = connection_line(exchange, keep_alive=exchange.keep_alive)
-    return b"".join((status_line(status), date_line(), head.lines, ours, connection, length, body))
+    if not (exchange.keep_alive and exchange.chunked_ok):
+        ours += connection_line(exchange, keep_alive=exchange.keep_alive)
+    if status in _BODILESS:
+        return b"".join((status_line(status), date_line(), head.lines, ours, b"\r\n", body))
+    return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
+        status_line(status),
+        date_line(),
+        head.lines,
+        ours,
+        len(body),
+        body,
+    )
 
 
 def opening(head: Head, ours: bytes, exchange: Exchange) -> bytes:

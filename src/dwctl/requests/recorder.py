@@ -23,6 +23,9 @@ from dwctl.requests.spool import Position, Spool
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 1.0
+# Plain numbers: an enumeration's member is slow to look up and slow to pack.
+_STARTED = int(Kind.STARTED)
+_FINISHED = int(Kind.FINISHED)
 
 
 class Recorder:
@@ -45,7 +48,9 @@ class Recorder:
         self._settings = settings
         self._max_body_bytes = settings.max_body_bytes if keep_bodies else 0
         self._shed_above = settings.spool.shed_bodies_above_bytes
-        self._encode = msgspec.json.Encoder().encode
+        self._encode_into = msgspec.json.Encoder().encode_into
+        self._json = bytearray()
+        """Where records are encoded: bytes of their own then come in the right size at once, and not by growing."""
         self._pieces: list[bytes] = []
         self._entries: list[Entry] = []
         self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
@@ -54,15 +59,16 @@ class Recorder:
         self._shed = metrics.counter(
             "dwctl_spool_bodies_shed_total", "Bodies not recorded because the spool was too large."
         )
-        self._bytes = metrics.gauge("dwctl_spool_bytes", "Bytes of the spool on disk.")
+        # Asked when somebody reads: setting a gauge costs as much as all else that a write counts.
+        metrics.gauge("dwctl_spool_bytes", "Bytes of the spool on disk.").set_function(lambda: spool.size)
 
     def start(self, record: Record, body: bytes) -> None:
         """Note that a call was admitted."""
-        self._note(Kind.STARTED, record, body)
+        self._note(_STARTED, record, body)
 
     def finish(self, record: Record, body: bytes) -> None:
         """Note how a call ended."""
-        self._note(Kind.FINISHED, record, body)
+        self._note(_FINISHED, record, body)
 
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Call back once everything noted so far is in the spool."""
@@ -87,7 +93,8 @@ class Recorder:
             if len(body) <= self._max_body_bytes:
                 self._shed.inc()
             body = b""
-        meta = self._encode(record)
+        self._encode_into(record, self._json)
+        meta = bytes(self._json)
         self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)
         self._entries.append(Entry(kind, record.id, record.attempt, record.state, meta, body))
         if not self._scheduled:
@@ -118,9 +125,7 @@ class Recorder:
         self.on_entries()
 
     def _full(self) -> str | None:
-        size = self._spool.size
-        self._bytes.set(size)
-        if size <= self._settings.spool.refuse_above_bytes:
+        if self._spool.size <= self._settings.spool.refuse_above_bytes:
             return None
         return "too many calls wait to be committed to the database"
 

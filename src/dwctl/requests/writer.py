@@ -27,7 +27,7 @@ from dwctl.requests.frames import Entry, Kind
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import COMPRESS_UP_TO, RecordingSettings
 from dwctl.requests.spool import Position, Spool
-from dwctl.requests.states import newest
+from dwctl.requests.states import supersedes
 
 logger = logging.getLogger(__name__)
 
@@ -120,33 +120,27 @@ class Batch(msgspec.Struct, frozen=True):
     responses: list[int | None]
 
 
-class _Call(msgspec.Struct, gc=False):
-    kept: Entry
-    request: bytes
-    response: bytes
-
-
 def merged(entries: Iterable[Entry]) -> Batch:
     """One record and one pair of bodies for each request: a fast call is one insert. Pure."""
-    calls: dict[str, _Call] = {}
+    places: dict[str, int] = {}
+    kept: list[Entry] = []
+    bodies: list[bytes] = []
+    started = int(Kind.STARTED)
     for entry in entries:
-        call = calls.get(entry.id)
-        if call is None:
-            call = calls[entry.id] = _Call(entry, b"", b"")
-        else:
-            call.kept = newest(call.kept, entry)
-        if entry.kind == Kind.STARTED:
-            if not call.request:
-                call.request = entry.body
-        elif call.kept is entry:
-            call.response = entry.body
-    parts = calls.values()
-    return Batch(
-        [call.kept.meta for call in parts],
-        [body for call in parts for body in (call.request, call.response)],
-        [len(call.request) or None for call in parts],
-        [len(call.response) or None for call in parts],
-    )
+        place = places.get(entry.id)
+        if place is None:
+            places[entry.id] = len(kept)
+            kept.append(entry)
+            bodies += (entry.body, b"") if entry.kind == started else (b"", entry.body)
+            continue
+        if supersedes(entry, kept[place]):
+            kept[place] = entry
+            if entry.kind != started:
+                bodies[2 * place + 1] = entry.body
+        if entry.kind == started and not bodies[2 * place]:
+            bodies[2 * place] = entry.body
+    lengths = [len(body) or None for body in bodies]
+    return Batch([entry.meta for entry in kept], bodies, lengths[::2], lengths[1::2])
 
 
 class _Flying(NamedTuple):

@@ -112,7 +112,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """None for a model that takes calls of every purpose."""
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """Everything the gateway needs to decide about a call."""
 
     version: int

@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_parts",
         "_paused",
+        "_plain",
         "_reading_body",
         "_repeats",
         "_sink",
@@ -132,6 +133,8 @@ class Connection(asyncio.Protocol):
         self._reading_body = False
         self._advancing = False
         self._paused = False
+        self._plain = False
+        """Whether the last request went to the gateway whole, so that one with the same head can."""
         self.eof = False
         self.changed = 0.0
         self.client_host, self.client_port = client or ("", 0)
@@ -154,6 +157,8 @@ class Connection(asyncio.Protocol):
         return self._head is not None
 
     def data_received(self, data: bytes) -> None:
+        if self._head is None and not self._buffer and self._serve_again(data):
+            return
         if self._linger:
             self._discard(len(data))
             return
@@ -302,6 +307,22 @@ class Connection(asyncio.Protocol):
         if self.eof and self._head is None and not self._linger:
             self._close()
 
+    def _serve_again(self, data: bytes) -> bool:
+        """Serve a call of the gateway that is like the last one, its head repeated and its body whole; if it is one."""
+        found = self._plain and self._repeats.again(data)
+        if not found:
+            return False
+        head, start = found
+        host = self._host
+        if len(data) - start != head.length or head.length > host.settings.max_body_bytes:
+            return False
+        self.changed = self._loop.time()
+        self._head = head
+        exchange = self._exchange = HttpExchange(self, head, keep_alive=head.keep_alive and not host.draining)
+        exchange.body = data[start:]
+        host.handler.handle(exchange)
+        return True
+
     def _begin(self, end: int) -> None:
         settings = self._host.settings
         data = self._buffer
@@ -314,6 +335,7 @@ class Connection(asyncio.Protocol):
             self._refuse(error.status, error.message)
             return
         self._buffer = data[end + 4 :]
+        self._plain = False
         self._head = head
         self._left = head.length
         self._chunks = Chunks() if head.length < 0 else None
@@ -339,6 +361,7 @@ class Connection(asyncio.Protocol):
         if len(rest) == head.length and self._exchange is not None and self._upload is None:
             # The whole body came with the head and nothing after it.
             self._reading_body = False
+            self._plain = True
             self._exchange.body = rest
             handler.handle(self._exchange)
             return
@@ -425,6 +448,7 @@ class Connection(asyncio.Protocol):
     def _begin_linger(self) -> None:
         """Say that no more will come, and read over what the client still sends: closing at once would reset it."""
         self._linger = LINGER_BYTES
+        self._plain = False
         self._buffer = b""
         self.changed = self._loop.time()
         self.resume()

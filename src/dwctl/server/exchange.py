@@ -27,11 +27,11 @@ class HttpExchange:
 
     __slots__ = (
         "_first",
+        "_head",
         "_line",
         "body",
         "chunked_ok",
         "client_host",
-        "headers",
         "keep_alive",
         "memo",
         "method",
@@ -47,7 +47,7 @@ class HttpExchange:
         self.method = head.method
         self.path = head.path
         self.query = head.query
-        self.headers: Headers = head.headers
+        self._head = head
         self._first: dict[bytes, bytes] | None = None
         self.body = b""
         self.keep_alive = keep_alive
@@ -57,6 +57,11 @@ class HttpExchange:
         self.received = time.perf_counter()
         self.on_abort: Callable[[], None] | None = None
         self.on_writable: Callable[[bool], None] | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """Every field."""
+        return self._head.fields()
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field."""

@@ -53,6 +53,21 @@ class RequestHead(msgspec.Struct, gc=False):
     keep_alive: bool
     expects_continue: bool
     memo: Memo
+    digits: bytes = b""
+    """The content-length of this request, where `headers` still has that of an earlier one."""
+
+    def fields(self) -> Headers:
+        """The header lines of this request; of a repeated head hardly anybody asks for them."""
+        if self.digits:
+            place = [name for name, _ in self.headers].index(b"content-length")
+            # Another list: whoever was given the old one keeps it.
+            self.headers = [
+                *self.headers[:place],
+                (b"content-length", self.digits),
+                *self.headers[place + 1 :],
+            ]
+            self.digits = b""
+        return self.headers
 
 
 Lines = dict[bytes, tuple[bytes, bytes]]
@@ -62,12 +77,11 @@ Lines = dict[bytes, tuple[bytes, bytes]]
 class RepeatedHeads:
     """The last head of a connection; a repeated one is exactly as good as one that the grammar has let through."""
 
-    __slots__ = ("_head", "_place", "_repeats")
+    __slots__ = ("_head", "_repeats")
 
     def __init__(self) -> None:
         self._repeats = Repeats()
         self._head: RequestHead | None = None
-        self._place = 0
 
     def parse(self, data: bytes, max_headers: int, max_target: int, known: Lines) -> RequestHead:
         """As the function of this name. A repeated head is the same object again, with its new length."""
@@ -75,17 +89,26 @@ class RepeatedHeads:
         digits = self._repeats.digits(data)
         if digits is not None and head is not None:
             head.length = int(digits)
-            # Another list: whoever was given the old one keeps it.
-            head.headers = head.headers.copy()
-            head.headers[self._place] = (b"content-length", digits)
+            head.digits = digits
+            head.fields()
             return head
         head = parse(data, max_headers, max_target, known)
         if len(data) <= MAX_REPEATED and not head.expects_continue and self._repeats.remember(data):
-            self._place = [name for name, _ in head.headers].index(b"content-length")
             self._head = head
         else:
             self._repeats.forget()
         return head
+
+    def again(self, data: bytes) -> tuple[RequestHead, int] | None:
+        """For bytes that begin with the last head, whole: that head with its new length, and where its body begins."""
+        found = self._repeats.measure(data)
+        head = self._head
+        if found is None or head is None:
+            return None
+        digits, end = found
+        head.length = int(digits)
+        head.digits = digits
+        return head, end
 
 
 def parse(data: bytes, max_headers: int, max_target: int, known: Lines | None = None) -> RequestHead:

@@ -178,32 +178,34 @@ def _usual(body: bytes) -> Metered | None:
         return NOTHING
     if reply.response or reply.type == "error":
         return None
+    model = None if reply.model is None else _text(reply.model)
+    reason = _reason_of(reply)
+    error = None if reply.error is None else _error_text(reply.error)
     usage = reply.usage
-    model = reply.model
-    found = Metered(
-        model=None if model is None else _text(model),
-        finish_reason=_reason_of(reply),
-        error=None if reply.error is None else _error_text(reply.error),
-    )
-    return found if usage is None or _count(found, usage) else None
-
-
-def _count(found: Metered, usage: _Usage) -> bool:
-    """Set the numbers of tokens, if they are all there and fit together."""
-    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
-    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-    total = usage.total_tokens
+    if usage is None:
+        return Metered(model=model, finish_reason=reason, error=error)
+    prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+    if prompt is None:
+        prompt = usage.input_tokens
+    if completion is None:
+        completion = usage.output_tokens
+    # They have to be all there and to fit together.
     if total is None or prompt is None or prompt + (completion or 0) != total:
-        return False
-    reasoning, cached = _details_of(usage, found)
+        return None
+    reasoning, cached, written = _details_of(usage)
     if (cached and cached > prompt) or (reasoning and reasoning > (completion or 0)):
-        return False
-    found.prompt_tokens = prompt
-    found.completion_tokens = completion
-    found.total_tokens = total
-    found.reasoning_tokens = reasoning
-    found.cached_tokens = cached
-    return True
+        return None
+    return Metered(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        reasoning_tokens=reasoning,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        total_tokens=total,
+        model=model,
+        finish_reason=reason,
+        error=error,
+    )
 
 
 def _merged(known: Metered, earlier: Metered) -> Metered:
@@ -254,24 +256,23 @@ def _reason_of(reply: _Reply) -> str | None:
     for choice in reply.choices or ():
         if choice.finish_reason is not None:
             return _text(choice.finish_reason)
-    return _text(reply.status)
+    return None if reply.status is None else _text(reply.status)
 
 
-def _details_of(usage: _Usage, found: Metered) -> tuple[int | None, int | None]:
-    """(reasoning tokens, cached tokens); those that were written to a cache are set where there are any."""
+def _details_of(usage: _Usage) -> tuple[int | None, int | None, int | None]:
+    """(reasoning tokens, cached tokens, tokens written to a cache, None where there are none)."""
     asked = usage.prompt_tokens_details or usage.input_tokens_details
     made = usage.completion_tokens_details or usage.output_tokens_details
     reasoning = usage.reasoning_tokens if made is None else made.reasoning_tokens
-    cached = None
+    cached = written = None
     if asked is not None:
         cached = asked.cached_tokens
-        if asked.cache_write_tokens:
-            found.cache_write_tokens = asked.cache_write_tokens
+        written = asked.cache_write_tokens or None
     if cached is None:
         cached = usage.prompt_cache_hit_tokens if usage.cached_tokens is None else usage.cached_tokens
     if reasoning is None and made is not None:
         reasoning = usage.reasoning_tokens
-    return reasoning, cached
+    return reasoning, cached, written
 
 
 def _or(first: int | None, second: int | None) -> int | None:

@@ -15,10 +15,12 @@ Headers = list[tuple[bytes, bytes]]
 class Memo:
     """Room for what a handler has found out from a head alone; kept while the client repeats that head."""
 
-    __slots__ = ("facts",)
+    __slots__ = ("call", "facts")
 
     def __init__(self) -> None:
         self.facts: object = None
+        self.call: object = None
+        """What the last call with that head came to."""
 
 
 class Exchange(Protocol):
@@ -34,7 +36,6 @@ class Exchange(Protocol):
     """Raw path without the query, percent-encoding untouched, such as `b"/ai/v1/chat/completions"`."""
     query: bytes
     """Raw query without the question mark; empty when there is none."""
-    headers: Headers
     body: bytes
     """The whole body, transfer coding removed; at most `limits.requests.max_body_size` bytes."""
     keep_alive: bool
@@ -50,6 +51,11 @@ class Exchange(Protocol):
     """Set by the handler: called once if the client disconnects before `finish`."""
     on_writable: Callable[[bool], None] | None
     """Set by the handler: called with False when the client reads too slowly, with True when it caught up."""
+
+    @property
+    def headers(self) -> Headers:
+        """All fields; asked for before the exchange is finished."""
+        ...
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field by its lower-case name."""

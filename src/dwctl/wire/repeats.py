@@ -15,12 +15,13 @@ _NOTHING = b"\0"
 class Repeats:
     """One remembered head."""
 
-    __slots__ = ("_after", "_before", "_start")
+    __slots__ = ("_after", "_before", "_rest", "_start")
 
     def __init__(self) -> None:
         self._before = _NOTHING
         self._start = 0
         self._after = b""
+        self._rest = b""
 
     def digits(self, data: bytes) -> bytes | None:
         """The length's digits, when the rest is the remembered head; else None."""
@@ -38,6 +39,17 @@ class Repeats:
             return digits
         return None
 
+    def measure(self, data: bytes) -> tuple[bytes, int] | None:
+        """The same for bytes that may begin with a whole head: the digits, and where the head's empty line ends."""
+        start = self._start
+        if not data.startswith(self._before):
+            return None
+        end = data.find(b"\r\n", start, start + MAX_DIGITS + 2)
+        if end < 0 or not data.startswith(self._rest, end):
+            return None
+        digits = data[start:end]
+        return (digits, end + len(self._rest)) if digits.isdigit() else None
+
     def remember(self, data: bytes) -> bool:
         """Remember a head that has exactly one content-length; whether it is written as it can be compared."""
         match = _LENGTH_LINE.search(data)
@@ -47,6 +59,7 @@ class Repeats:
         self._start, end = match.span(1)
         self._before = data[: self._start]
         self._after = data[end:]
+        self._rest = self._after + b"\r\n\r\n"
         return True
 
     def forget(self) -> None:

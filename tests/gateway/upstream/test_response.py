@@ -40,3 +40,35 @@ def test_a_repeated_head_reads_as_if_it_were_the_first(answers: list[bytes]) -> 
     reader = HeadReader()
     for data in answers:
         assert read(reader, data) == read(HeadReader(), data)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.builds(heads, NAMES, st.lists(LENGTHS, min_size=2, max_size=5), LINES, LINES),
+    st.sampled_from([b"", b"{}", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]),
+)
+@example([b"HTTP/1.1 200 OK\r\ncontent-length: 5"] * 2, b"hello")
+@example([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: 1"] * 2, b"hello")
+@example([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: 1", b"HTTP/1.1 200 OK\r\ncontent-length: 5"], b"x: 1")
+def test_a_head_that_is_recognised_with_its_body_is_what_a_first_reading_finds(
+    answers: list[bytes], body: bytes
+) -> None:
+    reader = HeadReader()
+    for head in answers:
+        data = b"%b\r\n\r\n%b" % (head, body)
+        end = data.index(b"\r\n\r\n")
+        found = reader.again(data)
+        if found is not None:
+            assert found == (read(HeadReader(), data[:end]), end + 4)
+        read(reader, data[:end])
+
+
+def test_a_head_is_recognised_once_it_has_come() -> None:
+    reader = HeadReader()
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nx: 1\r\n\r\n"
+    assert reader.again(head % 5) is None
+    reader.read((head % 5)[:-4])
+    found = reader.again(head % 617 + b"{}")
+    assert found is not None
+    assert (found[0].length, found[1]) == (617, len(head % 617))
+    assert reader.again((head % 5)[:-1]) is None

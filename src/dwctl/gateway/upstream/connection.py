@@ -226,7 +226,11 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             if self._head is None:
                 self._answered = True
-                self._read_head(data, receiver)
+                again = None if self._buffer else self._owner.reader.again(data)
+                if again is None or again[0].status < 200:
+                    self._read_head(data, receiver)
+                else:
+                    self._begin(again[0], data[again[1] :], receiver)
             else:
                 self._read_body(data, receiver)
         except (ResponseError, ChunkError) as error:

@@ -75,21 +75,22 @@ class HeadReader:
         self._repeats = Repeats()
         self._last: Head | None = None
 
+    def again(self, data: bytes) -> tuple[Head, int] | None:
+        """For bytes that begin with the last head, whole: that head with its new length, and where its body begins."""
+        last = self._last
+        found = self._repeats.measure(data)
+        if found is None or last is None:
+            return None
+        digits, end = found
+        length = int(digits)
+        return last if length == last.length else _with_length(last, length), end
+
     def read(self, data: bytes) -> Head:
         """Parse a head up to and without its empty line."""
         last = self._last
         digits = self._repeats.digits(data)
         if digits is not None and last is not None:
-            return Head(
-                last.status,
-                int(digits),
-                last.chunked,
-                last.keep_alive,
-                last.coded,
-                last.json,
-                last.events,
-                last.lines,
-            )
+            return _with_length(last, int(digits))
         head = self._parse(data)
         if head.length is not None and self._repeats.remember(data):
             self._last = head
@@ -163,6 +164,12 @@ def _head(http11: bool, status: int, special: dict[bytes, bytes], lines: list[by
         b"json" in content_type and not coded,
         content_type.startswith(b"text/event-stream"),
         b"\r\n".join(lines),
+    )
+
+
+def _with_length(head: Head, length: int) -> Head:
+    return Head(
+        head.status, length, head.chunked, head.keep_alive, head.coded, head.json, head.events, head.lines
     )
 
 

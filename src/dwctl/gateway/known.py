@@ -1,0 +1,77 @@
+"""What the last call of a connection came to, kept for the next one that says the same. Pure.
+
+Clients send one head again and again and ask for one model. As long as the head is repeated byte by byte and the
+routing state is the same object, the same key may use the same model, which leads to the same target: a call that is
+known need not find that out anew. Limits and the key's end are never known; they are asked at every call.
+
+Only the plain way is kept: one target, no translation, nothing in the body that depends on more than its model.
+"""
+
+from weakref import ref
+
+import msgspec
+
+from dwctl.gateway.admit import Admission
+from dwctl.gateway.caller import Caller, headers_for
+from dwctl.gateway.peek import Peek
+from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, head_start, request_body
+from dwctl.gateway.routes import Route
+from dwctl.routing.snapshot import Snapshot
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """One way from a head and a model's name to a target."""
+
+    snapshot: "ref[Snapshot]"
+    """The state that it was found in; weak, for a connection that is idle must not hold what has been replaced."""
+    until: float
+    """Unix seconds at which the key ends."""
+    name: str
+    """What the body's `model` was."""
+    admission: Admission
+    """Of the call that found it: what it says of the body is of no use to others."""
+    route: Route
+    upstream: Upstream
+    start: bytes
+    """The upstream request up to the digits of its length."""
+    limited: bool
+    """Whether there are limits to be asked."""
+
+    def holds(self, snapshot: Snapshot, now: float) -> bool:
+        """Whether it is still so, at a moment in unix seconds."""
+        return self.snapshot() is snapshot and now < self.until
+
+    def rendered(self, body: bytes, peeked: Peek) -> Rendered:
+        """The call as the target gets it."""
+        hide_usage = False
+        model_name = self.upstream.target.model_name
+        if peeked.stream or model_name != self.name:
+            body, hide_usage = request_body(body, peeked, self.route, model_name)
+        return Rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
+
+
+def known_of(
+    snapshot: Snapshot, caller: Caller, admission: Admission, route: Route, upstream: Upstream, query: bytes
+) -> Known | None:
+    """What to keep of a call that was admitted; None when it did not go the plain way."""
+    model, target = admission.answering, upstream.target
+    name = admission.peeked.model
+    if name is None or caller.override is not None or caller.coding is not None:
+        return None
+    if route.dialect is not None or model.pool is not None or target.reasoning is not None:
+        return None
+    if model.sanitize or admission.model.sanitize:
+        return None
+    headers = headers_for(caller, target)
+    key = admission.key
+    limits = (model.limits, key.limits, target.limits, target.provider_limits)
+    return Known(
+        ref(snapshot),
+        float("inf") if key.expires_at is None else key.expires_at,
+        name,
+        admission,
+        route,
+        upstream,
+        head_start(upstream, query, headers + JSON_LINE if route.form else headers),
+        any(limit is not None for limit in limits),
+    )
