@@ -6,6 +6,7 @@ at any moment leaves a row for every call that an upstream saw, and a complete o
 """
 
 from dwctl.gateway.failures import last_event, problem_of
+from dwctl.gateway.keeping import TAIL, shorten
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.reckoning import Passed, reckoned
@@ -22,13 +23,10 @@ from dwctl.gateway.upstream.origin import Ticket
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Timeouts
-from dwctl.usage.meter import NOTHING, OPENING, Metered, of_reply, of_stream
+from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.sse import EventTooLarge
-
-STREAM_TAIL = 256 * 1024
-"""Bytes of a stream kept for its usage when it is too large to be recorded."""
 
 
 class Flight:
@@ -415,14 +413,8 @@ class Flight:
             return
         self._body.append(data)
         self._kept += len(data)
-        if self._size > self._around.max_record_bytes and self._kept > 2 * STREAM_TAIL:
-            # Rarely and many at a time: what is dropped costs no more than what was added.
-            # The first piece stays if it is small: some tell the input's usage there and nowhere else.
-            begin = first = 1 if len(self._body[0]) <= OPENING else 0
-            while self._kept - len(self._body[first]) > STREAM_TAIL:
-                self._kept -= len(self._body[first])
-                first += 1
-            del self._body[begin:first]
+        if self._size > self._around.max_record_bytes and self._kept > 2 * TAIL:
+            self._kept = shorten(self._body, self._kept)
 
     def _framed(self, data: bytes) -> bytes:
         exchange = self._exchange

@@ -77,9 +77,9 @@ def _read_again(head: Head, body: bytes, passed: Passed) -> Metered:
     """Usage from an answer that was not read, for it was compressed or too large."""
     if head.events:
         return of_stream(body) if head.coded else NOTHING
-    if passed.size > len(passed.body):
-        return of_rest(body)
-    return of_reply(body) if head.coded else NOTHING
+    if head.coded:
+        return of_reply(body)
+    return of_rest(body) if passed.began else NOTHING
 
 
 def _written(head: Head, body: bytes, size: int) -> int:
