@@ -9,6 +9,7 @@ import pytest
 
 from dwctl.routing.limits import Limits
 from dwctl.routing.snapshot import Model
+from tests.fakes.model import ModelServer
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import CHAT, SECRET, House, bearer, chat, encoded, key, model, pool, snapshot, target
 from tests.gateway.two import Two
@@ -32,6 +33,7 @@ async def settle(wire: Wire, alias: str = "m", secret: str = SECRET) -> None:
 @pytest.fixture
 async def house(upstream: FakeUpstream) -> AsyncIterator[House]:
     """A house with two models and two keys."""
+    upstream.respond = ModelServer(models=("fake-model", "other-model"))
     keys = {SECRET: key(), OTHER: key()}
     models = (model("m", target(upstream.url)), model("n", target(upstream.url, model_name="other-model")))
     async with House(*models, keys=keys) as running:
@@ -178,7 +180,7 @@ async def test_streams_of_a_known_call_ask_for_usage_and_hide_it(
             wire.send(CHAT, encoded(chat(stream=True)), bearer())
             answer = await wire.answer()
             assert answer.status == 200
-            assert b'"usage"' not in answer.body
+            assert b'"prompt_tokens"' not in answer.body
         await settle(wire)
     assert upstream.posts[4].json()["stream_options"] == {"include_usage": True}
     record = house.ledger.finished[4][0]

@@ -138,6 +138,11 @@ def read(parsing: Callable[[bytes], RequestHead], data: bytes) -> object:
         head = parsing(data)
     except HeadError as error:
         return error.status, error.message
+    return said(head)
+
+
+def said(head: RequestHead) -> object:
+    """What a head says; not what others have found out from it."""
     return {name: value for name, value in msgspec.structs.asdict(head).items() if name != "memo"}
 
 
@@ -181,7 +186,7 @@ def test_a_head_that_is_recognised_with_its_body_is_what_a_first_reading_finds(
         if found is not None:
             again, start = found
             again.fields()
-            assert read(lambda _, known=again: known, b"") == read(lambda data: parse(data, 100, 1000), head)
+            assert said(again) == read(lambda data: parse(data, 100, 1000), data[:end])
             assert start == end + 4
         read(lambda data: repeats.parse(data, 100, 1000, {}), data[:end])
 
