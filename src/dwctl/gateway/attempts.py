@@ -108,7 +108,7 @@ class Attempts:
         self._head = head
         if head.status in self._policy.statuses:
             self._judge(head, head.status)
-            if not self._again(Reason.STATUS):
+            if not self._again(Reason.STATUS, head.status):
                 self._hand_over()
         elif head.status >= 300 or head.coded or not self._policy.fallback.enabled:
             self._judge(head, head.status)
@@ -156,7 +156,7 @@ class Attempts:
             if found in self._policy.statuses:
                 status, body, reason = found, error, Reason.EMBEDDED
         self._judge(head, status)
-        if status in self._policy.statuses and self._again(reason):
+        if status in self._policy.statuses and self._again(reason, status):
             return
         if reason is Reason.EMBEDDED:
             body = body if body.strip() else _empty(self._model.alias).body()
@@ -189,7 +189,7 @@ class Attempts:
             return
         self._stop_timer()
         self._judge(self._head, status)
-        if not self._again(Reason.EMBEDDED):
+        if not self._again(Reason.EMBEDDED, status):
             self._passing = True
             self._render = None
             self._flight.drop()
@@ -222,8 +222,8 @@ class Attempts:
             if parts:
                 self._flight.on_body(b"".join(parts))
 
-    def _again(self, reason: Reason) -> bool:
-        """Send the call to another target, now or after a pause; False when it cannot be."""
+    def _again(self, reason: Reason, status: int = 0) -> bool:
+        """Send the call to another target, now or after a pause; False when it cannot be. `status` is the answer's."""
         render = self._render
         if render is None or not self._choice.left:
             return False
@@ -237,6 +237,7 @@ class Attempts:
             return False
         self._pools.retried(self._model, reason)
         flight = self._flight
+        self._around.again(flight.record_id, reason.value, status, pause)
         flight.drop()
         self._pick, rendered = found
         self._previous = Rendered(flight.upstream, b"", hide_usage=False)

@@ -212,6 +212,18 @@ class Gateway:
                 f": {detail}" if detail else "",
             )
 
+    def again(self, ident: str, reason: str, status: int, pause: float) -> None:
+        """A call is sent to another target: only traces tell of it (gateway/traced.py)."""
+
+    def traced(self, exchange: Exchange, caller: Caller) -> Caller:
+        """The caller in the course of one call; here every call of a head has the same one."""
+        del exchange
+        return caller
+
+    def headers(self, caller: Caller, target: Target) -> bytes:
+        """The client's headers as a target gets them."""
+        return headers_for(caller, target)
+
     def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
         """What a target and a route fix, rendered once for as long as the target is the same object."""
         place = (alias, route.path, target.endpoint_id, target.model_name)

@@ -16,7 +16,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.admit import Admission, admit
-from dwctl.gateway.caller import Caller, caller_of, headers_for
+from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.failures import busy, not_recorded, problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
 from dwctl.gateway.peek import Peeker
@@ -67,6 +67,14 @@ class Calls(Protocol):
 
     def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
         """The live key of a request, used from where it may be; raises `Refused`."""
+        ...
+
+    def traced(self, exchange: Exchange, caller: Caller) -> Caller:
+        """The caller in the course of the call that begins."""
+        ...
+
+    def headers(self, caller: Caller, target: Target) -> bytes:
+        """The client's headers as a target gets them."""
         ...
 
     def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
@@ -323,11 +331,12 @@ class RealtimeSession:
             caller = msgspec.structs.replace(caller, digest=sha256(key).digest())
         admission = around.admit(exchange, caller, model_in(exchange.query))
         self._nonce = nonce_of(exchange.headers)
+        caller = around.calls.traced(exchange, caller)
 
         def render(target: Target) -> Rendered:
             upstream = around.calls.upstream(admission.answering.alias, target, ROUTE)
             query = with_model(exchange.query, target.model_name)
-            passed_on = headers_for(caller, target)
+            passed_on = around.calls.headers(caller, target)
             request = upgrade_request(upstream, query, passed_on, exchange.headers, protocols)
             return Rendered(upstream, request, hide_usage=False)
 
