@@ -103,7 +103,9 @@ class Connection(asyncio.Protocol):
         "_repeats",
         "_sink",
         "_size",
+        "_taken",
         "_tunnel",
+        "_unsent",
         "_upload",
         "changed",
         "client_host",
@@ -128,6 +130,10 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._left = 0
         self._size = 0
+        self._unsent = 0
+        """Bytes that waited for the client at the last sweep."""
+        self._taken = 0.0
+        """Loop time at which the client was last seen to take some of them, or they began to wait."""
         self._linger = 0
         self._reading_body = False
         self._advancing = False
@@ -198,6 +204,8 @@ class Connection(asyncio.Protocol):
         self._tell_writable(ready=False)
 
     def resume_writing(self) -> None:
+        # Taken, even when more waits again by the next sweep.
+        self._unsent = 0
         self._tell_writable(ready=True)
 
     def send(self, data: bytes) -> None:
@@ -261,7 +269,9 @@ class Connection(asyncio.Protocol):
         """Enforce the limits of time; called about once a second."""
         settings = self._host.settings
         quiet = now - self.changed
-        if self._linger:
+        if self._refuses_bytes(now):
+            self.abort()
+        elif self._linger:
             if quiet > LINGER_SECONDS:
                 self.abort()
         elif self._tunnel is not None:
@@ -274,6 +284,14 @@ class Connection(asyncio.Protocol):
                 self._close()
         elif self._reading_body and not self._paused and quiet > settings.body_timeout:
             self._refuse(408, "The request's body did not arrive in time.")
+
+    def _refuses_bytes(self, now: float) -> bool:
+        """Whether the client has taken nothing of what waits for it for too long."""
+        unsent = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        if not unsent or not self._unsent or unsent < self._unsent:
+            self._taken = now
+        self._unsent = unsent
+        return now - self._taken > self._host.settings.write_timeout
 
     def _advance(self) -> None:
         """Serve what is in the buffer, request by request; never recursive, however many are pipelined."""
