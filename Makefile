@@ -71,7 +71,9 @@ format: $(VENV)/.dev ## rewrite the code in the project's format
 lock: ## rewrite the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --group build --extra otel --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-otel.lock
+	uv pip compile pyproject.toml --group dev --extra otel --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-dev.lock
 
 bench: $(VENV)/.dev ## compare with nginx and no gateway (under five minutes)

@@ -16,6 +16,7 @@ DEFAULT: dict[str, Any] = {
     "with_replacement": False,
     "max_attempts": None,
     "backoff": {"initial_ms": 0.0, "max_ms": 5000.0, "factor": 2.0, "jitter": "full"},
+    "max_total_backoff_ms": None,
     "retry_budget": {"ratio": 0.2, "min_per_second": 10.0, "burst": 100},
 }
 
@@ -65,6 +66,7 @@ async def test_what_is_given_is_kept(house: House, manager: Person) -> None:
         "with_replacement": True,
         "max_attempts": 4,
         "backoff": {"initial_ms": 10, "max_ms": 100, "factor": 3, "jitter": "none"},
+        "max_total_backoff_ms": 250,
         "retry_budget": {"ratio": 1, "min_per_second": 0, "burst": 5},
     }
     made = await create(house, manager, lb_strategy="priority", fallback=fallback)
@@ -131,6 +133,11 @@ async def test_changes_add_up(house: House, manager: Person) -> None:
             "fallback.backoff.factor: expected a number from 1 to 100",
         ),
         ({"fallback": {"backoff": {"jitter": "some"}}}, "fallback.backoff.jitter"),
+        (
+            {"fallback": {"max_total_backoff_ms": -1}},
+            "fallback.max_total_backoff_ms: expected a number from 0 to",
+        ),
+        ({"fallback": {"max_total_backoff_ms": 3_600_001}}, "fallback.max_total_backoff_ms"),
         ({"fallback": {"retry_budget": {"ratio": -0.1}}}, "fallback.retry_budget.ratio"),
         ({"fallback": {"retry_budget": {"burst": -1}}}, "fallback.retry_budget.burst"),
         ({"fallback": {"retry_budget": {"min_per_second": 1e9}}}, "fallback.retry_budget.min_per_second"),

@@ -52,7 +52,8 @@ def test_a_decision_has_its_number_status_and_place_in_the_index(name: str) -> N
 
 def test_every_dependency_is_named() -> None:
     groups = PROJECT["dependency-groups"]
-    listed = [*PROJECT["project"]["dependencies"], *groups["build"], *groups["dev"]]
+    extras = [each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra]
+    listed = [*PROJECT["project"]["dependencies"], *extras, *groups["build"], *groups["dev"]]
     names = {found[0] for each in listed if isinstance(each, str) and (found := _NAME.match(each))}
     text = Page(FOLDER / "0019-dependencies.md").text
     assert set(re.findall(r"^- `([^`]+)`:", text, re.MULTILINE)) == names

@@ -102,13 +102,14 @@ class House:
         application: Any = None,
         max_body_bytes: int = 32 << 20,
         uploads_folder: Path | None = None,
+        gateway: Callable[..., Gateway] = Gateway,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
         self.metrics = Metrics()
         self.routing = Routing(snapshot({SECRET: key()} if keys is None else keys, *models))
         self.client = UpstreamClient(settings.upstream, sweep_every=0.02, tls=tls)
-        self.gateway = Gateway(
+        self.gateway = gateway(
             routing=self.routing,
             recording=self.ledger,
             client=self.client,

@@ -86,3 +86,16 @@ async def test_calls_under_way_are_shown_until_they_are_recorded() -> None:
         assert series(house, "onwards_requests_inflight") == {(): 0.0}
         assert series(house, "onwards_model_inflight") == {(ALIAS,): 0.0}
         assert requests(house) == {("POST", CHAT, 499): 1}
+
+
+async def test_sizes_of_answers_are_counted_by_path() -> None:
+    async with FakeUpstream() as upstream, House(model(ALIAS, target(upstream.url))) as house:
+        sizes = [len((await house.call(BODY)).body)]
+        upstream.push(reply(b"x" * 5000, status=200))
+        sizes.append(len((await house.call(BODY)).body))
+        await house.call({"model": "unknown", "messages": MESSAGES})
+        place = (CHAT, "POST")
+        assert series(house, "dwctl_http_response_body_size_count") == {place: 2.0}
+        assert series(house, "dwctl_http_response_body_size_sum") == {place: float(sum(sizes))}
+        buckets = series(house, "dwctl_http_response_body_size_bucket")
+        assert (buckets[CHAT, "4096.0", "POST"], buckets[CHAT, "16384.0", "POST"]) == (1.0, 2.0)

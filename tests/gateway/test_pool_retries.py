@@ -192,3 +192,15 @@ async def test_a_stop_of_this_process_is_no_reason_to_try_elsewhere(two: Two) ->
         await house.until(lambda: house.gateway.in_flight == 0, "all calls are told")
     assert {record.status_code for record, _ in house.ledger.finished} == {503}
     assert two.seen() == (3, 0)
+
+
+@pytest.mark.parametrize(("most", "seen"), [(100, (2, 1)), (99, (1, 1)), (0, (1, 0)), (None, (2, 1))])
+async def test_all_waits_of_a_call_together_have_a_limit(
+    two: Two, most: float | None, seen: tuple[int, int]
+) -> None:
+    two.first.respond = two.second.respond = lambda _: server_error()
+    backoff = {"initial_ms": 40, "factor": 1.5, "jitter": "none"}
+    made = pool("m", two.one, two.two, max_attempts=3, backoff=backoff, max_total_backoff_ms=most)
+    async with House(made) as house:
+        assert (await house.call(chat())).status == 500
+    assert two.seen() == seen

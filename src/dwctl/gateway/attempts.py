@@ -9,13 +9,13 @@ is left, the last answer goes to the client as it is.
 import asyncio
 
 from dwctl.gateway.flight import Flight
-from dwctl.gateway.pools import Plan, Pools, Reason, Render
+from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render
 from dwctl.gateway.prepare import Rendered
 from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
-from dwctl.routing.backoff import delay
+from dwctl.routing.backoff import Waits
 from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Timeouts
 from dwctl.wire.errors import Problem, Refused
@@ -26,7 +26,6 @@ _FINAL = frozenset({Failure.TOTAL_TIMEOUT, Failure.STOPPED})
 """The call is over with these, whoever might answer it."""
 _NO_FAULT = _FINAL | {Failure.BUSY}
 """These say nothing of the target's health."""
-_LATE = frozenset({Failure.CONNECT_TIMEOUT, Failure.FIRST_BYTE_TIMEOUT, Failure.IDLE_TIMEOUT})
 
 
 class Attempts:
@@ -51,6 +50,7 @@ class Attempts:
         "_render",
         "_size",
         "_timer",
+        "_waits",
         "deadline",
     )
 
@@ -73,6 +73,7 @@ class Attempts:
         """Holds what the request is made of; given up as soon as it cannot be sent again."""
         self._loop = asyncio.get_running_loop()
         self._made = 1
+        self._waits = Waits(plan.pool.fallback)
         self._timer: asyncio.Handle | None = None
         """Of the wait before a retry, or of a peek."""
         self._previous: Rendered | None = None
@@ -108,7 +109,7 @@ class Attempts:
         self._head = head
         if head.status in self._policy.statuses:
             self._judge(head, head.status)
-            if not self._again(Reason.STATUS):
+            if not self._again(Reason.STATUS, head.status):
                 self._hand_over()
         elif head.status >= 300 or head.coded or not self._policy.fallback.enabled:
             self._judge(head, head.status)
@@ -156,7 +157,7 @@ class Attempts:
             if found in self._policy.statuses:
                 status, body, reason = found, error, Reason.EMBEDDED
         self._judge(head, status)
-        if status in self._policy.statuses and self._again(reason):
+        if status in self._policy.statuses and self._again(reason, status):
             return
         if reason is Reason.EMBEDDED:
             body = body if body.strip() else _empty(self._model.alias).body()
@@ -174,7 +175,7 @@ class Attempts:
         if failure not in _NO_FAULT and not self._flight.recorded:
             self._pools.failed(pick)
         if not self._passing and failure not in _FINAL:
-            reason = Reason.TIMEOUT if failure in _LATE else Reason.NETWORK
+            reason = Reason.TIMEOUT if failure in LATE else Reason.NETWORK
             if self._again(reason):
                 self._around.failed(self._model.alias, pick.target, failure, detail)
                 return
@@ -189,7 +190,7 @@ class Attempts:
             return
         self._stop_timer()
         self._judge(self._head, status)
-        if not self._again(Reason.EMBEDDED):
+        if not self._again(Reason.EMBEDDED, status):
             self._passing = True
             self._render = None
             self._flight.drop()
@@ -222,21 +223,22 @@ class Attempts:
             if parts:
                 self._flight.on_body(b"".join(parts))
 
-    def _again(self, reason: Reason) -> bool:
-        """Send the call to another target, now or after a pause; False when it cannot be."""
+    def _again(self, reason: Reason, status: int = 0) -> bool:
+        """Send the call to another target, now or after a pause; False when it cannot be. `status` is the answer's."""
         render = self._render
         if render is None or not self._choice.left:
             return False
-        pause = delay(self._policy.fallback.backoff, self._made, self._pools.draw)
-        if self._around.perf() + pause >= self.deadline or not self._pools.may_retry(
-            self._model, self._policy
-        ):
+        pause = self._waits.next(self._pools.draw)
+        if pause is None or self._around.perf() + pause >= self.deadline:
+            return False
+        if not self._pools.may_retry(self._model, self._policy):
             return False
         found = self._next(render)
         if found is None:
             return False
         self._pools.retried(self._model, reason)
         flight = self._flight
+        self._around.again(flight.record_id, reason.value, status, pause)
         flight.drop()
         self._pick, rendered = found
         self._previous = Rendered(flight.upstream, b"", hide_usage=False)

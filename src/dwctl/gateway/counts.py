@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from dwctl.core.distribution import SECONDS, Distribution
+from dwctl.core.distribution import BYTES, SECONDS, Distribution
 from dwctl.gateway.routes import PREFIX
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record
@@ -28,7 +28,7 @@ Served = tuple[str, str, int, Distribution]
 class _ModelCounts:
     """One model on one path."""
 
-    __slots__ = ("began", "ended", "estimated", "first_byte", "input_tokens", "output_tokens")
+    __slots__ = ("began", "ended", "estimated", "first_byte", "input_tokens", "output_tokens", "sizes")
 
     def __init__(self) -> None:
         self.began = 0
@@ -39,6 +39,8 @@ class _ModelCounts:
         self.estimated = 0
         """Calls whose tokens are an estimate, in whole or in part."""
         self.first_byte = Distribution(SECONDS)
+        self.sizes = Distribution(BYTES)
+        """Of answers, before any framing."""
 
     def of_status(self, status: int) -> Distribution:
         """Where a call that ended so is counted, made when it is missing."""
@@ -96,6 +98,7 @@ class Counts(Collector):
         counts = self._models[record.model, record.path]
         status = record.status_code
         (counts.ended.get(status) or counts.of_status(status)).add(record.duration_ms / 1000)
+        counts.sizes.add(record.response_size)
         if record.first_byte_ms is not None:
             counts.first_byte.add(record.first_byte_ms / 1000)
         if record.overhead_ms:
@@ -127,6 +130,14 @@ class Counts(Collector):
             paths[path] = paths.get(path, 0) + counts.in_flight
         for path, count in paths.items():
             yield "POST", path, count
+
+    def sizes(self) -> Iterator[tuple[str, str, Distribution]]:
+        """Method, path and sizes of the answers of calls."""
+        paths: dict[str, list[Distribution]] = {}
+        for (_, path), counts in self._models.items():
+            paths.setdefault(path, []).append(counts.sizes)
+        for path, parts in paths.items():
+            yield "POST", PREFIX.decode() + path, Distribution.of(BYTES, parts)
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as Prometheus families."""
@@ -203,6 +214,14 @@ class Counts(Collector):
         yield GaugeMetricFamily(
             "onwards_requests_inflight", "Calls under way, to the end of their streams.", self.in_flight
         )
+        sizes = HistogramMetricFamily(
+            "dwctl_http_response_body_size",
+            "Bytes of the answers of calls, before any framing.",
+            labels=["method", "endpoint"],
+        )
+        for method, path, size in self.sizes():
+            sizes.add_metric([method, path], *size.shown())
+        yield sizes
         models: dict[str, int] = {}
         for (model, _), counts in self._models.items():
             models[model] = models.get(model, 0) + counts.in_flight

@@ -121,6 +121,11 @@ class Flight:
         return self._upstream
 
     @property
+    def record_id(self) -> str:
+        """Of the call's record."""
+        return self._record.id
+
+    @property
     def recorded(self) -> bool:
         """Whether the call has its end."""
         return self._recorded

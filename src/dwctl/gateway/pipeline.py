@@ -97,6 +97,7 @@ class Gateway:
         self._cors = cors
         self._peeker = Peeker()
         self._strict = peekers() if strict else None
+        self._remembers = not strict
         self._routes = typed_routes() if strict else ROUTES
         self.uploads = UPLOADS & self._routes.keys()
         """Paths whose bodies may be forms."""
@@ -202,6 +203,18 @@ class Gateway:
                 f": {detail}" if detail else "",
             )
 
+    def again(self, ident: str, reason: str, status: int, pause: float) -> None:
+        """A call is sent to another target: only traces tell of it (gateway/traced.py)."""
+
+    def traced(self, exchange: Exchange, caller: Caller) -> Caller:
+        """The caller in the course of one call; here every call of a head has the same one."""
+        del exchange
+        return caller
+
+    def headers(self, caller: Caller, target: Target) -> bytes:
+        """The client's headers as a target gets them."""
+        return headers_for(caller, target)
+
     def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
         """What a target and a route fix, rendered once for as long as the target is the same object."""
         place = (alias, route.path, target.endpoint_id, target.model_name)
@@ -274,7 +287,7 @@ class Gateway:
             first, plan, limit_lines = self.enter(
                 admission, partial(self._rendered, route, admission, caller, asked, query, upload)
             )
-            if upload is None and self._strict is None:
+            if upload is None and self._remembers:
                 # From the second call on, for a connection that asks for another model each time gains nothing.
                 again = memo.call == peeked.model
                 memo.call = (

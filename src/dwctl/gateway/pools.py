@@ -16,6 +16,7 @@ from dwctl.gateway.gate import Gate
 from dwctl.gateway.pool_counts import PoolCounts
 from dwctl.gateway.prepare import Rendered
 from dwctl.gateway.settings import HealthSettings, PoolSettings
+from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import retry_after
 from dwctl.routing.budget import Bucket
@@ -34,6 +35,10 @@ _RETRY_AFTER = ((b"retry-after", b"1"),)
 
 Render = Callable[[Target], Rendered]
 """Raises `Refused` for a target whose settings cannot be rendered."""
+
+
+LATE = frozenset({Failure.CONNECT_TIMEOUT, Failure.FIRST_BYTE_TIMEOUT, Failure.IDLE_TIMEOUT})
+"""Failures that count as `Reason.TIMEOUT`."""
 
 
 class Plan(msgspec.Struct, frozen=True):

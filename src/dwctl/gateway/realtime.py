@@ -16,11 +16,11 @@ from dwctl.core.ids import new_id
 from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.admit import Admission, admit
-from dwctl.gateway.caller import Caller, caller_of, headers_for
+from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.failures import busy, not_recorded, problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
 from dwctl.gateway.peek import Peeker
-from dwctl.gateway.pools import Plan, Pools, Render
+from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, upstream_error
 from dwctl.gateway.reply import our_lines
@@ -30,7 +30,10 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.upstream.tunnel import TunnelConnection
+from dwctl.gateway.verdict import failing
 from dwctl.requests.record import Record, Recording
+from dwctl.routing.backoff import Waits
+from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.meter import NOTHING
 from dwctl.wire.cors import NO_CORS, Cors
@@ -69,6 +72,14 @@ class Calls(Protocol):
         """The live key of a request, used from where it may be; raises `Refused`."""
         ...
 
+    def traced(self, exchange: Exchange, caller: Caller) -> Caller:
+        """The caller in the course of the call that begins."""
+        ...
+
+    def headers(self, caller: Caller, target: Target) -> bytes:
+        """The client's headers as a target gets them."""
+        ...
+
     def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
         """What a target and a route fix; raises `Refused` for a target whose settings are wrong."""
         ...
@@ -83,6 +94,10 @@ class Calls(Protocol):
 
     def began(self, record: Record) -> None:
         """A call has been admitted."""
+        ...
+
+    def again(self, ident: str, reason: str, status: int, pause: float) -> None:
+        """The call of this record goes to another target in so many seconds."""
         ...
 
     def ended(self, record: Record) -> None:
@@ -179,6 +194,9 @@ class RealtimeSession:
         self._record: Record | None = None
         self._upstream: Upstream | None = None
         self._plan: Plan | None = None
+        self._pick: Pick | None = None
+        """The target of a pool that is asked now."""
+        self._waits: Waits | None = None
         self._limits = b""
         """Lines that say what is left of the limits."""
         self._head: Head | None = None
@@ -266,9 +284,8 @@ class RealtimeSession:
         if answer is None:
             self.gone(Failure.GARBAGE, _BAD_OPENING)
             return
-        if self._plan is not None:
-            pick = self._plan.pick
-            pick.condition.health.succeeded(lifts=pick.ejected)
+        if self._pick is not None:
+            self._pick.condition.health.succeeded(lifts=self._pick.ejected)
         self._open = True
         self._answered.set()
         self._heard = asyncio.get_running_loop().time()
@@ -286,6 +303,14 @@ class RealtimeSession:
         if head.status < 400:
             self.gone(Failure.GARBAGE, _BAD_OPENING)
             return
+        pick, plan = self._pick, self._plan
+        if pick is not None and plan is not None and not self._ended:
+            if failing(head.status):
+                self._around.calls.pools.failed(pick, head)
+            else:
+                pick.condition.health.answered(lifts=pick.ejected)
+            if head.status in plan.pool.statuses and self._again(plan, Reason.STATUS, head.status):
+                return
         problem = Problem(status=head.status, message=f"The model server answered {head.status}.")
         self._deny(problem, body if head.json else None, upstream_error(head.status))
 
@@ -302,9 +327,13 @@ class RealtimeSession:
         if self._open:
             self._finish(101)
         elif not self._ended and record is not None and upstream is not None:
-            if self._plan is not None:
-                self._around.calls.pools.failed(self._plan.pick)
-            self._around.calls.failed(record.model, upstream.target, failure, detail)
+            calls, plan = self._around.calls, self._plan
+            calls.failed(record.model, upstream.target, failure, detail)
+            if plan is not None and self._pick is not None:
+                calls.pools.failed(self._pick)
+                reason = Reason.TIMEOUT if failure in LATE else Reason.NETWORK
+                if self._again(plan, reason):
+                    return
             self._deny(problem_of(failure, record.model))
 
     def far_writable(self, ready: bool) -> None:
@@ -323,16 +352,18 @@ class RealtimeSession:
             caller = msgspec.structs.replace(caller, digest=sha256(key).digest())
         admission = around.admit(exchange, caller, model_in(exchange.query))
         self._nonce = nonce_of(exchange.headers)
+        caller = around.calls.traced(exchange, caller)
 
         def render(target: Target) -> Rendered:
             upstream = around.calls.upstream(admission.answering.alias, target, ROUTE)
             query = with_model(exchange.query, target.model_name)
-            passed_on = headers_for(caller, target)
+            passed_on = around.calls.headers(caller, target)
             request = upgrade_request(upstream, query, passed_on, exchange.headers, protocols)
             return Rendered(upstream, request, hide_usage=False)
 
         first, self._plan, self._limits = around.calls.enter(admission, render)
         self._upstream = first.upstream
+        self._pick = None if self._plan is None else self._plan.pick
         self._record = record = around.record(admission, caller)
         self._far = TunnelConnection(self, first.request, around.settings.upstream.max_head_bytes)
         around.sessions += 1
@@ -346,8 +377,42 @@ class RealtimeSession:
         self._record.overhead_ms = (self._around.calls.perf() - self._exchange.received) * 1000
         self._task = self._around.tasks.spawn(self._call(self._upstream, self._far), name="realtime")
 
-    async def _call(self, upstream: Upstream, far: TunnelConnection) -> None:
+    def _again(self, plan: Plan, reason: Reason, status: int = 0) -> bool:
+        """Ask another target, now or after a pause; False when it cannot be. The client has been sent nothing yet."""
+        around, record, failed = self._around, self._record, self._upstream
+        if record is None or failed is None or not plan.choice.left:
+            return False
+        pools = around.calls.pools
+        waits = self._waits = self._waits or Waits(plan.pool.fallback)
+        pause = waits.next(pools.draw)
+        if pause is None or not pools.may_retry(plan.model, plan.pool):
+            return False
+        for pick in plan.choice:
+            try:
+                rendered = plan.render(pick.target)
+            except Refused:
+                continue
+            break
+        else:
+            return False
+        pools.retried(plan.model, reason)
+        around.calls.again(record.id, reason.value, status, pause)
+        failed.load.active -= 1
+        rendered.upstream.load.active += 1
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        if self._far is not None:
+            self._far.close()
+        self._pick, self._upstream, self._head = pick, rendered.upstream, None
+        self._far = far = TunnelConnection(self, rendered.request, around.settings.upstream.max_head_bytes)
+        self._task = around.tasks.spawn(self._call(rendered.upstream, far, pause), name="realtime")
+        return True
+
+    async def _call(self, upstream: Upstream, far: TunnelConnection, pause: float = 0.0) -> None:
         """Connect and wait for the answer to the opening."""
+        if pause:
+            await asyncio.sleep(pause)
         failure, detail = Failure.FIRST_BYTE_TIMEOUT, ""
         settings, own = self._around.settings.upstream, upstream.target.timeouts
         connect = (own and own.connect) or settings.connect_timeout
@@ -370,7 +435,8 @@ class RealtimeSession:
             except TimeoutError:
                 failure = Failure.FIRST_BYTE_TIMEOUT
         finally:
-            self._task = None
+            if self._task is asyncio.current_task():
+                self._task = None
         self.gone(failure, detail)
 
     def _leave(self) -> None:

@@ -38,3 +38,7 @@ class Surroundings(Protocol):
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """The target gave no whole answer."""
         ...
+
+    def again(self, ident: str, reason: str, status: int, pause: float) -> None:
+        """The call of this record is sent to another target in so many seconds; what failed answered `status`, or 0."""
+        ...

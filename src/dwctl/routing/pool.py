@@ -49,6 +49,8 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int | None = None
     """None is the number of targets. More than that begins the list again."""
     backoff: Backoff = Backoff()
+    max_total_backoff_ms: float | None = None
+    """All waits of a call together: a retry whose wait would go beyond does not take place. None sets no limit."""
     retry_budget: RetryBudget = RetryBudget()
 
 

@@ -20,11 +20,11 @@ from dwctl.core.metrics import LoopLag, Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.core.services import Service
+from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
-from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.key_use import KeyUse
@@ -48,6 +48,7 @@ from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
 from dwctl.web.dashboard import Dashboard
@@ -148,7 +149,8 @@ def build(
     uploads.mkdir(mode=0o700, exist_ok=True)
     dialer = dialer_of(settings)
     client = UpstreamClient(settings.gateway.upstream, dialer=dialer)
-    gateway = Gateway(
+    spans = open_spans(__version__, str(daemon_id), environment()) if settings.enable_otel_export else None
+    gateway = gateway_class(spans)(
         routing=routing,
         recording=recorder,
         client=client,
@@ -231,8 +233,9 @@ def build(
     beside: tuple[Service, ...] = () if others is None else (others,)
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
+    traced: tuple[Service, ...] = () if spans is None else (spans,)
     services = (
-        *owned, Connections(database), daemon, writer, replay, notices, sync, client, LoopLag(metrics, clock),
+        *owned, Connections(database), daemon, writer, replay, notices, sync, *traced, client, LoopLag(metrics, clock),
         KeyUse(database, gateway.used), *beside,
         listener,
     )  # fmt: skip

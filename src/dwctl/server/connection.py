@@ -11,6 +11,7 @@ from dwctl.server.exchange import HttpExchange
 from dwctl.server.head import HeadError, Lines, RepeatedHeads, RequestHead
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.refusal import asked_path, refusal
+from dwctl.server.slow_reader import SlowReader
 from dwctl.wire.chunks import ChunkError, Chunks
 from dwctl.wire.exchange import BodySink as Upload
 from dwctl.wire.exchange import Handler
@@ -100,6 +101,7 @@ class Connection(asyncio.Protocol):
         "_parts",
         "_paused",
         "_plain",
+        "_reader",
         "_reading_body",
         "_repeats",
         "_sink",
@@ -129,6 +131,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._left = 0
         self._size = 0
+        self._reader = SlowReader()
         self._linger = 0
         self._reading_body = False
         self._advancing = False
@@ -203,6 +206,7 @@ class Connection(asyncio.Protocol):
         self._tell_writable(ready=False)
 
     def resume_writing(self) -> None:
+        self._reader.took()
         self._tell_writable(ready=True)
 
     def send(self, data: bytes) -> None:
@@ -266,7 +270,10 @@ class Connection(asyncio.Protocol):
         """Enforce the limits of time; called about once a second."""
         settings = self._host.settings
         quiet = now - self.changed
-        if self._linger:
+        unsent = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        if self._reader.idle(unsent, now) > settings.write_timeout:
+            self.abort()
+        elif self._linger:
             if quiet > LINGER_SECONDS:
                 self.abort()
         elif self._tunnel is not None:

@@ -31,7 +31,6 @@ NOT_YET = (
     "database_replica_url",
     "email.*",
     "enable_analytics",
-    "enable_otel_export",
     "limits.files.*",
     "model_sources",
     "onboarding_url",

@@ -24,6 +24,8 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """From the first byte of a head to its end."""
     body_timeout: Duration = Duration(60)
     """Between two reads of a request's body; then 408."""
+    write_timeout: Duration = Duration(120)
+    """A client that takes no byte of an answer that waits for it is cut after this long."""
     keep_alive: Duration = Duration(75)
     """An idle connection is closed after this long."""
     max_websocket_message: int = 16 * MIB

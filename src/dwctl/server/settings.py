@@ -15,6 +15,7 @@ from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
 from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
 from dwctl.server.contract_keys import NOT_YET
+from dwctl.server.extras import NO_OTEL, has_otel
 from dwctl.server.limits import ListenerSettings
 
 DEFAULT_FILE = Path("config.yaml")
@@ -95,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True
     metrics: MetricsSettings = MetricsSettings()
+    enable_otel_export: bool = False
+    """Whether calls leave OpenTelemetry spans (gateway/spans.py); needs the extra `dwctl[otel]`."""
     enable_request_logging: bool = True
     """Whether bodies of requests and answers are kept beside their rows."""
     listener: ListenerSettings = ListenerSettings()
@@ -209,6 +212,8 @@ def _validate(settings: Settings) -> None:
             "admin_email: expected an e-mail address",
         ),
     )
+    if settings.enable_otel_export and not has_otel():
+        raise SetupError(f"configuration: {NO_OTEL}")
     if settings.metrics.listen is not None:
         try:
             host_and_port(settings.metrics.listen)

@@ -59,6 +59,7 @@ class FallbackChange(Body, kw_only=True):
     with_replacement: bool | UnsetType = UNSET
     max_attempts: int | UnsetType | None = UNSET
     backoff: BackoffChange | UnsetType | None = UNSET
+    max_total_backoff_ms: float | UnsetType | None = UNSET
     retry_budget: RetryBudgetChange | UnsetType | None = UNSET
 
 
@@ -123,6 +124,8 @@ def _check(fallback: Fallback) -> None:
     _within("backoff.initial_ms", backoff.initial_ms, 0, MAX_MS)
     _within("backoff.max_ms", backoff.max_ms, 0, MAX_MS)
     _within("backoff.factor", backoff.factor, 1, MAX_FACTOR)
+    if fallback.max_total_backoff_ms is not None:
+        _within("max_total_backoff_ms", fallback.max_total_backoff_ms, 0, MAX_MS)
     _within("retry_budget.ratio", budget.ratio, 0, MAX_RATIO)
     _within("retry_budget.min_per_second", budget.min_per_second, 0, MAX_RATE)
     _within("retry_budget.burst", budget.burst, 0, MAX_RATE)
