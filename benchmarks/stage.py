@@ -166,6 +166,11 @@ class Stage:
             processes=self._processes(),
         )
 
+    @property
+    def aborted(self) -> int:
+        """Connections that the upstream has seen end in the middle of an answer."""
+        return self._upstream.counts().aborted
+
     def memory(self) -> Cost:
         """Bytes (PSS) of this moment."""
         return self._memory()

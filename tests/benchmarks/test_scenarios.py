@@ -14,6 +14,7 @@ from benchmarks.load import Load
 from benchmarks.programs import Programs
 from benchmarks.running import Running
 from benchmarks.scenarios.beside import BESIDE_1MB, LARGE
+from benchmarks.scenarios.cancel import CANCEL
 from benchmarks.scenarios.key_effect import KEY_EFFECT, quantile
 from benchmarks.scenarios.recorded import RECORDED_2K
 from benchmarks.scenarios.streams import IdleStreams, paced
@@ -90,6 +91,14 @@ def test_a_key_that_is_made_and_revoked_reaches_every_worker(programs: Programs)
         figures = KEY_EFFECT.measure(ours)
     assert (figures["keys"] or 0) >= 1
     assert (figures["effect_p99_ms"] or 0) > 0
+
+
+def test_streams_are_left_until_the_upstream_has_seen_it(programs: Programs) -> None:
+    with stage(programs, Dwctl(), CANCEL.upstream) as ours:
+        figures = CANCEL.measure(ours)
+    assert figures["errors"] == figures["unexplained"] == 0
+    assert (figures["left"] or 0) >= 1
+    assert 0 < (figures["cancel_p50_ms"] or 0) <= (figures["cancel_p99_ms"] or 0)
 
 
 def test_recorded_bodies_are_measured_below_the_limit_that_was_found(programs: Programs) -> None:
