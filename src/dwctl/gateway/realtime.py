@@ -21,7 +21,7 @@ from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching,
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import Rendered, Upstream
-from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, upstream_error
+from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, priced, upstream_error
 from dwctl.gateway.reply import our_lines
 from dwctl.gateway.routes import PREFIX, IdStyle, Route
 from dwctl.gateway.settings import GatewaySettings
@@ -32,6 +32,7 @@ from dwctl.gateway.upstream.tunnel import TunnelConnection
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.meter import NOTHING
+from dwctl.usage.prices import Tariff
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -176,6 +177,8 @@ class RealtimeSession:
         self._nonce = b""
         self._cors = b""
         self._record: Record | None = None
+        self._tariff: Tariff | None = None
+        """What prices the session; None when it is free."""
         self._upstream: Upstream | None = None
         self._plan: Plan | None = None
         self._limits = b""
@@ -333,6 +336,7 @@ class RealtimeSession:
         first, self._plan, self._limits = around.calls.enter(admission, render)
         self._upstream = first.upstream
         self._record = record = around.record(admission, caller)
+        self._tariff = priced(record, admission.answering)
         self._far = TunnelConnection(self, first.request, around.settings.upstream.max_head_bytes)
         around.sessions += 1
         first.upstream.load.active += 1
@@ -418,7 +422,16 @@ class RealtimeSession:
         around, record, upstream = self._around, self._record, self._upstream
         if record is not None and upstream is not None:
             upstream.load.active -= 1
-            complete(record, upstream.target, self._head, status, NOTHING, size=self._received, error=error)
+            complete(
+                record,
+                upstream.target,
+                self._head,
+                status,
+                NOTHING,
+                size=self._received,
+                error=error,
+                tariff=self._tariff,
+            )
             record.request_size = min(self._sent, MAX_SIZE)
             record.duration_ms = (around.calls.perf() - self._exchange.received) * 1000
             record.completed_at = around.calls.now()

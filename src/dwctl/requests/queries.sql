@@ -4,6 +4,8 @@
 -- lengths, null where there is none. Within an attempt the rank only rises, completed and canceled stay, and a late
 -- write of an older attempt changes nothing. Rows are locked in the order of their ids, so that two of these statements
 -- at the same time cannot wait for each other. json and not jsonb: the array is read once, so building its tree is lost.
+-- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
+-- whatever the row's record changes. Entries, rows, then balances: always in this order, for the same reason.
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -13,25 +15,41 @@ with incoming as (
         origin text, service_tier text, first_byte_ms real, duration_ms real, overhead_ms real, prompt_tokens integer,
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
-        user_agent text
+        user_agent text, tariff_id uuid, cost numeric
     )) with ordinality as r
+),
+booked as (
+    insert into ledger_entries (
+        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin
+    )
+    select
+        case when coalesce(attempt, 1) = 1 then id else gen_random_uuid() end, 'usage', owner_id, -cost, id,
+        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api')
+    from incoming
+    where cost > 0
+    order by id
+    on conflict do nothing
+    returning request_id, account_id, model, -amount as cost
 ),
 changed as (
     insert into requests as kept (
         id, attempt, state, stream, background, status_code, upstream_status, created_at, completed_at, owner_id,
         creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
         service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
-        cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent
+        cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent,
+        tariff_id, cost
     )
     select
-        id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
+        i.id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
         upstream_status, to_timestamp(created_at), to_timestamp(completed_at), owner_id, creator_id, key_id, daemon_id,
-        endpoint_id, path, model, target_model, response_model, coalesce(purpose, 'realtime'), coalesce(origin, 'api'),
-        coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens,
-        reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0), response_size, finish_reason,
-        error_code, error_message, user_agent
-    from incoming
-    order by id
+        endpoint_id, path, i.model, target_model, response_model, coalesce(purpose, 'realtime'),
+        coalesce(origin, 'api'), coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms,
+        prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0),
+        response_size, finish_reason, error_code, error_message, user_agent, tariff_id,
+        case when i.cost = 0 then 0 else b.cost end
+    from incoming i
+    left join booked b on b.request_id = i.id
+    order by i.id
     on conflict (id) do update set
         attempt = excluded.attempt,
         state = excluded.state,
@@ -53,7 +71,9 @@ changed as (
         response_size = excluded.response_size,
         finish_reason = excluded.finish_reason,
         error_code = excluded.error_code,
-        error_message = excluded.error_message
+        error_message = excluded.error_message,
+        tariff_id = excluded.tariff_id,
+        cost = coalesce(kept.cost + excluded.cost, excluded.cost, kept.cost)
     where kept.state < 4
         and (
             excluded.attempt > kept.attempt
@@ -80,12 +100,38 @@ bodies as (
         request = coalesce(kept.request, excluded.request),
         response = coalesce(excluded.response, kept.response)
     returning 1
+),
+late as (
+    select array_agg(request_id) as ids, array_agg(cost) as costs
+    from booked
+    where not exists (select from changed where changed.id = booked.request_id)
+),
+paid as (
+    insert into accounts as kept (id, balance)
+    select account_id, -sum(cost) from booked group by account_id order by account_id
+    on conflict (id) do update set
+        balance = kept.balance + excluded.balance,
+        low_since = case
+            when kept.balance + excluded.balance < kept.low_balance_threshold then coalesce(kept.low_since, now())
+        end,
+        updated_at = now()
+    returning 1
 )
--- The commit that follows does not wait for the disk; local, so that nothing else on this connection is like that.
+-- Without charges the commit that follows does not wait for the disk; local, so that nothing else on this connection is
+-- like that.
 select
     (select count(*) from changed) as changed,
     (select count(*) from bodies) as bodies,
-    set_config('synchronous_commit', 'off', true) as synchronous_commit;
+    (select count(*) from incoming where cost > 0) as costs,
+    (select count(*) from booked) as booked,
+    (select count(*) from paid) as accounts,
+    (select json_object_agg(model, cost) from (select model, sum(cost) as cost from booked group by model) as m)
+        as charged,
+    (select case when ids is not null then add_late_costs(ids, costs) end from late) as late,
+    set_config(
+        'synchronous_commit',
+        case when exists (select from booked) then current_setting('synchronous_commit') else 'off' end, true
+    ) as synchronous_commit;
 
 -- name: interrupt_requests_of
 -- Calls that their process left behind: they end as failed. Batch, flex and background work is for the engine.
