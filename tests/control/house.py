@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,6 +43,8 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.inner_calls import InnerCalls
+from dwctl.usage.ledger import Booking, LedgerStore
+from dwctl.usage.settings import NO_CREDIT, CreditSettings
 from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
@@ -112,6 +115,7 @@ class House:
         propagation: Propagation | None = None,
         proxies: Iterable[str] = (),
         reach: Reach = EVERYWHERE,
+        credit: CreditSettings = NO_CREDIT,
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -127,6 +131,7 @@ class House:
             proxies=Networks(map(parse_network, proxies)),
             recorded=Settled(),
             reach=reach,
+            credit=credit,
         )
         self.app = build_app(
             plane=self.plane,
@@ -143,6 +148,7 @@ class House:
         self.routing = RoutingStore(database, seal)
         self._numbers = itertools.count(1)
         self._committer = Committer(database, Path(os.devnull), Metrics())
+        self.ledger = LedgerStore(database)
 
     def number(self) -> int:
         """A fresh one, for names."""
@@ -223,6 +229,19 @@ class House:
             entries.append(entry_of(Kind.FINISHED, msgspec.json.encode(record), bodies[1]))
         await self._committer.commit(entries)
         return UUID(record.id)
+
+    async def grant(self, person: Person, amount: str) -> UUID:
+        """Credit for a person."""
+        booked = await self.ledger.book(
+            Booking(
+                kind="admin_grant",
+                account_id=person.id,
+                amount=Decimal(amount),
+                source_id=f"grant-{self.number()}",
+            )
+        )
+        assert booked is not None
+        return booked.id
 
     async def model(self, alias: str) -> UUID:
         """Id of a live model."""

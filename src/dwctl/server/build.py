@@ -170,6 +170,7 @@ def build(
             settings.gateway.upstream.denied_networks, private=settings.gateway.upstream.allow_private
         ),
         recorded=crew,
+        credit=settings.credits,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None
