@@ -3,6 +3,7 @@
 import itertools
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -72,6 +73,8 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         completion_tokens=4,
         reasoning_tokens=1,
         total_tokens=7,
+        tariff_id=str(NIL),
+        cost=Decimal("0.0000120"),
         request_size=10,
         response_size=20,
         finish_reason="stop",
@@ -97,6 +100,8 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         "reasoning_tokens": 1,
         "cached_tokens": None,
         "total_tokens": 7,
+        "tariff_id": str(NIL),
+        "total_cost": "0.000012",
         "finish_reason": "stop",
         "error_code": None,
         "error_message": None,

@@ -24,9 +24,9 @@ def tariff(ident: str, entry: str = "0.000001", out: str = "0.000002") -> Tariff
     )
 
 
-def priced(known: Model, **tariffs: Tariff) -> Model:
+def priced(known: Model, realtime: Tariff | None = None, playground: Tariff | None = None) -> Model:
     """A model with tariffs."""
-    return msgspec.structs.replace(known, tariffs=Tariffs(**tariffs))
+    return msgspec.structs.replace(known, tariffs=Tariffs(realtime=realtime, playground=playground))
 
 
 def due(record: Record, known: Tariff) -> Decimal:
@@ -74,7 +74,7 @@ async def test_a_call_without_usage_costs_nothing_and_is_priced(upstream: FakeUp
     async with House(known) as house:
         assert (await house.call(chat())).status == 404
         record = await house.recorded()
-    assert (record.tariff_id, record.cost) == ("t", 0)
+    assert (record.tariff_id, record.cost) == ("t", Decimal(0))
 
 
 async def test_behind_a_rule_the_model_that_answers_has_the_price(upstream: FakeUpstream) -> None:

@@ -182,3 +182,51 @@ where d.id <> $1
 -- name: make_partitions
 -- The daily partitions from yesterday on.
 select ensure_request_partitions((now() at time zone 'UTC')::date - 1, $1 + 2);
+
+-- name: ledger_totals
+-- What rows, charges, entries and balances sum up to, each by itself.
+select
+    (select coalesce(sum(cost), 0) from requests) as costs,
+    (select coalesce(-sum(amount), 0) from ledger_entries where kind = 'usage') as charges,
+    (select coalesce(sum(amount), 0) from ledger_entries) as entries,
+    (select coalesce(sum(balance), 0) from accounts) as balances;
+
+-- name: balances_that_differ
+-- Accounts whose balance is not the sum of their entries, at most $1.
+select
+    coalesce(a.id, e.account_id) as account_id, coalesce(a.balance, 0) as balance, coalesce(e.total, 0) as entries
+from accounts a
+full join (select account_id, sum(amount) as total from ledger_entries group by account_id) e on e.account_id = a.id
+where coalesce(a.balance, 0) <> coalesce(e.total, 0)
+order by 1
+limit $1;
+
+-- name: costs_that_differ
+-- Requests whose row does not say what their account was charged, at most $1. Charges of days whose rows were dropped are
+-- left alone.
+select
+    coalesce(r.id, e.request_id) as request_id, coalesce(r.owner_id, e.account_id) as account_id,
+    coalesce(r.cost, 0) as cost, coalesce(e.total, 0) as charged
+from (select id, owner_id, cost from requests where cost <> 0) r
+full join (
+    select request_id, account_id, -sum(amount) as total
+    from ledger_entries
+    where kind = 'usage'
+    group by request_id, account_id
+) e on e.request_id = r.id and e.account_id = r.owner_id
+where coalesce(r.cost, 0) <> coalesce(e.total, 0)
+    and (
+        r.id is not null
+        or exists (select 1 from requests there where there.id = e.request_id)
+        or e.request_id >= coalesce(
+            (
+                select uuidv7_floor(min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp at time zone 'UTC')
+                from pg_inherits i
+                join pg_class c on c.oid = i.inhrelid
+                where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+            ),
+            '00000000-0000-0000-0000-000000000000'
+        )
+    )
+order by 1
+limit $1;

@@ -22,6 +22,7 @@ from dwctl.identity.principal import Principal
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
 from dwctl.requests.store import RequestStore
+from dwctl.usage.money import plain
 from dwctl.web.paging import Window
 
 MAX_SKIP = 10_000
@@ -213,6 +214,8 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
         "reasoning_tokens": row.reasoning_tokens,
         "cached_tokens": row.cached_tokens,
         "total_tokens": row.total_tokens,
+        "tariff_id": row.tariff_id,
+        "total_cost": None if row.cost is None else plain(row.cost),
         "finish_reason": row.finish_reason,
         "error_code": row.error_code,
         "error_message": row.error_message,

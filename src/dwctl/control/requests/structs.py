@@ -32,6 +32,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None
     cached_tokens: int | None
     total_tokens: int | None
+    tariff_id: UUID | None
+    """What priced the call; null when it was free."""
+    total_cost: str | None
+    """What it was charged, a decimal string; null when it was free, and until it has ended."""
     finish_reason: str | None
     error_code: str | None
     error_message: str | None
