@@ -56,8 +56,9 @@ def test_before_the_first_start(data_dir: Path) -> None:
     migrated = run(data_dir, "migrate")
     assert migrated.output.startswith("applied 0001")
     assert run(data_dir, "migrate").output == "The database is up to date.\n"
-    healthy = run(data_dir, "doctor")
+    healthy = run(data_dir, "doctor", "--ledger")
     assert (healthy.status, "FAIL" in healthy.output) == (0, False)
+    assert "ok    ledger: rows cost 0, charges 0; entries sum up to 0, balances 0\n" in healthy.output
     unknown = run(data_dir, "user", "password", "nobody@example.com", given=f"{NEW}\n")
     assert unknown.status == 1
     assert "no account with the e-mail nobody@example.com" in unknown.errors

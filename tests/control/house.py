@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -44,6 +45,8 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.inner_calls import InnerCalls
+from dwctl.usage.ledger import Booking, LedgerStore
+from dwctl.usage.settings import NO_CREDIT, CreditSettings
 from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
@@ -158,6 +161,7 @@ def build(
     propagation: Propagation | None = None,
     proxies: Iterable[str] = (),
     dialer: Dialer | None = None,
+    credit: CreditSettings = NO_CREDIT,
 ) -> Built:
     """A plane and its application."""
     clock = LaterClock()
@@ -172,6 +176,7 @@ def build(
         proxies=Networks(map(parse_network, proxies)),
         recorded=Settled(),
         dialer=dialer,
+        credit=credit,
     )
     app = build_app(
         plane=plane,
@@ -198,9 +203,13 @@ class House:
         propagation: Propagation | None = None,
         proxies: Sequence[str] = (),
         dialer: Dialer | None = None,
+        credit: CreditSettings = NO_CREDIT,
     ) -> None:
-        own = settings is not CHEAP_AUTH or propagation is not None or dialer is not None or len(proxies) > 0
-        built = build(database, settings, propagation, proxies, dialer) if own else _HOUSES.usual(database)
+        usual = settings is CHEAP_AUTH and credit is NO_CREDIT and propagation is None and dialer is None
+        if usual and not proxies:
+            built = _HOUSES.usual(database)
+        else:
+            built = build(database, settings, propagation, proxies, dialer, credit)
         self.database = database
         self.settings = settings
         self.plane = built.plane
@@ -211,6 +220,7 @@ class House:
         self.routing = RoutingStore(database, Seal(SECRET))
         self._numbers = itertools.count(1)
         self._committer = Committer(database, Path(os.devnull), Metrics())
+        self.ledger = LedgerStore(database)
 
     def number(self) -> int:
         """A fresh one, for names."""
@@ -291,6 +301,19 @@ class House:
             entries.append(entry_of(Kind.FINISHED, msgspec.json.encode(record), bodies[1]))
         await self._committer.commit(entries)
         return UUID(record.id)
+
+    async def grant(self, person: Person, amount: str) -> UUID:
+        """Credit for a person."""
+        booked = await self.ledger.book(
+            Booking(
+                kind="admin_grant",
+                account_id=person.id,
+                amount=Decimal(amount),
+                source_id=f"grant-{self.number()}",
+            )
+        )
+        assert booked is not None
+        return booked.id
 
     async def model(self, alias: str) -> UUID:
         """Id of a live model."""

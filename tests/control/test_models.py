@@ -258,9 +258,9 @@ async def test_what_is_hidden_without_privilege(house: House, manager: Person) -
     await house.endpoint(AWAY, "open", open_to=NIL)
     query = "include=groups,endpoints,metrics,status,pricing,components,unheard"
     for who, expected in (
-        (person, ALWAYS),
-        (billing, {*ALWAYS, "created_by"}),
-        (manager, {*MANAGED, "groups", "endpoint"}),
+        (person, {*ALWAYS, "tariffs"}),
+        (billing, {*ALWAYS, "tariffs", "created_by"}),
+        (manager, {*MANAGED, "tariffs", "provider_pricing", "groups", "endpoint"}),
     ):
         (listed,) = (await house.api("GET", f"/models?{query}", who)).json()["data"]
         assert set(listed) == expected

@@ -109,6 +109,18 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/requests"): anybody(),
     # Whose call it is not must not learn that there is one.
     ("GET", f"{ADMIN}/requests/{{request_id}}"): Row(200, 404, 404, 200),
+    ("GET", f"{ADMIN}/transactions"): anybody(),
+    # BillingManagers may too (test_transactions).
+    ("POST", f"{ADMIN}/transactions"): managed(
+        201,
+        {
+            "user_id": "{user_id}",
+            "transaction_type": "admin_grant",
+            "amount": "1.5",
+            "source_id": "new {n}",
+        },
+    ),
+    ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -177,6 +189,7 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "composite_id": composite_id,
         "component_id": model_id,
         "request_id": await house.request(owner, key_id),
+        "transaction_id": await house.grant(owner, "1"),
         "n": number,
         "path": "x",
     }

@@ -3,6 +3,7 @@
 import itertools
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +77,8 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         total_tokens=7,
         audio_seconds=8.5,
         estimated=True,
+        tariff_id=str(NIL),
+        cost=Decimal("0.0000120"),
         request_size=10,
         response_size=20,
         finish_reason="stop",
@@ -104,6 +107,8 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         "total_tokens": 7,
         "audio_seconds": 8.5,
         "usage_estimated": True,
+        "tariff_id": str(NIL),
+        "total_cost": "0.000012",
         "finish_reason": "stop",
         "error_code": None,
         "error_message": None,

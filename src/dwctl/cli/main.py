@@ -83,10 +83,13 @@ def migrate_command(**options: Any) -> None:
 
 @main.command(name="doctor")
 @_common
+@click.option("--ledger", is_flag=True, help="Also check that rows, ledger and balances agree.")
 @_told
 def doctor_command(**options: Any) -> None:
     """Check database, permissions, port, disk and model servers, and say what to do."""
-    if not _module("doctor").run(options["config"], options["data_dir"], click.echo):
+    if not _module("doctor").run(
+        options["config"], options["data_dir"], click.echo, ledger=options["ledger"]
+    ):
         sys.exit(1)
 
 

@@ -23,6 +23,7 @@ from dwctl.control.plane import Plane
 from dwctl.control.playground import api as playground_api
 from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
+from dwctl.control.transactions import api as transactions_api
 from dwctl.control.users import api as users_api
 from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE, NO_KEYS
 from dwctl.identity.settings import CorsSettings
@@ -71,6 +72,7 @@ def build_app(
             models_api.router(plane.models),
             components_api.router(plane.components),
             requests_api.router(plane.requests),
+            transactions_api.router(plane.transactions),
         ],
     )
     own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])

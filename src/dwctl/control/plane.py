@@ -12,14 +12,19 @@ from dwctl.control.groups.store import GroupStore
 from dwctl.control.keys.actions import KeyActions
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.models.actions import ModelActions
+from dwctl.control.models.pricing import Pricing
+from dwctl.control.models.provider import ProviderPriceStore
 from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
+from dwctl.control.models.tariffs import TariffStore
 from dwctl.control.playground.actions import PlaygroundActions
 from dwctl.control.playground.store import PlaygroundStore
 from dwctl.control.propagation import Propagation
 from dwctl.control.requests.actions import Recorded, RequestActions
 from dwctl.control.requests.store import RequestLog
 from dwctl.control.session.actions import SessionActions
+from dwctl.control.transactions.actions import TransactionActions
+from dwctl.control.transactions.store import TransactionStore
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
@@ -34,6 +39,8 @@ from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
 from dwctl.requests.store import RequestStore
+from dwctl.usage.ledger import LedgerStore
+from dwctl.usage.settings import NO_CREDIT, CreditSettings
 
 
 class Plane(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +57,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     components: ComponentActions
     playground: PlaygroundActions
     requests: RequestActions
+    transactions: TransactionActions
     bootstrap: Bootstrap
 
 
@@ -64,6 +72,7 @@ def build_plane(
     proxies: Networks = NOBODY,
     recorded: Recorded,
     dialer: Dialer | None = None,
+    credit: CreditSettings = NO_CREDIT,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -76,7 +85,8 @@ def build_plane(
     model_store = ModelStore(database)
     component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
-    users = UserActions(user_store, groups, propagation)
+    ledger = LedgerStore(database)
+    users = UserActions(user_store, groups, propagation, ledger)
     endpoints = EndpointActions(endpoint_store, propagation, clock, dialer or Dialer())
     return Plane(
         authenticator=Authenticator(
@@ -95,15 +105,24 @@ def build_plane(
             sessions=sessions,
             attempts=Attempts(clock),
             clock=clock,
+            initial_credits=credit.initial_credits_for_standard_users,
         ),
         users=users,
         groups=groups,
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
-        models=ModelActions(model_store, endpoint_store, component_store, propagation, RuleStore(database)),
+        models=ModelActions(
+            model_store,
+            endpoint_store,
+            component_store,
+            propagation,
+            RuleStore(database),
+            Pricing(TariffStore(database), ProviderPriceStore(database)),
+        ),
         components=ComponentActions(component_store, model_store, propagation),
         playground=PlaygroundActions(PlaygroundStore(database), propagation),
         requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
+        transactions=TransactionActions(TransactionStore(database), ledger),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

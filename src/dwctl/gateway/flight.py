@@ -24,6 +24,7 @@ from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Timeouts
 from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
+from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.sse import EventTooLarge
@@ -60,6 +61,7 @@ class Flight:
         "attempts",
         "deadline",
         "source",
+        "tariff",
         "upload",
     )
 
@@ -95,6 +97,8 @@ class Flight:
         """How often the call was sent; told to the client when it is more than once."""
         upstream.load.active += 1
         self._sanitiser = sanitiser
+        self.tariff: Tariff | None = None
+        """What prices the call; None when it is free."""
         self.upload: Upload | None = None
         """What holds the client's body until the call has ended; closed then."""
         self.source: Source | None = None
@@ -478,7 +482,8 @@ class Flight:
         size = self._size
         if error is not None or not metered.completion_tokens or not metered.prompt_tokens:
             metered = self._reckoned(metered, failed=error is not None, left=left)
-        complete(record, self._upstream.target, self._head, status, metered, size=size, error=error)
+        target = self._upstream.target
+        complete(record, target, self._head, status, metered, size=size, error=error, tariff=self.tariff)
         received = self._received
         if self._first_byte is not None:
             record.first_byte_ms = (self._first_byte - received) * 1000

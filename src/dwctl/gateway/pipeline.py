@@ -33,6 +33,7 @@ from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reasoning import check_effort, with_effort
+from dwctl.gateway.record import priced
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
@@ -318,6 +319,7 @@ class Gateway:
             else route.dialect.reshape(record.id, record.model, translated),
             sanitiser=sanitiser,
         )
+        flight.tariff = priced(record, model)
         if upload is not None:
             flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import ssl
 from hashlib import sha256
-from typing import Protocol
 
 import msgspec
 
@@ -20,9 +19,10 @@ from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.failures import busy, not_recorded, problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
 from dwctl.gateway.peek import Peeker
-from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render
+from dwctl.gateway.pools import LATE, Plan, Reason
 from dwctl.gateway.prepare import Rendered, Upstream
-from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, upstream_error
+from dwctl.gateway.realtime_calls import Calls
+from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, priced, upstream_error
 from dwctl.gateway.reply import our_lines
 from dwctl.gateway.routes import PREFIX, IdStyle, Route
 from dwctl.gateway.settings import GatewaySettings
@@ -31,11 +31,12 @@ from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.upstream.tunnel import TunnelConnection
 from dwctl.gateway.verdict import failing
-from dwctl.requests.record import Record, Recording
+from dwctl.requests.record import Record
 from dwctl.routing.backoff import Waits
 from dwctl.routing.choice import Pick
-from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
+from dwctl.routing.snapshot import Routing, Target
 from dwctl.usage.meter import NOTHING
+from dwctl.usage.prices import Tariff
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -52,65 +53,6 @@ _STOPPING = Problem(
     status=503, message="The server is stopping.", type="server_error", code="service_unavailable"
 )
 _BAD_OPENING = "it did not answer the WebSocket's opening"
-
-
-class Calls(Protocol):
-    """What a session needs of the gateway."""
-
-    recording: Recording
-    pools: Pools
-
-    def perf(self) -> float:
-        """`time.perf_counter()`."""
-        ...
-
-    def now(self) -> float:
-        """Unix seconds."""
-        ...
-
-    def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
-        """The live key of a request, used from where it may be; raises `Refused`."""
-        ...
-
-    def traced(self, exchange: Exchange, caller: Caller) -> Caller:
-        """The caller in the course of the call that begins."""
-        ...
-
-    def headers(self, caller: Caller, target: Target) -> bytes:
-        """The client's headers as a target gets them."""
-        ...
-
-    def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
-        """What a target and a route fix; raises `Refused` for a target whose settings are wrong."""
-        ...
-
-    def enter(self, admission: Admission, render: Render) -> tuple[Rendered, Plan | None, bytes]:
-        """Take the limits and the first target; raises `Refused`."""
-        ...
-
-    def undo(self) -> None:
-        """Give back what `enter` took for a call that did not begin."""
-        ...
-
-    def began(self, record: Record) -> None:
-        """A call has been admitted."""
-        ...
-
-    def again(self, ident: str, reason: str, status: int, pause: float) -> None:
-        """The call of this record goes to another target in so many seconds."""
-        ...
-
-    def ended(self, record: Record) -> None:
-        """The call has been recorded."""
-        ...
-
-    def refused(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A request was no call."""
-        ...
-
-    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
-        """The target gave no whole answer."""
-        ...
 
 
 class Realtime:
@@ -192,6 +134,8 @@ class RealtimeSession:
         self._nonce = b""
         self._cors = b""
         self._record: Record | None = None
+        self._tariff: Tariff | None = None
+        """What prices the session; None when it is free."""
         self._upstream: Upstream | None = None
         self._plan: Plan | None = None
         self._pick: Pick | None = None
@@ -365,6 +309,7 @@ class RealtimeSession:
         self._upstream = first.upstream
         self._pick = None if self._plan is None else self._plan.pick
         self._record = record = around.record(admission, caller)
+        self._tariff = priced(record, admission.answering)
         self._far = TunnelConnection(self, first.request, around.settings.upstream.max_head_bytes)
         around.sessions += 1
         first.upstream.load.active += 1
@@ -487,7 +432,16 @@ class RealtimeSession:
         around, record, upstream = self._around, self._record, self._upstream
         if record is not None and upstream is not None:
             upstream.load.active -= 1
-            complete(record, upstream.target, self._head, status, NOTHING, size=self._received, error=error)
+            complete(
+                record,
+                upstream.target,
+                self._head,
+                status,
+                NOTHING,
+                size=self._received,
+                error=error,
+                tariff=self._tariff,
+            )
             record.request_size = min(self._sent, MAX_SIZE)
             record.duration_ms = (around.calls.perf() - self._exchange.received) * 1000
             record.completed_at = around.calls.now()

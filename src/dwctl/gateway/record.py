@@ -2,8 +2,9 @@
 
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, State
-from dwctl.routing.snapshot import Target
+from dwctl.routing.snapshot import Model, Target
 from dwctl.usage.meter import NOTHING, Metered
+from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 
 CLIENT_LEFT = Problem(
@@ -27,8 +28,12 @@ def complete(
     *,
     size: int,
     error: tuple[str | None, str] | None,
+    tariff: Tariff | None = None,
 ) -> None:
-    """Set what is known of a call at its end but the times; `error` is (code, message), `size` the answer's bytes."""
+    """Set what is known of a call at its end but the times; `error` is (code, message), `size` the answer's bytes.
+
+    `tariff` is None for a free call.
+    """
     if error is None and metered.error is not None:
         error = ("upstream_error", metered.error)
     if error is None:
@@ -59,6 +64,20 @@ def complete(
             record.estimated = True
         record.response_model = metered.model
         record.finish_reason = metered.finish_reason
+    if tariff is not None:
+        record.cost = tariff.cost(
+            record.prompt_tokens, record.completion_tokens, record.cached_tokens, record.reasoning_tokens
+        )
+
+
+def priced(record: Record, model: Model) -> Tariff | None:
+    """The tariff of a call that is being admitted, noted on its record; `model` is the one that answers."""
+    if model.tariffs is None:
+        return None
+    tariff = model.tariffs.of(record.purpose)
+    if tariff is not None:
+        record.tariff_id = tariff.id
+    return tariff
 
 
 def upstream_error(status: int) -> tuple[str | None, str] | None:

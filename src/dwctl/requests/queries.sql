@@ -1,9 +1,12 @@
 -- name: upsert_requests
 -- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
 -- so that they are not decoded on the way), $2 the bodies of each in turn, request then response, $3 and $4 their
--- lengths, null where there is none; $5 is the length up to which they are compressed. Within an attempt the rank only rises, completed and canceled stay, and a late
--- write of an older attempt changes nothing. Rows are locked in the order of their ids, so that two of these statements
--- at the same time cannot wait for each other. json and not jsonb: the array is read once, so building its tree is lost.
+-- lengths, null where there is none; $5 is the length up to which they are compressed. Within an attempt the rank only
+-- rises, completed and canceled stay, and a late write of an older attempt changes nothing. Rows are locked in the order
+-- of their ids, so that two of these statements at the same time cannot wait for each other. json and not jsonb: the
+-- array is read once, so building its tree is lost.
+-- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
+-- whatever the row's record changes. Entries, rows, then balances: always in this order, for the same reason.
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -13,8 +16,21 @@ with incoming as (
         origin text, service_tier text, first_byte_ms real, duration_ms real, overhead_ms real, prompt_tokens integer,
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
-        user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean
+        user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric
     )) with ordinality as r
+),
+booked as (
+    insert into ledger_entries (
+        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin
+    )
+    select
+        case when coalesce(attempt, 1) = 1 then id else gen_random_uuid() end, 'usage', owner_id, -cost, id,
+        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api')
+    from incoming
+    where cost > 0
+    order by id
+    on conflict do nothing
+    returning request_id, account_id, model, -amount as cost
 ),
 changed as (
     insert into requests as kept (
@@ -22,17 +38,20 @@ changed as (
         creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
         service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
         cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent,
-        cache_write_tokens, audio_seconds, estimated
+        cache_write_tokens, audio_seconds, estimated, tariff_id, cost
     )
     select
-        id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
+        i.id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
         upstream_status, to_timestamp(created_at), to_timestamp(completed_at), owner_id, creator_id, key_id, daemon_id,
-        endpoint_id, path, model, target_model, response_model, coalesce(purpose, 'realtime'), coalesce(origin, 'api'),
-        coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens,
-        reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0), response_size, finish_reason,
-        error_code, error_message, user_agent, cache_write_tokens, audio_seconds, coalesce(estimated, false)
-    from incoming
-    order by id
+        endpoint_id, path, i.model, target_model, response_model, coalesce(purpose, 'realtime'),
+        coalesce(origin, 'api'), coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms,
+        prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0),
+        response_size, finish_reason, error_code, error_message, user_agent, cache_write_tokens,
+        audio_seconds, coalesce(estimated, false), tariff_id,
+        case when i.cost = 0 then 0 else b.cost end
+    from incoming i
+    left join booked b on b.request_id = i.id
+    order by i.id
     on conflict (id) do update set
         attempt = excluded.attempt,
         state = excluded.state,
@@ -57,7 +76,9 @@ changed as (
         response_size = excluded.response_size,
         finish_reason = excluded.finish_reason,
         error_code = excluded.error_code,
-        error_message = excluded.error_message
+        error_message = excluded.error_message,
+        tariff_id = excluded.tariff_id,
+        cost = coalesce(kept.cost + excluded.cost, excluded.cost, kept.cost)
     where kept.state < 4
         and (
             excluded.attempt > kept.attempt
@@ -97,12 +118,38 @@ bodies as (
         response = case when excluded.large_response is null then coalesce(excluded.response, kept.response) end,
         large_response = case when excluded.response is null then coalesce(excluded.large_response, kept.large_response) end
     returning 1
+),
+late as (
+    select array_agg(request_id) as ids, array_agg(cost) as costs
+    from booked
+    where not exists (select from changed where changed.id = booked.request_id)
+),
+paid as (
+    insert into accounts as kept (id, balance)
+    select account_id, -sum(cost) from booked group by account_id order by account_id
+    on conflict (id) do update set
+        balance = kept.balance + excluded.balance,
+        low_since = case
+            when kept.balance + excluded.balance < kept.low_balance_threshold then coalesce(kept.low_since, now())
+        end,
+        updated_at = now()
+    returning 1
 )
--- The commit that follows does not wait for the disk; local, so that nothing else on this connection is like that.
+-- Without charges the commit that follows does not wait for the disk; local, so that nothing else on this connection is
+-- like that.
 select
     (select count(*) from changed) as changed,
     (select count(*) from bodies) as bodies,
-    set_config('synchronous_commit', 'off', true) as synchronous_commit;
+    (select count(*) from incoming where cost > 0) as costs,
+    (select count(*) from booked) as booked,
+    (select count(*) from paid) as accounts,
+    (select json_object_agg(model, cost) from (select model, sum(cost) as cost from booked group by model) as m)
+        as charged,
+    (select case when ids is not null then add_late_costs(ids, costs) end from late) as late,
+    set_config(
+        'synchronous_commit',
+        case when exists (select from booked) then current_setting('synchronous_commit') else 'off' end, true
+    ) as synchronous_commit;
 
 -- name: interrupt_requests_of
 -- Calls that their process left behind: they end as failed. Batch, flex and background work is for the engine.
@@ -154,3 +201,51 @@ where d.id <> $1
 -- name: make_partitions
 -- The daily partitions from yesterday on.
 select ensure_request_partitions((now() at time zone 'UTC')::date - 1, $1 + 2);
+
+-- name: ledger_totals
+-- What rows, charges, entries and balances sum up to, each by itself.
+select
+    (select coalesce(sum(cost), 0) from requests) as costs,
+    (select coalesce(-sum(amount), 0) from ledger_entries where kind = 'usage') as charges,
+    (select coalesce(sum(amount), 0) from ledger_entries) as entries,
+    (select coalesce(sum(balance), 0) from accounts) as balances;
+
+-- name: balances_that_differ
+-- Accounts whose balance is not the sum of their entries, at most $1.
+select
+    coalesce(a.id, e.account_id) as account_id, coalesce(a.balance, 0) as balance, coalesce(e.total, 0) as entries
+from accounts a
+full join (select account_id, sum(amount) as total from ledger_entries group by account_id) e on e.account_id = a.id
+where coalesce(a.balance, 0) <> coalesce(e.total, 0)
+order by 1
+limit $1;
+
+-- name: costs_that_differ
+-- Requests whose row does not say what their account was charged, at most $1. Charges of days whose rows were dropped are
+-- left alone.
+select
+    coalesce(r.id, e.request_id) as request_id, coalesce(r.owner_id, e.account_id) as account_id,
+    coalesce(r.cost, 0) as cost, coalesce(e.total, 0) as charged
+from (select id, owner_id, cost from requests where cost <> 0) r
+full join (
+    select request_id, account_id, -sum(amount) as total
+    from ledger_entries
+    where kind = 'usage'
+    group by request_id, account_id
+) e on e.request_id = r.id and e.account_id = r.owner_id
+where coalesce(r.cost, 0) <> coalesce(e.total, 0)
+    and (
+        r.id is not null
+        or exists (select 1 from requests there where there.id = e.request_id)
+        or e.request_id >= coalesce(
+            (
+                select uuidv7_floor(min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp at time zone 'UTC')
+                from pg_inherits i
+                join pg_class c on c.oid = i.inhrelid
+                where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+            ),
+            '00000000-0000-0000-0000-000000000000'
+        )
+    )
+order by 1
+limit $1;

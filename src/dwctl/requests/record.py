@@ -7,6 +7,7 @@ UUID objects.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from enum import IntEnum
 from typing import Protocol
 
@@ -52,6 +53,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     user_agent: str | None = None
     request_size: int = 0
     """Bytes of the client's body."""
+    tariff_id: str | None = None
+    """What prices the call; None when it is free."""
 
     completed_at: float = 0.0
     status_code: int = 0
@@ -81,6 +84,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     error_message: str | None = None
     response_size: int = 0
     """Bytes of the answer's body, before any framing."""
+    cost: Decimal | None = None
+    """What this attempt is charged; None for a free call, and until it ends."""
 
 
 class Recording(Protocol):

@@ -1,10 +1,11 @@
 """Commits records in bulk: one statement for a batch, by create-or-complete (states.py, queries.sql).
 
-Wakes on: new entries, at most every flush interval. Writes: `requests`, `request_bodies`. If the database is
-away, entries stay (memory, then the spool) and are tried again with a growing delay. If the process dies, the
-spool has them. A few statements are under way at a time; a batch whose statement failed, and those behind it,
-go back in front. Commits do not wait for the disk: a segment is deleted only after a later durable commit.
-A record that the database refuses is found by halving its batch, written to `rejected.jsonl` and counted.
+Wakes on: new entries, at most every flush interval. Writes: `requests`, `request_bodies`, and for calls that cost
+something `ledger_entries` and `accounts`. If the database is away, entries stay (memory, then the spool) and are tried
+again with a growing delay. If the process dies, the spool has them. A few statements are under way at a time; a batch
+whose statement failed, and those behind it, go back in front. Commits without a charge do not wait for the disk: a
+segment is deleted only after a later durable commit. A record that the database refuses is found by halving its batch,
+written to `rejected.jsonl` and counted.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 DRAIN_WITHIN = 6.0
 """Seconds to commit what is left when the process stops; then the database counts as hanging."""
+_COST = b'"cost":'
 AWAY = (
     *UNREACHABLE,
     asyncpg.InterfaceError,
@@ -59,6 +61,12 @@ class Committer:
         self._rows = metrics.counter("dwctl_request_rows_written_total", "Rows created or completed.")
         self._refused = metrics.counter(
             "dwctl_request_rows_rejected_total", "Records that the database refused."
+        )
+        self._charged = metrics.counter(
+            "dwctl_credits_deducted_total", "What accounts were charged, in credits.", ("model",)
+        )
+        self._again = metrics.counter(
+            "dwctl_credits_duplicates_total", "Charges that were booked already, as after a replay."
         )
 
     async def commit(self, entries: list[Entry]) -> None:
@@ -91,6 +99,12 @@ class Committer:
 
     async def _run(self, entries: list[Entry]) -> None:
         batch = merged(entries)
+        await self._write(batch)
+        if batch.displaced:
+            # Their rows stand already, or another end of theirs does; what they cost is charged all the same.
+            await self._run(batch.displaced)
+
+    async def _write(self, batch: "Batch") -> None:
         # One round trip: at full load each costs a whole turn of a busy loop.
         row: Any = await self._database.fetch_row(
             self._sql["upsert_requests"],
@@ -101,6 +115,10 @@ class Committer:
             self._compress_up_to,
         )
         self._rows.inc(row["changed"])
+        if row["costs"]:
+            self._again.inc(row["costs"] - row["booked"])
+            for model, amount in (row["charged"] or {}).items():
+                self._charged.labels(model).inc(amount)
 
     def _set_aside(self, entry: Entry, error: Exception) -> None:
         self._refused.inc()
@@ -118,6 +136,8 @@ class Batch(msgspec.Struct, frozen=True):
     requests: list[int | None]
     """Length of each client's body; None when there is none."""
     responses: list[int | None]
+    displaced: list[Entry]
+    """Ends that gave way to others of the same requests, and have a cost: for a statement after this one."""
 
 
 def merged(entries: Iterable[Entry]) -> Batch:
@@ -125,6 +145,7 @@ def merged(entries: Iterable[Entry]) -> Batch:
     places: dict[str, int] = {}
     kept: list[Entry] = []
     bodies: list[bytes] = []
+    displaced: list[Entry] = []
     started = int(Kind.STARTED)
     for entry in entries:
         place = places.get(entry.id)
@@ -133,14 +154,17 @@ def merged(entries: Iterable[Entry]) -> Batch:
             kept.append(entry)
             bodies += (entry.body, b"") if entry.kind == started else (b"", entry.body)
             continue
+        lost = entry
         if supersedes(entry, kept[place]):
-            kept[place] = entry
+            lost, kept[place] = kept[place], entry
             if entry.kind != started:
                 bodies[2 * place + 1] = entry.body
+        if lost.kind != started and _COST in lost.meta:
+            displaced.append(lost)
         if entry.kind == started and not bodies[2 * place]:
             bodies[2 * place] = entry.body
     lengths = [len(body) or None for body in bodies]
-    return Batch([entry.meta for entry in kept], bodies, lengths[::2], lengths[1::2])
+    return Batch([entry.meta for entry in kept], bodies, lengths[::2], lengths[1::2], displaced)
 
 
 class _Flying(NamedTuple):

@@ -105,3 +105,9 @@ where r.model_id = any ($1::uuid[]);
 -- name: models_leading_to
 -- Models that redirect to one of the models $1, whose alias they know.
 select distinct model_id from model_traffic_rules where target_id = any ($1::uuid[]);
+
+-- name: list_tariffs
+-- The tariffs in force of models $1.
+select id, model_id, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price
+from model_tariffs
+where model_id = any ($1::uuid[]) and valid_until is null;

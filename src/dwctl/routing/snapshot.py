@@ -14,6 +14,7 @@ from dwctl.core.networks import Networks
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Pool
 from dwctl.routing.rules import Rules
+from dwctl.usage.prices import Tariffs
 from dwctl.wire.reasoning import Reasoning
 
 Purpose = Literal["realtime", "platform", "batch", "playground"]
@@ -110,6 +111,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Whether answers lose what only a provider sends, and errors its words (gateway/sanitise.py)."""
     rules: Rules | None = None
     """None for a model that takes calls of every purpose."""
+    tariffs: Tariffs | None = None
+    """None for a model that is free. They count for the model that answers, not for one whose rule leads here."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):

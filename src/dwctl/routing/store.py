@@ -14,6 +14,7 @@ from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
 from dwctl.routing.rules import by_model
 from dwctl.routing.snapshot import Allowed, Key, Model, Target, Timeouts
+from dwctl.usage.prices import tariffs_of
 from dwctl.wire.reasoning import reasoning_of
 
 CHUNK = 100
@@ -71,7 +72,7 @@ class RoutingStore:
                 models.append(self._model(row, parts.get(row["id"], ())))
             except (SealError, ValueError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
-        return await self._ruled(models), bad
+        return await self._priced(await self._ruled(models)), bad
 
     async def _with_leading(self, ids: list[UUID]) -> list[UUID]:
         """These models, and those whose traffic rules lead to them."""
@@ -85,6 +86,19 @@ class RoutingStore:
         return [
             msgspec.structs.replace(model, rules=rules[model.id]) if model.id in rules else model
             for model in models
+        ]
+
+    async def _priced(self, models: list[Model]) -> list[Model]:
+        """The models with their tariffs."""
+        found: dict[UUID, list[Any]] = {}
+        for row in await self._database.fetch(
+            self._sql["list_tariffs"], [UUID(model.id) for model in models]
+        ):
+            found.setdefault(row["model_id"], []).append(row)
+        return [
+            msgspec.structs.replace(model, tariffs=tariffs_of(found[ident])) if ident in found else model
+            for model in models
+            for ident in (UUID(model.id),)
         ]
 
     async def _parts(self, pools: list[UUID]) -> dict[UUID, list[Any]]:

@@ -176,6 +176,7 @@ def build(
         proxies=proxies,
         recorded=crew,
         dialer=dialer,
+        credit=settings.credits,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None

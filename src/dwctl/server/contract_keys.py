@@ -19,7 +19,6 @@ NOT_YET = (
     "background_services.task_workers.*",
     "batches.*",
     "connections.*",
-    "credits.*",
     "dashboard_url",
     "database.fusillade.*",
     "database.outlet.*",

@@ -13,12 +13,14 @@ from dwctl.control.endpoints.store import EndpointStore
 from dwctl.core.errors import Error, SetupError
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.migrations import load, require_create, unapplied
+from dwctl.requests.audit import audit
 from dwctl.server.data_directory import Holder, beside_server, load_secrets, prepare, read_holder
 from dwctl.server.exposure import require_strong
 from dwctl.server.listener import why_not_bound
 from dwctl.server.outbound import dialer_of
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
+from dwctl.usage.money import plain
 
 LEAST_FREE = 1024**3
 ASK_WITHIN = 5.0
@@ -32,8 +34,11 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
 
 
-async def examine(settings: Settings, data_dir: Path) -> list[Finding]:
-    """Look at everything; a check that fails does not keep the next one from being made."""
+async def examine(settings: Settings, data_dir: Path, *, ledger: bool = False) -> list[Finding]:
+    """Look at everything; a check that fails does not keep the next one from being made.
+
+    With `ledger` it is also looked whether rows, ledger and balances agree.
+    """
     directory = _directory(data_dir)
     findings = [_exposure(settings), directory, *_disk(data_dir)]
     if not directory.ok:
@@ -43,6 +48,8 @@ async def examine(settings: Settings, data_dir: Path) -> list[Finding]:
             findings.append(await _port(settings, read_holder(data_dir) if join else None))
             async with open_storage(settings, data_dir, join=join, apply=False) as storage:
                 findings.append(await _database(storage))
+                if ledger:
+                    findings += await _ledger(storage)
                 findings += await _upstreams(settings, data_dir, storage)
     except Error as error:
         findings.append(Finding(False, "database", error.message))
@@ -119,6 +126,26 @@ async def _database(storage: Storage) -> Finding:
         text = f"{name} lacks {', '.join(missing)}; run dwctl migrate, or just dwctl serve"
         return Finding(False, "database", text)
     return Finding(True, "database", f"{name}, schema up to date")
+
+
+async def _ledger(storage: Storage) -> list[Finding]:
+    if await unapplied(storage.database):
+        return []
+    found = await audit(storage.database)
+    wrong = [
+        f"account {one.account_id}: its balance is {plain(one.balance)}, its entries sum up to {plain(one.entries)}"
+        for one in found.balances
+    ] + [
+        f"request {one.request_id} of account {one.account_id}: its row says {plain(one.cost)}, "
+        f"it was charged {plain(one.charged)}"
+        for one in found.costs
+    ]
+    sums = found.totals
+    text = (
+        f"rows cost {plain(sums.costs)}, charges {plain(sums.charges)}; entries sum up to {plain(sums.entries)}, "
+        f"balances {plain(sums.balances)}"
+    )
+    return [Finding(not wrong, "ledger", text), *(Finding(False, "ledger", each) for each in wrong)]
 
 
 async def _upstreams(settings: Settings, data_dir: Path, storage: Storage) -> list[Finding]:

@@ -17,6 +17,8 @@ from dwctl.requests.settings import RecordingSettings
 from dwctl.server.contract_keys import NOT_YET
 from dwctl.server.extras import NO_OTEL, has_otel
 from dwctl.server.limits import ListenerSettings
+from dwctl.usage.amounts import amount_fault
+from dwctl.usage.settings import CreditSettings
 
 DEFAULT_FILE = Path("config.yaml")
 MAX_WORKERS = 256
@@ -104,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gateway: GatewaySettings = GatewaySettings()
     onwards: OnwardsSettings = OnwardsSettings()
     recording: RecordingSettings = RecordingSettings()
+    credits: CreditSettings = CreditSettings()
     log: LogSettings = LogSettings()
 
 
@@ -132,6 +135,7 @@ def _validate(settings: Settings) -> None:
     pool = settings.database.pool
     uploads = settings.gateway.uploads
     networks = settings.gateway.upstream.networks
+    initial = settings.credits.initial_credits_for_standard_users
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
         (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
@@ -207,6 +211,10 @@ def _validate(settings: Settings) -> None:
             "database.pool: expected max_connections > 0 and min_connections from 0 to max_connections",
         ),
         (pool.acquire_timeout_secs > 0, "database.pool.acquire_timeout_secs: expected more than 0"),
+        (
+            initial == 0 or amount_fault(initial) is None,
+            f"credits.initial_credits_for_standard_users: expected 0, or {amount_fault(initial)}",
+        ),
         (
             "@" in settings.admin_email and " " not in settings.admin_email,
             "admin_email: expected an e-mail address",

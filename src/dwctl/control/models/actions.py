@@ -11,6 +11,7 @@ from dwctl.control.endpoints.discovery import model_type
 from dwctl.control.endpoints.store import EndpointStore
 from dwctl.control.limits import ModelLimits, limits_in
 from dwctl.control.models.fallback import FallbackChange, changed, checked_headers
+from dwctl.control.models.pricing import Pricing
 from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
@@ -27,9 +28,10 @@ SORTS = (
     *("created_at", "alias", "intelligence_index", "released_at", "context_window", "provider"),
     "price_from",
 )
-"""Models have no prices yet, so `price_from` leaves the newest first."""
+"""`price_from` is the least price of a token of input in force."""
 ORDERS = ("asc", "desc")
 TYPES = ("standard", "composite")
+_PRICING = frozenset({"pricing"})
 MAX_TEXT = 512
 MAX_EXTRA = 50
 MAX_METADATA_BYTES = 16 * 1024
@@ -45,9 +47,11 @@ class ModelActions:
         components: ComponentStore,
         propagation: Propagation,
         rules: RuleStore,
+        pricing: Pricing,
     ) -> None:
         self._store = store
         self._rules = rules
+        self._pricing = pricing
         self._endpoints = endpoints
         self._components = components
         self._propagation = propagation
@@ -114,12 +118,18 @@ class ModelActions:
             reasoning_translation=_translation(wanted.reasoning_translation),
         )
         rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
+        prices = await self._pricing.checked(
+            who, wanted.tariffs or UNSET, wanted.provider_pricing or UNSET, composite=composite
+        )
         async with self._propagation.confirm("models", str(row.id)):
-            await self._store.create(row, wanted.model_name, wanted.hosted_on, who.user_id)
+            await self._store.create(
+                row, wanted.model_name, wanted.hosted_on, who.user_id, prices.tariffs or ()
+            )
+        await self._pricing.apply_provider(row.id, prices)
         if rules:
             async with self._propagation.confirm("models", str(row.id)):
                 await self._rules.replace(row.id, rules)
-        return await self.get(who, row.id, frozenset())
+        return await self.get(who, row.id, _PRICING if prices.given else frozenset())
 
     async def update(self, who: Principal, model_id: UUID, change: ModelUpdate) -> Model:
         """Change a model."""
@@ -131,15 +141,20 @@ class ModelActions:
         rules = None
         if not isinstance(change.traffic_routing_rules, UnsetType):
             rules = await self._rules.resolve(change.traffic_routing_rules or (), model_id)
+        prices = await self._pricing.checked(
+            who, change.tariffs, change.provider_pricing, composite=row.is_composite, model_id=model_id
+        )
         async with self._propagation.confirm("models", str(model_id)) as confirmed:
             await self._store.update(row)
             ruled = rules is not None and await self._rules.replace(model_id, rules)
+            priced = await self._pricing.apply_tariffs(model_id, prices)
             before = _changed(current, ModelUpdate(), _limits_of(current))
-            confirmed.made = ruled or _routed(row) != _routed(before)
+            confirmed.made = ruled or priced or _routed(row) != _routed(before)
+        await self._pricing.apply_provider(model_id, prices)
         after = await self._store.get(model_id)
         if after is None:
             raise _missing(model_id)
-        await self._complete(who, [after], frozenset())
+        await self._complete(who, [after], _PRICING if prices.given else frozenset())
         return after
 
     async def delete(self, who: Principal, model_id: UUID) -> UUID:
@@ -167,6 +182,8 @@ class ModelActions:
             components = await self._components.of_models([model.id for model in composites])
             for model in composites:
                 model.components = components.get(model.id, [])
+        if "pricing" in include:
+            await self._pricing.show(who, models)
         if self._sees_all(who):
             rules = await self._rules.of_models([model.id for model in models])
             for model in models:

@@ -35,7 +35,7 @@ async def list_models(
     sort: FromQuery[str] = "created_at",
     sort_direction: FromQuery[str] = "desc",
 ) -> ModelPage:
-    """List models. `include`: `groups`, `endpoints`, `components`, `facets`."""
+    """List models. `include`: `groups`, `endpoints`, `components`, `pricing`, `facets`."""
     status = None if inactive is None else ("inactive" if inactive else "active")
     wanted = Filter(
         endpoint=endpoint,

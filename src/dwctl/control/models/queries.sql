@@ -20,6 +20,9 @@ cross join lateral (
             when 'released_at' then m.metadata ->> 'released_at'
         end as by_text,
         case
+            when $9 = 'price_from' then (
+                select min(t.input_price) from model_tariffs t where t.model_id = m.id and t.valid_until is null
+            )
             when $9 in ('intelligence_index', 'context_window') and jsonb_typeof(m.metadata -> $9) = 'number'
             then (m.metadata ->> $9)::numeric
         end as by_number
@@ -159,3 +162,41 @@ from unnest($2::text[], $3::text[], $4::uuid[]) as rule (purpose, action, target
 
 -- name: model_by_alias
 select id from models where alias = $1 and deleted_at is null;
+
+-- name: tariffs_of_models
+-- Those in force.
+select
+    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
+    valid_from, valid_until
+from model_tariffs
+where model_id = any ($1::uuid[]) and valid_until is null
+order by purpose nulls first, completion_window nulls first;
+
+-- name: close_tariffs
+-- One that was opened in this very transaction would end before it began.
+update model_tariffs set valid_until = greatest(now(), valid_from) where id = any ($1::uuid[]);
+
+-- name: open_tariff
+insert into model_tariffs (
+    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: provider_prices_of
+select
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+from provider_prices
+where model_id = any ($1::uuid[]);
+
+-- name: set_provider_prices
+insert into provider_prices (
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (model_id) do update set
+    mode = excluded.mode, input_price = excluded.input_price, output_price = excluded.output_price,
+    cached_input_price = excluded.cached_input_price, reasoning_price = excluded.reasoning_price,
+    hourly_rate = excluded.hourly_rate, input_ratio = excluded.input_ratio, updated_at = now();
+
+-- name: delete_provider_prices
+delete from provider_prices where model_id = $1;

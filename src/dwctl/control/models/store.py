@@ -11,8 +11,9 @@ from msgspec import UNSET
 
 from dwctl.control.limits import ModelLimits
 from dwctl.control.models.structs import Facets, GroupSummary, Metadata, Model
+from dwctl.control.models.tariffs import TariffRow, TariffStore
 from dwctl.core.errors import Conflict
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.paging import Window
@@ -62,6 +63,7 @@ class ModelStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._tariffs = TariffStore(database)
 
     async def page(self, wanted: Filter, window: Window) -> tuple[list[Model], int]:
         """A part of the models, and how many there are."""
@@ -111,33 +113,50 @@ class ModelStore:
             found[row["model_id"]].append(GroupSummary(row["id"], row["name"], row["description"]))
         return found
 
-    async def create(self, row: ModelRow, model_name: str, endpoint: UUID | None, creator: UUID) -> None:
-        """A new model, on an endpoint unless it is composite; 409 when the alias is taken."""
+    async def create(
+        self,
+        row: ModelRow,
+        model_name: str,
+        endpoint: UUID | None,
+        creator: UUID,
+        tariffs: Iterable[TariffRow] = (),
+    ) -> None:
+        """A new model, on an endpoint unless it is composite; 409 when the alias is taken.
+
+        With its tariffs: at no moment is a priced model free.
+        """
         try:
-            await self._database.execute(
-                self._sql["create_model"],
-                row.id,
-                row.alias,
-                model_name,
-                row.display_name,
-                row.description,
-                row.type,
-                row.capabilities,
-                endpoint,
-                row.metadata,
-                creator,
-                row.is_composite,
-                row.lb_strategy,
-                row.fallback,
-                row.response_headers,
-                *msgspec.structs.astuple(row.limits),
-                row.sanitize_responses,
-                row.trusted,
-                row.open_responses_adapter,
-                row.reasoning_translation,
-            )
+            async with self._database.transaction() as connection:
+                await self._create(connection, row, model_name, endpoint, creator)
+                await self._tariffs.create(connection, row.id, tariffs)
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
+
+    async def _create(
+        self, connection: Connection, row: ModelRow, model_name: str, endpoint: UUID | None, creator: UUID
+    ) -> None:
+        await connection.execute(
+            self._sql["create_model"],
+            row.id,
+            row.alias,
+            model_name,
+            row.display_name,
+            row.description,
+            row.type,
+            row.capabilities,
+            endpoint,
+            row.metadata,
+            creator,
+            row.is_composite,
+            row.lb_strategy,
+            row.fallback,
+            row.response_headers,
+            *msgspec.structs.astuple(row.limits),
+            row.sanitize_responses,
+            row.trusted,
+            row.open_responses_adapter,
+            row.reasoning_translation,
+        )
 
     async def update(self, row: ModelRow) -> None:
         """Replace what may change."""

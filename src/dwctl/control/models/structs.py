@@ -10,7 +10,9 @@ from msgspec import UNSET, UnsetType
 from dwctl.control.components.structs import Component
 from dwctl.control.endpoints.structs import Endpoint
 from dwctl.control.models.fallback import FallbackChange
+from dwctl.control.models.provider import ProviderPricing, ProviderPricingChange
 from dwctl.control.models.rules import TrafficRule
+from dwctl.control.models.tariffs import Tariff, TariffGiven
 from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.body import Body
 from dwctl.web.paging import Page
@@ -65,6 +67,9 @@ class ModelCreate(Body, kw_only=True):
     traffic_routing_rules: list[TrafficRule] | None = None
     reasoning_translation: dict[str, Any] | None = None
     """How its server wants to be told how much to think (spec/gateway A1.16)."""
+    tariffs: list[TariffGiven] | None = None
+    """What callers pay; a model without is free."""
+    provider_pricing: ProviderPricingChange | None = None
 
 
 class ModelUpdate(Body, kw_only=True):
@@ -98,6 +103,9 @@ class ModelUpdate(Body, kw_only=True):
     traffic_routing_rules: list[TrafficRule] | UnsetType | None = UNSET
     """All rules in place of those that are there."""
     reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
+    tariffs: list[TariffGiven] | UnsetType | None = UNSET
+    """All tariffs in place of those in force; those that are the same go on."""
+    provider_pricing: ProviderPricingChange | UnsetType | None = UNSET
 
 
 class GroupSummary(msgspec.Struct):
@@ -151,6 +159,10 @@ class Model(msgspec.Struct, kw_only=True):
     endpoint: Endpoint | UnsetType = UNSET
     traffic_routing_rules: list[TrafficRule] | UnsetType = UNSET
     """For those who may read all models."""
+    tariffs: list[Tariff] | UnsetType = UNSET
+    """With `include=pricing`, for everyone; those in force."""
+    provider_pricing: ProviderPricing | UnsetType | None = UNSET
+    """With `include=pricing`, for those who may read provider prices."""
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):

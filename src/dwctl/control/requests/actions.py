@@ -22,6 +22,7 @@ from dwctl.identity.principal import Principal
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
 from dwctl.requests.store import RequestStore
+from dwctl.usage.money import plain
 from dwctl.web.paging import Window
 
 MAX_SKIP = 10_000
@@ -216,6 +217,8 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
         "total_tokens": row.total_tokens,
         "audio_seconds": _rounded(row.audio_seconds),
         "usage_estimated": row.estimated,
+        "tariff_id": row.tariff_id,
+        "total_cost": None if row.cost is None else plain(row.cost),
         "finish_reason": row.finish_reason,
         "error_code": row.error_code,
         "error_message": row.error_message,

@@ -128,8 +128,8 @@ select
     r.id, r.state, r.stream, r.status_code, r.upstream_status, r.created_at, r.owner_id, u.email, r.key_id,
     k.name as key_name, k.secret_prefix, r.endpoint_id, e.name as endpoint_name, r.path, r.model, r.target_model,
     r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
-    r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated, r.request_size, r.response_size, r.finish_reason,
-    r.error_code, r.error_message, r.user_agent
+    r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated,
+    r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent
 from requests r
 left join users u on u.id = r.owner_id
 left join api_keys k on k.id = r.key_id

@@ -8,6 +8,7 @@ and the filters are. The newest day is tried alone first: then the partitions be
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
@@ -80,6 +81,8 @@ class Row(msgspec.Struct, frozen=True):
     total_tokens: int | None
     audio_seconds: float | None
     estimated: bool
+    tariff_id: UUID | None
+    cost: Decimal | None
     request_size: int
     response_size: int | None
     finish_reason: str | None

@@ -38,6 +38,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Of sound, where that is what the model server counts."""
     usage_estimated: bool
     """Whether some of the tokens are an estimate of ours, for the model server did not tell them."""
+    tariff_id: UUID | None
+    """What priced the call; null when it was free."""
+    total_cost: str | None
+    """What it was charged, a decimal string; null when it was free, and until it has ended."""
     finish_reason: str | None
     error_code: str | None
     error_message: str | None

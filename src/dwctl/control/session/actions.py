@@ -1,6 +1,7 @@
 """Sessions of people with a password (spec/platform §2.3)."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from litestar.datastructures import Cookie
 
@@ -15,6 +16,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+from dwctl.usage.prices import ZERO
 
 REGISTRATION = "registration"
 """The account under which registrations from one address are counted."""
@@ -33,8 +35,10 @@ class SessionActions:
         sessions: Sessions,
         attempts: Attempts,
         clock: Clock,
+        initial_credits: Decimal = ZERO,
     ) -> None:
         self._settings = settings.native
+        self._initial_credits = initial_credits
         self._default_roles = settings.default_user_roles
         self._store = store
         self._users = users
@@ -82,7 +86,8 @@ class SessionActions:
             roles=list(self._default_roles),
         )
         try:
-            user = await self._users.add(account, await self._passwords.hash(wanted.password))
+            hashed = await self._passwords.hash(wanted.password)
+            user = await self._users.add(account, hashed, self._initial_credits)
         except Conflict as error:
             raise BadRequest(error.message) from error
         return user, self._sessions.sign(user.id)

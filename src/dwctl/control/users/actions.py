@@ -1,6 +1,7 @@
 """What may be done with users (spec/platform §1.3)."""
 
 import re
+from decimal import Decimal
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -12,6 +13,9 @@ from dwctl.control.users.structs import User, UserCreate, UserUpdate
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import NIL, Principal
+from dwctl.usage.amounts import amount_fault
+from dwctl.usage.ledger import Account, LedgerStore
+from dwctl.usage.prices import ZERO
 from dwctl.web.paging import Page, Window, words
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -22,8 +26,11 @@ MAX_OPTIONAL = 2048
 class UserActions:
     """Rules before rows."""
 
-    def __init__(self, store: UserStore, groups: GroupActions, propagation: Propagation) -> None:
+    def __init__(
+        self, store: UserStore, groups: GroupActions, propagation: Propagation, ledger: LedgerStore
+    ) -> None:
         self._store = store
+        self._ledger = ledger
         self._groups = groups
         self._propagation = propagation
 
@@ -37,6 +44,8 @@ class UserActions:
             groups = await self._groups.of_users(who, [user.id for user in users])
             for user in users:
                 user.groups = groups[user.id]
+        if "billing" in include and allows(who, Resource.CREDITS, Operation.READ, Scope.ALL):
+            await self._show_billing(users)
         return Page(users, total, window.skip, window.limit)
 
     async def create(self, who: Principal, wanted: UserCreate) -> User:
@@ -44,10 +53,10 @@ class UserActions:
         require(who, Resource.USERS, Operation.CREATE)
         return await self.add(wanted)
 
-    async def add(self, wanted: UserCreate, password_hash: str | None = None) -> User:
+    async def add(self, wanted: UserCreate, password_hash: str | None = None, credit: Decimal = ZERO) -> User:
         """Create without asking who may."""
         check(wanted)
-        return await self.show(await self._store.create(wanted, password_hash=password_hash))
+        return await self.show(await self._store.create(wanted, password_hash=password_hash, credit=credit))
 
     async def get(self, who: Principal, user_id: UUID, include: frozenset[str] = frozenset()) -> User:
         """One account: one's own, or any for those who may."""
@@ -56,7 +65,17 @@ class UserActions:
         user = await self.show(user_id)
         if "organizations" in include:
             user.organizations = []
+        own = Scope.OWN if user_id == who.user_id else Scope.ALL
+        if "billing" in include and allows(who, Resource.CREDITS, Operation.READ, own):
+            await self._show_billing([user])
         return user
+
+    async def _show_billing(self, users: list[User]) -> None:
+        accounts = await self._ledger.accounts([user.id for user in users])
+        for user in users:
+            account = accounts.get(user.id, Account())
+            user.credit_balance = float(account.balance)
+            user.balance_is_low = account.low_since is not None
 
     async def update(self, who: Principal, user_id: UUID, change: UserUpdate) -> User:
         """Change an account; roles only by those who may update all."""
@@ -67,8 +86,13 @@ class UserActions:
         _not_system(user_id, "changed")
         _check_text("display_name", change.display_name)
         _check_text("avatar_url", change.avatar_url)
+        threshold = change.low_balance_threshold
+        if isinstance(threshold, Decimal) and threshold != 0 and (fault := amount_fault(threshold)):
+            raise BadRequest(f"low_balance_threshold: {fault}, or 0 or null, got '{threshold}'")
         await self.show(user_id)
         await self._store.update(user_id, change)
+        if not isinstance(threshold, UnsetType):
+            await self._ledger.set_threshold(user_id, threshold)
         return await self.show(user_id)
 
     async def delete(self, who: Principal, user_id: UUID) -> None:

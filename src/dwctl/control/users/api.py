@@ -21,7 +21,7 @@ async def list_users(
     search: FromQuery[str | None] = None,
     include: FromQuery[str | None] = None,
 ) -> Page[User]:
-    """List people. `include`: `groups`."""
+    """List people. `include`: `groups`, `billing`."""
     return await users.page(principal, search, window(skip, limit), csv(include))
 
 
@@ -37,7 +37,7 @@ async def create_user(
 async def get_current_user(
     principal: Who, users: NamedDependency[UserActions], include: FromQuery[str | None] = None
 ) -> User:
-    """The caller's account. `include`: `organizations`."""
+    """The caller's account. `include`: `organizations`, `billing`."""
     return await users.get(principal, principal.user_id, csv(include))
 
 
@@ -48,7 +48,7 @@ async def get_user(
     user_id: FromPath[UUID],
     include: FromQuery[str | None] = None,
 ) -> User:
-    """Get an account. `include`: `organizations`."""
+    """Get an account. `include`: `organizations`, `billing`."""
     return await users.get(principal, user_id, csv(include))
 
 

@@ -4,8 +4,10 @@ select
     u.id, u.username, u.email, u.display_name, u.avatar_url, u.is_admin, u.created_at, u.updated_at, u.last_login,
     u.auth_source, u.external_user_id, u.user_type,
     (select array_agg(r.role order by r.role) from user_roles r where r.user_id = u.id) as roles,
+    a.low_balance_threshold,
     count(*) over () as total
 from users u
+left join accounts a on a.id = u.id
 where u.deleted_at is null and u.user_type = 'individual' and u.auth_source <> 'system'
     and (
         $1::text is null or strpos(lower(u.username), lower($1)) > 0 or strpos(lower(u.email), lower($1)) > 0
@@ -26,8 +28,10 @@ where u.deleted_at is null and u.user_type = 'individual' and u.auth_source <> '
 select
     u.id, u.username, u.email, u.display_name, u.avatar_url, u.is_admin, u.created_at, u.updated_at, u.last_login,
     u.auth_source, u.external_user_id, u.user_type,
-    (select array_agg(r.role order by r.role) from user_roles r where r.user_id = u.id) as roles
+    (select array_agg(r.role order by r.role) from user_roles r where r.user_id = u.id) as roles,
+    a.low_balance_threshold
 from users u
+left join accounts a on a.id = u.id
 where u.id = $1 and u.deleted_at is null and u.auth_source <> 'system';
 
 -- name: create_user

@@ -1,5 +1,6 @@
 """Users in PostgreSQL."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.identity.principal import STANDARD, Role
+from dwctl.usage.ledger import LedgerStore, initial
+from dwctl.usage.prices import ZERO
 from dwctl.web.paging import Window
 
 _TAKEN = {"users_username_key": "username", "users_email_key": "email"}
@@ -23,6 +26,7 @@ class UserStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._ledger = LedgerStore(database)
 
     async def page(self, search: str | None, window: Window) -> tuple[list[User], int]:
         """A part of the people, and how many there are."""
@@ -37,9 +41,14 @@ class UserStore:
         return None if row is None else _user(row)
 
     async def create(
-        self, wanted: UserCreate, *, password_hash: str | None = None, is_admin: bool = False
+        self,
+        wanted: UserCreate,
+        *,
+        password_hash: str | None = None,
+        is_admin: bool = False,
+        credit: Decimal = ZERO,
     ) -> UUID:
-        """A new account; 409 when username or e-mail is taken."""
+        """A new account, with a first credit; 409 when username or e-mail is taken."""
         user_id = new_uuid()
         try:
             async with self._database.transaction() as connection:
@@ -55,6 +64,8 @@ class UserStore:
                 )
                 roles = sorted({*wanted.roles, STANDARD})
                 await connection.execute(self._sql["set_roles"], user_id, roles)
+                if credit:
+                    await self._ledger.book_in(connection, initial(user_id, credit))
         except asyncpg.UniqueViolationError as error:
             field = _TAKEN.get(error.constraint_name or "", "name")
             raise Conflict(f"A user with this {field} already exists.", {"resource": "user"}) from error
@@ -103,4 +114,7 @@ def _user(row: Any) -> User:
         auth_source=row["auth_source"],
         external_user_id=row["external_user_id"],
         user_type=row["user_type"],
+        low_balance_threshold=None
+        if row["low_balance_threshold"] is None
+        else float(row["low_balance_threshold"]),
     )

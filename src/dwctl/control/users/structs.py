@@ -1,6 +1,7 @@
 """Users on the wire (spec/platform §1.3)."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,8 @@ class UserUpdate(Body, kw_only=True):
     display_name: str | UnsetType | None = UNSET
     avatar_url: str | UnsetType | None = UNSET
     roles: list[Role] | UnsetType = UNSET
+    low_balance_threshold: Decimal | UnsetType | None = UNSET
+    """Below which balance the account is low; null for never."""
 
 
 class UserOrganization(msgspec.Struct, frozen=True):
@@ -63,3 +66,7 @@ class User(msgspec.Struct, kw_only=True):
     groups: list[Group] | UnsetType = UNSET
     organizations: list[UserOrganization] | UnsetType = UNSET
     """Empty until there are organizations."""
+    credit_balance: float | UnsetType = UNSET
+    """With `include=billing`, as the next one."""
+    balance_is_low: bool | UnsetType = UNSET
+    """Whether the balance is below `low_balance_threshold`."""

@@ -1,0 +1,1 @@
+"""Transactions: the ledger as accounts see it."""
