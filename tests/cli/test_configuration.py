@@ -56,6 +56,10 @@ def test_an_empty_file_is_valid(data_dir: Path) -> None:
         ("admin_email: nobody\n", "admin_email: expected an e-mail address"),
         ("listener:\n  max_body_bytes: 1000\n", "set limits.requests.max_body_size instead"),
         ("listener:\n  private_key: key.pem\n", "listener.certificate: expected with listener.private_key"),
+        (
+            "gateway:\n  upstream:\n    networks:\n      denied: [10.0.0.1/8]\n",
+            "gateway.upstream.networks: expected networks such as 10.0.0.0/8 in allowed and denied",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(data_dir: Path, text: str, told: str) -> None:

@@ -22,10 +22,10 @@ from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
+from dwctl.core.dial import Dialer
 from dwctl.core.ids import moment_of, new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
-from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.gateway.pipeline import Gateway
@@ -111,7 +111,7 @@ class House:
         settings: AuthSettings = CHEAP_AUTH,
         propagation: Propagation | None = None,
         proxies: Iterable[str] = (),
-        reach: Reach = EVERYWHERE,
+        dialer: Dialer | None = None,
     ) -> None:
         clock = SystemClock()
         seal = Seal(SECRET)
@@ -126,7 +126,7 @@ class House:
             propagation=propagation or idle_sync(database, seal),
             proxies=Networks(map(parse_network, proxies)),
             recorded=Settled(),
-            reach=reach,
+            dialer=dialer,
         )
         self.app = build_app(
             plane=self.plane,

@@ -9,25 +9,33 @@ import msgspec
 import pytest
 from litestar import Litestar
 
+from dwctl.core.networks import Networks, parse_network
 from dwctl.core.settings import Duration
+from dwctl.gateway.settings import GatewaySettings
+from dwctl.gateway.uploads.settings import UploadSettings
 from dwctl.requests.record import Record
-from dwctl.routing.snapshot import Key
+from dwctl.routing.limits import Limits
+from dwctl.routing.rules import Rule
+from dwctl.routing.snapshot import Allowed, Key
 from dwctl.server.limits import ListenerSettings
 from dwctl.web.errors import exception_handlers
+from dwctl.wire.reasoning import EFFORTS, reasoning_of
 from tests.docs.page import Page, code, rows
 from tests.fakes.answers import CLOSED, HANG, json_reply
 from tests.fakes.upstream import FakeUpstream
-from tests.gateway.house import CHAT, SECRET, House, bearer, chat, key, model, target, upstream_settings
+from tests.gateway.house import CHAT, SECRET, House, bearer, chat, key, model, pool, target, upstream_settings
 from tests.gateway.ledger import Ledger
 from tests.gateway.wire import Answer
 
 Provoke = Callable[[FakeUpstream], Awaitable[Answer]]
 PAGE = Page.of("docs/errors.md")
 TOLD = {
-    row[0]: (int(row[1]), next(iter(code(row[2])), None), code(row[3])[0])
+    row[0]: (int(row[1]), next(iter(code(row[2])), None), code(row[3])[0], next(iter(code(row[4])), None))
     for row in rows(PAGE.section("Before a call") + PAGE.section("During a call"))
     if row[1].isdigit()
 }
+ELSEWHERE = Allowed(models=None, networks=Networks([parse_network("10.9.0.0/16")]))
+LIMITS = ("rate_limit", "concurrency_limit_exceeded")
 FAILED = {"error": {"message": "a provider's words", "type": "x", "param": None, "code": "y"}}
 
 
@@ -75,6 +83,67 @@ def fails(answer: Any, **settings: Any) -> Provoke:
 def with_key(known: Key) -> Provoke:
     """A call with such a key."""
     return calls(chat(), keys={SECRET: known})
+
+
+def with_effort(**said: Any) -> Provoke:
+    """A call of a model whose efforts are told in other words."""
+    values = {effort: 64 for effort in EFFORTS if effort != "none"}
+    told = {
+        "writes": [{"target": "/thinking/budget_tokens", "values": values}],
+        "unsupported_efforts": ["none"],
+    }
+    reasoning = reasoning_of({"chat_completions": told})
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        thinking = msgspec.structs.replace(target(upstream.url), reasoning=reasoning)
+        async with House(model("m", thinking)) as house:
+            return await house.call({**chat(), **said})
+
+    return provoke
+
+
+def with_a_form(body: bytes, **limits: int) -> Provoke:
+    """A form with this body."""
+    settings = GatewaySettings(uploads=UploadSettings(**limits))
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        async with House(model("m", target(upstream.url)), settings=settings) as house:
+            headers = {"content-type": "multipart/form-data; boundary=x"}
+            return await house.call(body, "/ai/v1/audio/transcriptions", headers=headers)
+
+    return provoke
+
+
+def ruled(rule: Rule) -> Provoke:
+    """A call that a traffic rule of its model is for."""
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        known = msgspec.structs.replace(model("m", target(upstream.url)), rules={"realtime": rule})
+        async with House(known) as house:
+            return await house.call(chat())
+
+    return provoke
+
+
+def at_a_limit(**limit: float) -> Provoke:
+    """The second call of a key that has one, while the first one is under way."""
+    limited = msgspec.structs.replace(key(), limits=msgspec.convert({"id": "key:a", **limit}, Limits))
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        upstream.push(HANG)
+        known = model("m", target(upstream.url))
+        async with House(known, keys={SECRET: limited}) as house, house.wire() as wire:
+            wire.send(CHAT, msgspec.json.encode(chat()), bearer())
+            await upstream.wait_for(1)
+            return await house.call(chat())
+
+    return provoke
+
+
+async def without_targets(upstream: FakeUpstream) -> Answer:
+    del upstream
+    async with House(pool("m")) as house:
+        return await house.call(chat())
 
 
 async def without_a_key(upstream: FakeUpstream) -> Answer:
@@ -146,18 +215,39 @@ SITUATIONS: dict[str, Provoke] = {
     "no model is named": calls({"messages": []}),
     "a field that decides the call has the wrong type": calls({"model": "m", "stream": "yes"}),
     "such a field stands there twice": calls(b'{"model":"m","model":"m"}'),
+    "there is no such effort of reasoning": with_effort(reasoning_effort="huge"),
+    "the model does not have this effort": with_effort(reasoning_effort="none"),
+    "a field that only the model's own server knows, beside efforts": with_effort(thinking={}),
+    "the answer has less room than the effort takes": with_effort(reasoning_effort="high", max_tokens=9),
+    "a form that cannot be read": with_a_form(b"--x\r\n"),
+    "a body that is not compressed as it says": calls(chat(), headers={"content-encoding": "gzip"}),
     "no API key": without_a_key,
     "a wrong API key": calls(chat(), headers=bearer("sk-wrong")),
     "an expired API key": with_key(key(expires_at=1.0)),
     "an API key that is not for calls": with_key(key("platform")),
     "a model that the key may not use": without_access,
+    "an API key that is not for this client's network": with_key(
+        msgspec.structs.replace(key(), allowed=ELSEWHERE)
+    ),
+    "a traffic rule denies keys of this purpose": ruled(Rule(redirect=False)),
     "an unknown model": calls(chat("nothing")),
     "an unknown endpoint": of_an_unknown_endpoint,
     "the body does not arrive in time": with_a_body_that_stops,
     "the body is too large": calls(chat(), listener=ListenerSettings(max_body_bytes=10, drain=Duration(0.2))),
+    "the body is compressed in a way that is not understood": calls(
+        chat(), headers={"content-encoding": "br"}
+    ),
+    "an effort that needs a limit of the answer's length": with_effort(reasoning_effort="high"),
     "strict mode: the body does not fit its schema": calls({"model": "m"}, strict=True),
+    "a rate of the key, model or endpoint is used up": at_a_limit(requests_per_minute=1),
+    "all calls at once that the key, model or endpoint takes are under way": at_a_limit(max_concurrent=1),
     "a fault of the gateway": at_a_fault,
     "the endpoint cannot be called as it is set up": at_a_broken_endpoint,
+    "a traffic rule leads to no model": ruled(Rule(redirect=True, target="gone")),
+    "the model has no model server": without_targets,
+    "there is no room to keep a form": with_a_form(
+        b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n', max_total_bytes=1
+    ),
     "calls cannot be recorded": without_a_recording,
     "the model server cannot be reached": without_a_model_server,
     "the model server breaks off, or speaks no HTTP": fails(CLOSED),
@@ -185,9 +275,13 @@ async def test_the_answer_is_as_the_page_says(upstream: FakeUpstream, situation:
     assert list(body) == ["error"]
     error = body["error"]
     assert list(error) == ["message", "type", "param", "code"]
-    assert (answer.status, error["code"], error["type"]) == TOLD[situation]
-    assert error["message"]
+    assert (answer.status, error["code"], error["type"], error["param"]) == TOLD[situation]
+    # A sentence, for people.
+    assert error["message"][:1].isupper()
     assert "provider" not in error["message"]
     assert answer.header("content-type") == "application/json"
     assert (answer.header("www-authenticate") == "Bearer") is (answer.status == 401)
-    assert (answer.header("retry-after") is not None) is (answer.status == 503)
+    # What a model server has said of it goes along, too.
+    assert (answer.header("retry-after") is not None) is (answer.status == 503 or error["code"] in LIMITS)
+    assert answer.header("content-length") == str(len(answer.body))
+    assert answer.header("x-request-id")

@@ -59,6 +59,35 @@ async def test_everything_else_is_kept_as_it_came(upstream: FakeUpstream) -> Non
     assert {name: seen.get(name) for name in KEPT} == KEPT
 
 
+async def test_of_all_that_a_browser_says_the_model_server_hears_what_it_needs(
+    upstream: FakeUpstream,
+) -> None:
+    groups = ("hop by hop", "a browser's", "conditions", "who stood between")
+    said = {name: "x" for group in groups for name in DROPPED[group]} | {
+        "user-agent": "Mozilla/5.0",
+        "accept": "*/*",
+        "accept-language": "en",
+        "content-type": "application/json",
+        "cookie": "session=1",
+        "sec-ch-ua-arch": '"x86"',
+        "sec-ch-ua-bitness": '"64"',
+        "sec-ch-ua-model": '""',
+        "sec-ch-prefers-color-scheme": "dark",
+        "sec-fetch-dest": "empty",
+        "sec-fetch-user": "?1",
+        "sec-gpc": "1",
+        "model-override": "m",
+    }
+    del said["upgrade"]
+    async with House(model("m", target(upstream.url))) as house:
+        assert (await house.call(chat("other"), headers=said)).status == 200
+
+    seen = dict(upstream.posts[0].headers)
+    ours = {"host", "content-length", "content-type", "accept-encoding", "x-forwarded-proto"}
+    assert seen.keys() - ours == {"user-agent", "accept", "accept-language"}
+    assert seen["accept-language"] == "en"
+
+
 async def test_a_connection_field_takes_what_it_names_with_it(upstream: FakeUpstream) -> None:
     async with House(model("m", target(upstream.url))) as house:
         await house.call(chat(), headers={"connection": "keep-alive, X-Hop", "x-hop": "1", "x-stays": "1"})

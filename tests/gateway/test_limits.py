@@ -17,6 +17,7 @@ from tests.gateway import wire
 from tests.gateway.house import CHAT, SECRET, House, bearer, chat, encoded, key, model, snapshot, target
 
 OTHER = "sk-test-another-0123456789"
+THIRD = "sk-test-a-third-one-0123456789"
 FIRST = frames(shapes.chat_chunks("fake-model", ["a"]))[0]
 ENDLESS = Answer((*stream_reply([FIRST]).steps[:-1], Hang()))
 
@@ -169,6 +170,18 @@ async def test_a_slot_is_held_until_the_stream_ends(upstream: FakeUpstream, plac
     if place != "provider":
         assert head.header("ratelimit") == f'"{place}-concurrency";r=0'
     assert refused(house) == {f'kind="concurrency",scope="{place}"': "1.0"}
+
+
+async def test_a_key_with_all_its_calls_under_way_stops_no_other_key(upstream: FakeUpstream) -> None:
+    upstream.push(ENDLESS)
+    own = msgspec.structs.replace(key(), limits=limited("key:b", max_concurrent=1))
+    keys = {**keyed(max_concurrent=1), THIRD: own}
+    async with House(model("m", target(upstream.url)), keys=keys) as house, house.wire() as streaming:
+        streaming.send(CHAT, encoded(chat(stream=True)), bearer())
+        await upstream.wait_for(1)
+        assert code(await house.call(chat())) == CONCURRENCY
+        for secret in (OTHER, THIRD):
+            assert (await house.call(chat(), headers=bearer(secret))).status == 200
 
 
 @pytest.mark.parametrize("answer", [ENDLESS, HANG])

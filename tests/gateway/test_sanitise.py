@@ -1,5 +1,6 @@
 """Answers of sanitised models and of strict mode, from the upstream's socket to the client's, and to the row."""
 
+import msgspec
 import openai
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from dwctl.gateway.relay import EventRelay
 from dwctl.gateway.routes import IdStyle
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.requests.record import State
+from dwctl.routing.rules import Rule
 from dwctl.wire.sse import data_of, events
 from tests.fakes import shapes
 from tests.fakes.answers import (
@@ -20,11 +22,12 @@ from tests.fakes.answers import (
     frames,
     json_reply,
     reply,
+    server_error,
     stream_reply,
 )
 from tests.fakes.shapes import Json
 from tests.fakes.upstream import FakeUpstream
-from tests.gateway.house import CHAT, SECRET, House, chat, upstream_settings
+from tests.gateway.house import CHAT, SECRET, House, chat, model, pool, upstream_settings
 from tests.gateway.provider import (
     BODY,
     COMPLETIONS,
@@ -40,6 +43,7 @@ from tests.gateway.provider import (
     objects,
     strict,
 )
+from tests.gateway.two import Two
 from tests.wire.answers.texts import splits, streams
 
 
@@ -230,6 +234,25 @@ async def test_only_chats_of_a_sanitised_model_are_cleaned(upstream: FakeUpstrea
         **({"id": answer.json()["id"]} if path == RESPONSES else {}),
     }
     assert plain.body == b"text"
+
+
+@pytest.mark.parametrize("flagged", ["asked", "answers", "pool"])
+async def test_the_flag_of_who_is_asked_or_answers_counts_for_every_target(two: Two, flagged: str) -> None:
+    """Of a model that a rule leads away from, of the one it leads to, and of a pool."""
+    noise = noisy(WHOLE[CHAT])
+    two.first.push(server_error())
+    two.second.push(json_reply(noise))
+    answering = msgspec.structs.replace(pool("m", two.one, two.two), sanitize=flagged != "asked")
+    leading = msgspec.structs.replace(
+        model("lead", two.one),
+        rules={"realtime": Rule(redirect=True, target="m")},
+        sanitize=flagged == "asked",
+    )
+    named = "m" if flagged == "pool" else "lead"
+    async with House(answering, leading) as house:
+        answer = await house.call(chat(named))
+    assert (answer.status, two.seen()) == (200, (1, 1))
+    assert answer.json() == {**WHOLE[CHAT], "id": answer.json()["id"], "model": named}
 
 
 async def test_a_sanitised_answer_that_cannot_be_read_is_500(upstream: FakeUpstream) -> None:

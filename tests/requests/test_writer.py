@@ -84,6 +84,44 @@ async def test_create_and_complete_converge_in_any_order(database: Database, com
         assert (row.request, row.response) == (b"ask", b"told")
 
 
+async def test_bodies_above_a_limit_are_stored_as_they_came(database: Database, data_dir: Path) -> None:
+    committer = Committer(database, data_dir / "rejected.jsonl", Metrics(), compress_up_to=4000)
+    below, above = new_id(), new_id()
+    for ident, length in ((below, 4000), (above, 4001)):
+        body = b"x" * length
+        await committer.commit([entry(started(ident), body)])
+        await committer.commit([entry(finished(ident, State.COMPLETED), body)])
+        row = await RequestStore(database).get(UUID(ident))
+        assert row is not None
+        assert (row.request, row.response) == (body, body)
+    sizes = {
+        str(row["id"]): row["size"]
+        for row in await database.fetch(
+            """select id, coalesce(pg_column_size(request) + pg_column_size(response), 0)
+                + coalesce(pg_column_size(large_request) + pg_column_size(large_response), 0) as size
+            from request_bodies"""
+        )
+    }
+    assert sizes[below] < 400
+    assert sizes[above] == 2 * 4001
+
+
+@pytest.mark.parametrize("sizes", [(10, 5000), (5000, 10)])
+async def test_a_body_is_the_first_request_and_the_last_response_whatever_their_sizes(
+    database: Database, data_dir: Path, sizes: tuple[int, int]
+) -> None:
+    committer = Committer(database, data_dir / "rejected.jsonl", Metrics(), compress_up_to=4000)
+    ident = new_id()
+    first, second = (b"x" * size for size in sizes)
+    await committer.commit([entry(started(ident), first)])
+    await committer.commit([entry(started(ident), second)])
+    await committer.commit([entry(finished(ident, State.FAILED, 1), first)])
+    await committer.commit([entry(finished(ident, State.COMPLETED, 2), second)])
+    row = await RequestStore(database).get(UUID(ident))
+    assert row is not None
+    assert (row.request, row.response) == (first, second)
+
+
 async def test_the_database_decides_as_the_model_does(database: Database, committer: Committer) -> None:
     choose = random.Random(7)
     standings = [Standing(attempt, state) for attempt in (1, 2) for state in State]

@@ -74,6 +74,19 @@ async def test_a_component_has_the_limits_of_its_model_and_endpoint(database: Da
         assert target.provider_limits == Limits(id=f"provider:{target.endpoint_id}", max_concurrent=5)
 
 
+async def test_a_component_is_trusted_as_its_own_model_is(database: Database) -> None:
+    async with running(database) as house:
+        one, two = await house.model("one"), await house.model("two")
+        pool = await pool_of(house, "pool", one, two)
+        await house.until(lambda now: names(now) == ["one", "two"])
+        for trusted, expected in ((pool, [False, False]), (one, [True, False])):
+            await database.execute("update models set trusted = true where id = $1", trusted)
+            await database.execute("update models set sanitize_responses = true where id = $1", trusted)
+            alias = "pool" if trusted == pool else "one"
+            snapshot = await house.until(lambda now, alias=alias: now.models[alias].sanitize)
+            assert [target.trusted for target in snapshot.models["pool"].targets] == expected
+
+
 async def test_a_pool_without_components_is_there(database: Database) -> None:
     async with running(database) as house:
         await pool_of(house, "pool")

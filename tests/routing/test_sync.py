@@ -156,6 +156,32 @@ async def test_what_is_done_to_answers_follows_the_row(database: Database) -> No
         assert (model.sanitize, target.trusted, target.adapts_responses) == (True, True, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "prefix", "expected"),
+    [
+        ("Authorization", "Bearer ", ("Authorization", "Bearer sk-up")),
+        ("X-API-Key", "Bearer ", ("X-API-Key", "Bearer sk-up")),
+        ("Authorization", "Token ", ("Authorization", "Token sk-up")),
+        ("X-API-Key", "", ("X-API-Key", "sk-up")),
+    ],
+)
+async def test_the_credential_of_an_endpoint_has_its_name_and_its_prefix(
+    database: Database, name: str, prefix: str, expected: tuple[str, str]
+) -> None:
+    async with running(database) as house:
+        await house.model("m")
+        snapshot = await house.until(lambda now: "m" in now.models)
+        assert snapshot.models["m"].targets[0].auth_header is None
+        await database.execute(
+            "update endpoints set auth_header_name = $1, auth_header_prefix = $2, api_key_sealed = $3",
+            name,
+            prefix,
+            SEAL.seal("sk-up"),
+        )
+        snapshot = await house.until(lambda now: now.models["m"].targets[0].auth_header is not None)
+        assert snapshot.models["m"].targets[0].auth_header == expected
+
+
 async def test_many_rows_in_one_statement_are_all_seen(database: Database) -> None:
     async with running(database) as house:
         owner = await house.user()

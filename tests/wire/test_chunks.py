@@ -60,6 +60,9 @@ def test_any_split_gives_the_body_and_what_follows(
         b" 3\r\nabc\r\n",
         b"3;" + b"x" * MAX_CHUNK_LINE,
         b"0\r\n" + b"a: b\r\n" * (MAX_TRAILER_LINES + 1),
+        b"0\r\nx\r\n",
+        b"0\r\n y: 1\r\n",
+        b"0\r\nx: 1\ny: 2\r\n",
         b"0\r\n" + b"a" * (MAX_CHUNK_LINE + 1),
     ],
 )

@@ -23,8 +23,8 @@ from dwctl.control.session.actions import SessionActions
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.store import UserStore
 from dwctl.core.clock import Clock
+from dwctl.core.dial import Dialer
 from dwctl.core.networks import Networks
-from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
 from dwctl.identity.attempts import Attempts
@@ -62,8 +62,8 @@ def build_plane(
     clock: Clock,
     propagation: Propagation,
     proxies: Networks = NOBODY,
-    reach: Reach = EVERYWHERE,
     recorded: Recorded,
+    dialer: Dialer | None = None,
 ) -> Plane:
     """Build the objects of the control plane."""
     identity = IdentityStore(database)
@@ -77,7 +77,7 @@ def build_plane(
     component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
     users = UserActions(user_store, groups, propagation)
-    endpoints = EndpointActions(endpoint_store, propagation, clock, reach)
+    endpoints = EndpointActions(endpoint_store, propagation, clock, dialer or Dialer())
     return Plane(
         authenticator=Authenticator(
             identity,

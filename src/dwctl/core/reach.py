@@ -1,128 +1,121 @@
-"""Which addresses may be called in somebody's name: whoever sets an upstream must not see the inside of a network.
+"""Which addresses may be connected to on behalf of people who name servers. Pure.
 
-A name is resolved, its addresses are checked, and exactly one of those is connected to: a name that says something else
-a moment later (DNS rebinding) gains nothing.
+A server named by its host is judged by what that name means at the moment of each connection, not of its creation: a
+name that means another address later gets nowhere (core/dial.py).
 """
 
-import asyncio
 import socket
-import ssl
-from collections.abc import Callable
-from ipaddress import IPv4Address, ip_address
-from typing import TypeVar
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+import msgspec
 
 from dwctl.core.networks import Address, Networks, parse_address, parse_network
 
-P = TypeVar("P", bound=asyncio.BaseProtocol)
-_LOCAL = (parse_network("fec0::/10"), parse_network("64:ff9b:1::/48"))
-"""Site-local addresses (RFC 3879) and translation of a network's own (RFC 8215)."""
-_CARRIERS = tuple(
-    (parse_network(text), shift)
-    for text, shift in (
-        ("::ffff:0:0/96", 0),  # mapped, RFC 4291 §2.5.5.2
-        ("::ffff:0:0:0/96", 0),  # translated, RFC 2765 §2.1
-        ("64:ff9b::/96", 0),  # NAT64, RFC 6052
-        ("2002::/16", 80),  # 6to4, RFC 3056
-        ("::/96", 0),  # compatible, RFC 4291 §2.5.5.1
-    )
+LOOPBACK = ("127.0.0.0/8", "::1", "0.0.0.0/8", "::")
+"""The unspecified address is this machine too, where one connects to it."""
+LINK_LOCAL = (
+    *("169.254.0.0/16", "fe80::/10"),
+    # Where clouds tell a machine its credentials, outside of the link-local networks.
+    *("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
 )
-"""Networks of IPv6 addresses that have an IPv4 address in them, and how many bits follow it."""
+PRIVATE = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15"),
+    # Of protocols, of many at once, and of nobody.
+    *("192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),
+    # Site-local addresses (RFC 3879), and a translator of a network's own (RFC 8215).
+    *("fc00::/7", "fec0::/10", "64:ff9b:1::/48"),
+)
+_CLASSES = (("loopback", LOOPBACK), ("link_local", LINK_LOCAL), ("private", PRIVATE))
+_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
+"""Prefixes of translators (RFC 6052, RFC 2765 §2.1): the IPv4 address follows."""
+_COMPATIBLE = IPv6Network("::/96")
 
 
-class NotAllowed(OSError):
-    """The address is none that may be called."""
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which addresses model servers may have. `denied` goes before `allowed`, and that before the rest."""
 
-    def __init__(self, host: str, address: str, setting: str) -> None:
-        where = host if host == address else f"{host} ({address})"
-        super().__init__(f"{where} may not be called: gateway.upstream.{setting} excludes it")
+    private: bool = True
+    """Addresses of private networks."""
+    loopback: bool = True
+    """This machine."""
+    link_local: bool = False
+    """Link-local addresses, those of clouds' metadata services among them."""
+    allowed: tuple[str, ...] = ()
+    """Networks that are allowed whatever the three above say."""
+    denied: tuple[str, ...] = ()
+    """Networks that never are."""
+
+
+class NotAllowed(Exception):
+    """An address that may not be connected to; says which and why."""
 
 
 class Reach:
-    """The rule. `private` says whether addresses count that the internet does not route, such as 127.0.0.1."""
+    """Judges addresses."""
 
-    def __init__(self, denied: Networks, *, private: bool) -> None:
-        self._denied = denied
-        self._private = private
-        self._everywhere = private and not denied
+    __slots__ = ("_allowed", "_classes", "_denied")
 
-    def excludes(self, address: Address) -> str | None:
-        """The setting that excludes an address; None when it may be called."""
-        carried = _carried(address)
-        every = (address,) if carried is None else (address, carried)
-        if any(each in self._denied for each in every):
-            return "denied_networks"
-        if not self._private and not all(map(_is_routed, every)):
-            return "allow_private"
+    def __init__(self, settings: NetworkSettings) -> None:
+        self._denied = Networks(map(parse_network, settings.denied))
+        self._allowed = Networks(map(parse_network, settings.allowed))
+        switches = {
+            "loopback": settings.loopback,
+            "link_local": settings.link_local,
+            "private": settings.private,
+        }
+        self._classes = tuple(
+            (name, Networks(map(parse_network, members)), switches[name]) for name, members in _CLASSES
+        )
+
+    def refusal(self, text: str) -> str | None:
+        """Why an address may not be connected to; None when it may. What is no address may not."""
+        address = parse_address(text)
+        if address is None:
+            return f"{text} is no address"
+        for meant in _meanings(address):
+            why = self._refusal(meant)
+            if why is not None:
+                return f"{text} {why}"
         return None
 
-    async def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of a host that may be called, in order. Raises `NotAllowed` when there is none, or OSError."""
-        texts = [host]
-        if not _is_literal(host):
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        refusal: NotAllowed | None = None
-        allowed = []
-        for text in texts:
-            address = parse_address(f"[{text}]" if ":" in text else text)
-            setting = "denied_networks" if address is None else self.excludes(address)
-            if setting is None:
-                allowed.append(text)
-            else:
-                refusal = refusal or NotAllowed(host, text, setting)
-        if not allowed:
-            raise refusal or OSError(f"{host} has no address")
-        return allowed
-
-    async def connect(self, make: Callable[[], P], host: str, port: int, context: ssl.SSLContext | None) -> P:
-        """A connection to the first of a host's addresses that takes it; raises what connecting raises."""
-        loop = asyncio.get_running_loop()
-        if self._everywhere:
-            _, made = await loop.create_connection(make, host, port, ssl=context)
-            return made
-        *others, last = await self.addresses(host, port)
-        name = host if context is not None else None
-        for address in others:
-            try:
-                _, made = await loop.create_connection(make, address, port, ssl=context, server_hostname=name)
-            except OSError:
-                continue
-            return made
-        _, made = await loop.create_connection(make, last, port, ssl=context, server_hostname=name)
-        return made
-
-
-def _is_routed(address: Address) -> bool:
-    """Whether the internet routes it to one machine."""
-    return address.is_global and not address.is_multicast and not any(address in each for each in _LOCAL)
-
-
-def _carried(address: Address) -> IPv4Address | None:
-    """The IPv4 address within an IPv6 address, which a translator or a tunnel would connect to."""
-    value = int(address)
-    if value <= 1:
-        # No address, and loopback: they only look like it.
+    def _refusal(self, address: Address) -> str | None:
+        if address in self._denied:
+            return "is in a network of gateway.upstream.networks.denied"
+        if address in self._allowed:
+            return None
+        for name, networks, may in self._classes:
+            # The first class decides: a metadata service in a private network is no private server.
+            if address in networks:
+                return None if may else f"is not allowed by gateway.upstream.networks.{name}"
         return None
-    for network, shift in _CARRIERS:
-        if address in network:
-            return IPv4Address(value >> shift & 0xFFFFFFFF)
-    return None
 
 
-def _is_literal(host: str) -> bool:
-    """Whether it is an address as it stands; resolvers know more ways of writing one."""
+def literal(host: str) -> str | None:
+    """The address that a host is by itself, without asking anybody; None for a name.
+
+    Resolvers take `127.1`, `0x7f000001` and `2130706433` for addresses too, and `localhost` is one by its meaning
+    (RFC 6761 §6.3).
+    """
+    bare = host.rstrip(".").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return "127.0.0.1"
+    if parse_address(bare) is not None:
+        return bare
     try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return socket.inet_ntoa(socket.inet_aton(bare))
+    except (OSError, UnicodeError):
+        return None
 
 
-def reach_of(denied: tuple[str, ...], *, private: bool) -> Reach:
-    """The rule that settings say; raises ValueError for what is no network."""
-    return Reach(Networks(map(parse_network, denied)), private=private)
-
-
-EVERYWHERE = Reach(Networks(()), private=True)
-"""No rule."""
+def _meanings(address: Address) -> Iterator[Address]:
+    """An address, and the IPv4 address that a translator on the way makes of it."""
+    yield address
+    if not isinstance(address, IPv6Address):
+        return
+    if any(address in each for each in _TRANSLATED) or (address in _COMPATIBLE and int(address) > 1):
+        yield IPv4Address(int(address) & 0xFFFFFFFF)
+    elif address.sixtofour is not None:
+        yield address.sixtofour
+    elif address.teredo is not None:
+        yield from address.teredo

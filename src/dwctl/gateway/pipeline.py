@@ -5,7 +5,6 @@ locks. There is no database here: keys and models come from the snapshot, record
 """
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -26,8 +25,7 @@ from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.gate import Gate
-from dwctl.gateway.inflate import unsupported
-from dwctl.gateway.inflating import Inflating
+from dwctl.gateway.intake import Intake
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
@@ -40,9 +38,7 @@ from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import MIB, GatewaySettings
 from dwctl.gateway.strict import peekers, typed_routes
-from dwctl.gateway.uploads.form import boundary_of, not_a_form
-from dwctl.gateway.uploads.spill import SpillRoom
-from dwctl.gateway.uploads.upload import Upload, too_large
+from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
@@ -106,13 +102,7 @@ class Gateway:
         """Paths whose bodies may be forms."""
         self._pages = ModelPages()
         self._places = Places(settings.trusted_proxies)
-        self._max_body_bytes = max_body_bytes
-        self._max_upload_bytes = settings.uploads.max_bytes
-        self._room = SpillRoom(
-            uploads_folder or Path(tempfile.gettempdir()),
-            memory_bytes=settings.uploads.memory_bytes,
-            max_total_bytes=settings.uploads.max_total_bytes,
-        )
+        self._intake = Intake(self, settings.uploads, max_body_bytes=max_body_bytes, folder=uploads_folder)
         self._upstreams: dict[Hashable, Upstream] = {}
         self.conditions = Conditions()
         """What is known of targets."""
@@ -140,7 +130,7 @@ class Gateway:
     @property
     def kept_bytes(self) -> int:
         """Of all forms under way, in memory and on disk."""
-        return self._room.used
+        return self._intake.kept_bytes
 
     def claims(self, method: bytes, path: bytes) -> bool:
         """POST on an inference path, GET on the model list and on one model."""
@@ -150,16 +140,11 @@ class Gateway:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
-        self._step(exchange, self._call if exchange.method == b"POST" else self._models)
+        self.step(exchange, self._call if exchange.method == b"POST" else self._models)
 
     def upload(self, exchange: Exchange) -> Upload | None:
-        """Take a form before its body has come: who may not call, or sends too much, need not send it."""
-        # An answer before the body's end ends the connection.
-        keep_alive, exchange.keep_alive = exchange.keep_alive, False
-        upload = self._step(exchange, partial(self._begin_upload, keep_alive=keep_alive))
-        if upload is None:
-            exchange.keep_alive = keep_alive
-        return upload
+        """Take a form before its body has come."""
+        return self._intake.upload(exchange)
 
     def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
         """The live key of a request, used from where it may be; raises `Refused`."""
@@ -167,6 +152,12 @@ class Gateway:
         if key.allowed is not None:
             self._places.check(key.allowed, exchange)
         return key
+
+    def known(self, exchange: Exchange) -> Caller:
+        """Who calls; raises `Refused` for whoever may not call at all."""
+        caller = caller_of(exchange, self._cors)
+        self.key(self._routing.snapshot, exchange, caller)
+        return caller
 
     def enter(self, admission: Admission, render: Render) -> tuple[Rendered, Plan | None, bytes]:
         """Take the limits of a call that is being admitted, and its first target; raises `Refused`.
@@ -227,76 +218,27 @@ class Gateway:
                 raise Refused(_unusable(alias)) from error
         return known
 
-    def _step(self, exchange: Exchange, step: Callable[[Exchange], T]) -> T | None:
+    def step(self, exchange: Exchange, step: Callable[[Exchange], T]) -> T | None:
         """A step towards an answer; what goes wrong in it is the answer."""
         try:
             return step(exchange)
         except Refused as refusal:
             self._gate.undo()
-            self._refuse(exchange, refusal.problem)
+            self.refuse(exchange, refusal.problem)
         except Exception:
             self._gate.undo()
             logger.exception("a request failed in the gateway")
-            self._refuse(exchange, _INTERNAL)
+            self.refuse(exchange, _INTERNAL)
         return None
 
     def _call(self, exchange: Exchange) -> None:
         caller = caller_of(exchange, self._cors)
         if caller.coding is None:
-            self._start(exchange, caller)
+            self.start(exchange, caller)
         else:
-            # Whoever may not call gets nothing unpacked.
-            self.key(self._routing.snapshot, exchange, caller)
-            go_on = partial(self._inflated, caller)
-            Inflating(exchange, self._max_body_bytes, go_on).begin(caller.coding)
+            self._intake.unpack(exchange, caller.coding)
 
-    def _inflated(self, caller: Caller, exchange: Exchange, error: BaseException | None) -> None:
-        def go_on(exchange: Exchange) -> None:
-            if error is not None:
-                raise error
-            self._start(exchange, caller)
-
-        self._step(exchange, go_on)
-
-    def _begin_upload(self, exchange: Exchange, *, keep_alive: bool) -> Upload | None:
-        content_type = exchange.header(b"content-type") or b""
-        if not content_type.lower().startswith(b"multipart/"):
-            return None
-        boundary = boundary_of(content_type)
-        if boundary is None:
-            raise Refused(not_a_form("it names no boundary, or another kind of multipart"))
-        caller = caller_of(exchange, self._cors)
-        self.key(self._routing.snapshot, exchange, caller)
-        if caller.coding is not None:
-            raise Refused(unsupported("A multipart body has to come without Content-Encoding."))
-        if self.recording.refusal is not None:
-            raise Refused(not_recorded(self.recording.refusal))
-        if int(exchange.header(b"content-length") or 0) > self._max_upload_bytes:
-            raise Refused(too_large(self._max_upload_bytes))
-        upload = Upload(
-            boundary,
-            self._room,
-            self._max_upload_bytes,
-            refuse=partial(self._refuse, exchange),
-            take=partial(self._take_upload, exchange, keep_alive),
-        )
-        exchange.on_abort = upload.close
-        return upload
-
-    def _take_upload(self, exchange: Exchange, keep_alive: bool, upload: Upload, peeked: Peek) -> None:
-        """The form is whole: from here on it is a call like any other."""
-        exchange.on_abort = None
-        exchange.keep_alive = keep_alive
-        exchange.received = self.perf()
-
-        def start(exchange: Exchange) -> bool:
-            self._start(exchange, caller_of(exchange, self._cors), upload, peeked)
-            return True
-
-        if not self._step(exchange, start):
-            upload.close()
-
-    def _start(
+    def start(
         self, exchange: Exchange, caller: Caller, upload: Upload | None = None, peeked: Peek | None = None
     ) -> None:
         """Admit, choose, prepare, note the start, send; of a body that is there, or of a form with what it says."""
@@ -395,7 +337,8 @@ class Gateway:
             request_size=size,
         )
 
-    def _refuse(self, exchange: Exchange, problem: Problem) -> None:
+    def refuse(self, exchange: Exchange, problem: Problem) -> None:
+        """Answer with a problem, in the words of the path's protocol."""
         route = ROUTES.get(exchange.path)
         if route is not None and route.dialect is not None:
             problem = route.dialect.refusal(problem)

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from dwctl.core.ids import new_id
+from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.admit import Admission, admit
 from dwctl.gateway.caller import Caller, caller_of, headers_for
@@ -359,6 +360,8 @@ class RealtimeSession:
             await self._around.client.open(upstream.address, lambda: far, connect)
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT
+        except NotAllowed as error:
+            failure, detail = Failure.NOT_ALLOWED, str(error)
         except ssl.SSLError as error:
             failure, detail = Failure.UNREACHABLE, f"TLS: {error}"
         except (OSError, ValueError) as error:

@@ -33,6 +33,7 @@ def _empty(model: Model) -> Problem:
         message=f"There is no model server behind '{model.alias}' at the moment.",
         type="server_error",
         code="service_unavailable",
+        headers=((b"retry-after", b"1"),),
     )
 
 

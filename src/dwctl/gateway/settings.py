@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from dwctl.core.reach import NetworkSettings
 from dwctl.core.settings import Duration
 from dwctl.gateway.uploads.settings import UploadSettings
 
@@ -21,10 +22,6 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Between two reads of an answer."""
     total_timeout: Duration = Duration(3600)
     """From the admission of a call to the last byte of its answer."""
-    allow_private: bool = True
-    """Whether model servers may be at addresses that the internet does not route, such as 127.0.0.1 and 10.0.0.1."""
-    denied_networks: tuple[str, ...] = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
-    """Networks that are never called: by default those where clouds answer questions about a machine."""
     max_connections: int = 1024
     """To one origin (scheme, host and port)."""
     max_waiting: int = 4096
@@ -34,6 +31,11 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_head_bytes: int = 64 * 1024
     max_reply_bytes: int = 64 * MIB
     """A JSON reply above this is passed on unread: without our id, its usage unknown."""
+    networks: NetworkSettings = NetworkSettings()
+    proxy: str | None = None
+    """HTTP proxy on the way; unset: as in the environment, `direct`: none."""
+    no_proxy: tuple[str, ...] | None = None
+    """Servers that are called without it; unset: as in the environment."""
 
 
 class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

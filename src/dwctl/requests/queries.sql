@@ -1,7 +1,7 @@
 -- name: upsert_requests
 -- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
 -- so that they are not decoded on the way), $2 the bodies of each in turn, request then response, $3 and $4 their
--- lengths, null where there is none. Within an attempt the rank only rises, completed and canceled stay, and a late
+-- lengths, null where there is none; $5 is the length up to which they are compressed. Within an attempt the rank only rises, completed and canceled stay, and a late
 -- write of an older attempt changes nothing. Rows are locked in the order of their ids, so that two of these statements
 -- at the same time cannot wait for each other. json and not jsonb: the array is read once, so building its tree is lost.
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
@@ -85,20 +85,33 @@ lengths as (
     select n, request, response, sum(coalesce(request, 0) + coalesce(response, 0)) over (order by n)::integer as stop
     from unnest($3::integer[], $4::integer[]) with ordinality as t (request, response, n)
 ),
-bodies as (
-    insert into request_bodies as kept (id, request, response)
+taken as (
     select
         i.id,
-        substring($2::bytea from l.stop - coalesce(l.response, 0) - l.request + 1 for l.request),
-        case when c.id is not null then substring($2::bytea from l.stop - l.response + 1 for l.response) end
+        substring($2::bytea from l.stop - coalesce(l.response, 0) - l.request + 1 for l.request) as request,
+        case when c.id is not null then substring($2::bytea from l.stop - l.response + 1 for l.response) end as response,
+        l.request > $5::integer as large_request,
+        l.response > $5 as large_response
     from lengths l
     join incoming i on i.ordinality = l.n
     left join changed c on c.id = i.id
     where l.request is not null or l.response is not null
-    order by i.id
+),
+bodies as (
+    insert into request_bodies as kept (id, request, large_request, response, large_response)
+    select
+        id,
+        case when not large_request then request end,
+        case when large_request then request end,
+        case when not large_response then response end,
+        case when large_response then response end
+    from taken
+    order by id
     on conflict (id) do update set
-        request = coalesce(kept.request, excluded.request),
-        response = coalesce(excluded.response, kept.response)
+        request = case when kept.large_request is null then coalesce(kept.request, excluded.request) end,
+        large_request = case when kept.request is null then coalesce(kept.large_request, excluded.large_request) end,
+        response = case when excluded.large_response is null then coalesce(excluded.response, kept.response) end,
+        large_response = case when excluded.response is null then coalesce(excluded.large_response, kept.large_response) end
     returning 1
 ),
 late as (
@@ -150,7 +163,8 @@ returning id;
 select
     r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
     r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
-    r.cached_tokens, r.total_tokens, r.error_code, r.error_message, b.request, b.response
+    r.cached_tokens, r.total_tokens, r.error_code, r.error_message,
+    coalesce(b.request, b.large_request) as request, coalesce(b.response, b.large_response) as response
 from requests r
 left join request_bodies b on b.id = r.id
 where r.id = $1;

@@ -3,6 +3,7 @@
 import msgspec
 
 MIB = 1024 * 1024
+COMPRESS_UP_TO = 64 * 1024
 
 
 class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +29,8 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Statements under way at a time: while one is executed, the next is on its way to the server."""
     batch_bytes: int = 8 * MIB
     """Bytes of bodies in one statement."""
+    compress_up_to_bytes: int = COMPRESS_UP_TO
+    """Bodies above this are stored as they came: compressing a megabyte takes PostgreSQL some 25 ms of a core."""
     memory_bytes: int = 64 * MIB
     """Records kept in memory while the database is slow; beyond that they are read back from the spool."""
     max_body_bytes: int = 10 * MIB

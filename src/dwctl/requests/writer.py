@@ -26,7 +26,7 @@ from dwctl.db.queries import Queries
 from dwctl.requests.backlog import Block
 from dwctl.requests.frames import Entry, Kind
 from dwctl.requests.recorder import Recorder
-from dwctl.requests.settings import RecordingSettings
+from dwctl.requests.settings import COMPRESS_UP_TO, RecordingSettings
 from dwctl.requests.spool import Position, Spool
 from dwctl.requests.states import newest
 
@@ -51,8 +51,11 @@ that it says is about the records."""
 class Committer:
     """Runs the one statement."""
 
-    def __init__(self, database: Database, rejected: Path, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, rejected: Path, metrics: Metrics, *, compress_up_to: int = COMPRESS_UP_TO
+    ) -> None:
         self._database = database
+        self._compress_up_to = compress_up_to
         self._sql = Queries.load(__package__)
         self._rejected = rejected
         self._rows = metrics.counter("dwctl_request_rows_written_total", "Rows created or completed.")
@@ -109,6 +112,7 @@ class Committer:
             b"".join(batch.bodies),
             batch.requests,
             batch.responses,
+            self._compress_up_to,
         )
         self._rows.inc(row["changed"])
         if row["costs"]:

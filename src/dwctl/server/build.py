@@ -18,7 +18,6 @@ from dwctl.core.errors import Error
 from dwctl.core.ids import new_uuid
 from dwctl.core.metrics import LoopLag, Metrics
 from dwctl.core.networks import Networks, parse_network
-from dwctl.core.reach import reach_of
 from dwctl.core.seal import Seal
 from dwctl.core.services import Service
 from dwctl.db.listen import Listener as NoticeListener
@@ -45,6 +44,7 @@ from dwctl.server.data_directory import Secrets
 from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
+from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, fallback_seconds
 from dwctl.server.storage import Connections, Storage
@@ -105,7 +105,12 @@ def build(
     spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
     spool.open()
     recorder = Recorder(spool, recording, metrics, keep_bodies=settings.enable_request_logging)
-    committer = Committer(database, data_dir / "rejected.jsonl", metrics)
+    committer = Committer(
+        database,
+        data_dir / "rejected.jsonl",
+        metrics,
+        compress_up_to=recording.compress_up_to_bytes,
+    )
     writer = Writer(
         recorder=recorder, spool=spool, committer=committer, daemon_id=daemon_id, settings=recording
     )
@@ -141,7 +146,8 @@ def build(
 
     uploads = data_dir / "uploads"
     uploads.mkdir(mode=0o700, exist_ok=True)
-    client = UpstreamClient(settings.gateway.upstream)
+    dialer = dialer_of(settings)
+    client = UpstreamClient(settings.gateway.upstream, dialer=dialer)
     gateway = Gateway(
         routing=routing,
         recording=recorder,
@@ -166,10 +172,8 @@ def build(
         clock=clock,
         propagation=sync,
         proxies=proxies,
-        reach=reach_of(
-            settings.gateway.upstream.denied_networks, private=settings.gateway.upstream.allow_private
-        ),
         recorded=crew,
+        dialer=dialer,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None
@@ -200,6 +204,7 @@ def build(
         crew=crew,
         served=served,
         end_calls=client.end,
+        trusted=proxies,
         upgrades=Realtime(
             calls=gateway,
             routing=routing,

@@ -112,7 +112,9 @@ class Connection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, host: Host, loop: asyncio.AbstractEventLoop, client: tuple[str, int] | None = None
+    ) -> None:
         self._host = host
         self._loop = loop
         self._buffer = b""
@@ -132,8 +134,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self.eof = False
         self.changed = 0.0
-        self.client_host = ""
-        self.client_port = 0
+        self.client_host, self.client_port = client or ("", 0)
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         self.changed = self._loop.time()
         peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
+        if isinstance(peer, tuple) and not self.client_host:
             self.client_host, self.client_port = str(peer[0]), int(peer[1])
         if not self._host.opened(self):
             transport.abort()

@@ -16,6 +16,7 @@ from dwctl.db.migrations import load, require_create, unapplied
 from dwctl.server.data_directory import Holder, beside_server, load_secrets, prepare, read_holder
 from dwctl.server.exposure import require_strong
 from dwctl.server.listener import why_not_bound
+from dwctl.server.outbound import dialer_of
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
 
@@ -125,13 +126,14 @@ async def _upstreams(settings: Settings, data_dir: Path, storage: Storage) -> li
         return []
     seal = Seal(settings.secret_key or load_secrets(data_dir).secret_key)
     store = EndpointStore(storage.database, seal)
+    dialer = dialer_of(settings)
     findings = []
     for endpoint in await store.page():
         subject = f"model server {endpoint.name}"
         try:
             url, key = await store.credential(endpoint.id)
             header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
-            models = await fetch_models(url, header, timeout=ASK_WITHIN)
+            models = await fetch_models(url, header, timeout=ASK_WITHIN, dialer=dialer)
         except SealError as error:
             findings.append(Finding(False, subject, f"its stored key cannot be opened: {error}"))
         except DiscoveryError as error:

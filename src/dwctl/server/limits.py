@@ -34,6 +34,8 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """On shutdown, how long requests under way may take to finish."""
     unix_socket: str | None = None
     """Path of a Unix socket that is listened on beside the port."""
+    proxy_protocol: bool = False
+    """Whether each connection begins with a PROXY header of a trusted proxy's, and is closed without one."""
     certificate: str | None = None
     """PEM file with the certificate chain: the port then speaks TLS."""
     private_key: str | None = None

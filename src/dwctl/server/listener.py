@@ -18,12 +18,14 @@ from pathlib import Path
 
 from dwctl.core.errors import SetupError
 from dwctl.core.metrics import Metrics
+from dwctl.core.networks import Networks
 from dwctl.core.services import TaskSet
 from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection, Tunnel
 from dwctl.server.exchange import HttpExchange
 from dwctl.server.head import Lines, RequestHead
+from dwctl.server.introduction import Introductions, NotIntroduced
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.served import Served
 from dwctl.server.websocket import WebSocketCall, wants_websocket
@@ -62,6 +64,7 @@ class Listener:
         served: Served | None = None,
         end_calls: Callable[[], None] | None = None,
         upgrades: Upgrades | None = None,
+        trusted: Networks | None = None,
     ) -> None:
         self.settings = settings
         self.handler = handler
@@ -82,6 +85,7 @@ class Listener:
         self._server: asyncio.Server | Acceptor | None = None
         self._beside: Acceptor | None = None
         self._none_left = asyncio.Event()
+        self._introductions = Introductions(trusted or Networks(()), settings.head_timeout, metrics)
         gauge = metrics.gauge("dwctl_connections", "Open connections of clients.")
         gauge.set_function(lambda: float(len(self._connections)))
         self._turned_away = metrics.counter(
@@ -152,6 +156,11 @@ class Listener:
         """Serve a connection that was accepted by us or by the first worker."""
         if not self._port and accepted.family != socket.AF_UNIX:
             self._port = accepted.getsockname()[1]
+        if self.settings.proxy_protocol and self.load >= self.settings.max_connections:
+            # Those that have not said yet whose they are count too.
+            self._turned_away.inc()
+            accepted.close()
+            return
         self._adopting += 1
         self._tasks.spawn(self._adopt(accepted), name="adopt")
 
@@ -194,7 +203,7 @@ class Listener:
 
     async def _bind(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._place is not None and self._place.count > 1:
+        if self.settings.proxy_protocol or (self._place is not None and self._place.count > 1):
             acceptor = self._server = Acceptor(self._hand_on)
             self._port = await acceptor.open(self._host, self._port)
             return
@@ -232,7 +241,15 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             accepted.setblocking(False)
-            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted, ssl=self._context)
+            client = await self._introductions.client(accepted) if self.settings.proxy_protocol else None
+            await loop.connect_accepted_socket(
+                lambda: Connection(self, loop, client), accepted, ssl=self._context
+            )
+        except NotIntroduced:
+            accepted.close()
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
         except OSError as error:
             # The client has left, or does not speak TLS as we do.
             logger.debug("a connection came to nothing: %s", error)

@@ -1,5 +1,6 @@
 """What a client is told whose request reaches neither plane. Pure."""
 
+from dwctl.core.ids import new_id
 from dwctl.wire.errors import Problem, render, status_line
 from dwctl.wire.messages.problems import problem_for
 
@@ -11,7 +12,7 @@ def refusal(path: bytes, status: int, message: str, code: str | None = None) -> 
     """The whole answer, after which the connection ends: the path's envelope under `/ai`, else plain text."""
     if path.startswith(_AI):
         problem = problem_for(path, Problem(status=status, message=message, code=code))
-        return render(problem, keep_alive=False)
+        return render(problem, b"x-request-id: %b\r\n" % new_id().encode(), keep_alive=False)
     text = message.encode()
     return (
         b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"

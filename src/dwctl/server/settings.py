@@ -8,6 +8,7 @@ import msgspec
 
 from dwctl.core.errors import SetupError
 from dwctl.core.networks import parse_network
+from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
@@ -116,6 +117,7 @@ def read(
         file = DEFAULT_FILE
     settings, ignored = load(Settings, file=file, environ=environ, overrides=flags, accepted=NOT_YET)
     _validate(settings)
+    read_proxies(settings.gateway.upstream.proxy, settings.gateway.upstream.no_proxy, environ)
     return settings, ignored
 
 
@@ -126,6 +128,7 @@ def _validate(settings: Settings) -> None:
     listener = settings.listener
     pool = settings.database.pool
     uploads = settings.gateway.uploads
+    networks = settings.gateway.upstream.networks
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
         (1 <= settings.workers <= MAX_WORKERS, f"workers: expected a number from 1 to {MAX_WORKERS}"),
@@ -164,14 +167,20 @@ def _validate(settings: Settings) -> None:
             "gateway.trusted_proxies: expected networks such as 10.0.0.0/8, without bits behind their prefix",
         ),
         (
-            _are_networks(settings.gateway.upstream.denied_networks),
-            "gateway.upstream.denied_networks: expected networks such as 10.0.0.0/8, without bits behind their prefix",
+            _are_networks((*networks.allowed, *networks.denied)),
+            "gateway.upstream.networks: expected networks such as 10.0.0.0/8 in allowed and denied",
         ),
         (
             uploads.max_bytes > 0
             and uploads.memory_bytes >= 0
             and uploads.max_total_bytes >= uploads.max_bytes,
             "gateway.uploads: expected max_bytes > 0, memory_bytes >= 0 and max_total_bytes >= max_bytes",
+        ),
+        (
+            not listener.proxy_protocol
+            or bool(settings.gateway.trusted_proxies)
+            or listener.unix_socket is not None,
+            "listener.proxy_protocol: expected with gateway.trusted_proxies or listener.unix_socket",
         ),
         (
             listener.certificate is not None or listener.private_key is None,

@@ -21,6 +21,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from dwctl.core.errors import Conflict, Error, TooManyRequests, Unavailable
+from dwctl.core.ids import new_id
 from dwctl.web.expected import validation_text
 from dwctl.web.security import ALWAYS
 from dwctl.wire.errors import Problem
@@ -168,7 +169,7 @@ def _try_later(
 
 
 def _json(problem: Problem, headers: dict[str, str]) -> Response[Any]:
-    headers = ALWAYS | headers
+    headers = ALWAYS | {"x-request-id": new_id()} | headers
     return Response(
         problem.body(), status_code=problem.status, media_type="application/json", headers=headers
     )

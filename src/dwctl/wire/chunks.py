@@ -1,13 +1,14 @@
 """The chunked transfer coding (RFC 9112 §7.1), decoded from bytes as they come. No I/O.
 
-Strict: a size that is no hexadecimal number, a chunk longer than its size, a line without end are errors. Trailer
-fields are read over.
+Strict: a size that is no hexadecimal number, a chunk longer than its size, a line without end, a trailer's line that is
+no field are errors. Trailer fields are read over.
 """
 
 import re
 from enum import Enum
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
+_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
 MAX_CHUNK_LINE = 4096
 MAX_TRAILER_LINES = 64
 
@@ -103,7 +104,7 @@ class Chunks:
                 if end < 0:
                     self._keep(data[place:])
                     break
-                self._trailer_line(empty=end == place)
+                self._trailer_line(data[place:end])
                 place = end + 2
         else:
             return _joined(body), data[place:]
@@ -122,11 +123,13 @@ class Chunks:
             raise ChunkError("a chunk is longer than its size")
         self._buffer = rest
 
-    def _trailer_line(self, *, empty: bool) -> None:
-        if empty:
+    def _trailer_line(self, line: bytes) -> None:
+        if not line:
             self._at = _At.END
             self.ended = True
             return
+        if _TRAILER_LINE.fullmatch(line) is None:
+            raise ChunkError("a line of the trailer is not a field")
         self._trailers += 1
         if self._trailers > MAX_TRAILER_LINES:
             raise ChunkError("the trailer has too many lines")

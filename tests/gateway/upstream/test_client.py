@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dwctl.core.dial import Dialer
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
@@ -72,9 +73,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(url: str, *, tls: ssl.SSLContext | None = None, **settings: Any) -> AsyncIterator[Caller]:
+async def calling(
+    url: str, *, tls: ssl.SSLContext | None = None, dialer: Dialer | None = None, **settings: Any
+) -> AsyncIterator[Caller]:
     """A running client."""
-    client = UpstreamClient(UpstreamSettings(**settings), sweep_every=0.02, tls=tls)
+    client = UpstreamClient(UpstreamSettings(**settings), sweep_every=0.02, tls=tls, dialer=dialer)
     await client.start()
     async with asyncio.TaskGroup() as tasks:
         sweeping = tasks.create_task(client.run())

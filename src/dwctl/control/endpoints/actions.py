@@ -6,9 +6,14 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from dwctl.control.endpoints.discovery import DiscoveryError, fetch_models, normal_url, require_reach
+from dwctl.control.endpoints.discovery import (
+    DiscoveryError,
+    check_allowed,
+    fetch_models,
+    normal_url,
+)
 from dwctl.control.endpoints.plan import Plan, plan
 from dwctl.control.endpoints.rows import (
     changed_row,
@@ -31,8 +36,8 @@ from dwctl.control.endpoints.structs import (
 )
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
+from dwctl.core.dial import Dialer
 from dwctl.core.errors import BadRequest, Conflict, NotFound
-from dwctl.core.reach import EVERYWHERE, Reach
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
@@ -46,13 +51,11 @@ FETCH_WITHIN = 30.0
 class EndpointActions:
     """Rules before rows."""
 
-    def __init__(
-        self, store: EndpointStore, propagation: Propagation, clock: Clock, reach: Reach = EVERYWHERE
-    ) -> None:
+    def __init__(self, store: EndpointStore, propagation: Propagation, clock: Clock, dialer: Dialer) -> None:
         self._store = store
         self._propagation = propagation
         self._clock = clock
-        self._reach = reach
+        self._dialer = dialer
 
     async def page(self, who: Principal) -> list[Endpoint]:
         """All endpoints."""
@@ -79,8 +82,9 @@ class EndpointActions:
             url = normal_url(wanted.url)
             check_headers(wanted.auth_header_name, wanted.auth_header_prefix, wanted.api_key)
             header = credential(wanted.api_key, wanted.auth_header_name, wanted.auth_header_prefix)
+        await check_allowed(url, self._dialer)
         try:
-            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN, reach=self._reach)
+            models = await fetch_models(url, header, timeout=VALIDATE_WITHIN, dialer=self._dialer)
         except DiscoveryError as error:
             return Validated(status="error", error=str(error))
         return Validated(status="success", models=UpstreamModels(data=models))
@@ -93,7 +97,7 @@ class EndpointActions:
     async def add(self, creator: UUID, wanted: EndpointCreate, open_to: UUID | None = None) -> UUID:
         """Create without asking who may; `open_to` is a group that gets access to the models."""
         row = new_row(wanted)
-        await require_reach(row.url, self._reach)
+        await check_allowed(row.url, self._dialer)
         fetched = await self._fetch(row, skip=wanted.skip_fetch) if wanted.sync else []
         todo = plan(fetched, [], row.model_filter, wanted.alias_mapping or {})
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
@@ -107,10 +111,10 @@ class EndpointActions:
         current = await self.show(endpoint_id)
         _, key = await self._store.credential(endpoint_id)
         row = changed_row(current, key, change)
-        if not isinstance(change.url, UnsetType):
-            await require_reach(row.url, self._reach)
         mapping = None if isinstance(change.alias_mapping, UnsetType) else change.alias_mapping
         check_aliases(mapping)
+        if change.url is not UNSET:
+            await check_allowed(row.url, self._dialer)
         fetched = [UpstreamModel(id=name) for name in mapping] if mapping is not None else None
         if fetched is None and change.concerns_models:
             fetched = await self._fetch_if_possible(row)
@@ -150,7 +154,7 @@ class EndpointActions:
         endpoint = await self.show(endpoint_id)
         url, key = await self._store.credential(endpoint_id)
         header = credential(key, endpoint.auth_header_name, endpoint.auth_header_prefix)
-        fetched = await _ask(url, header, self._reach)
+        fetched = await self._ask(url, header)
         async with AsyncExitStack() as confirmed, self._store.database.transaction() as connection:
             if not await self._store.lock(connection, endpoint_id):
                 raise _missing(endpoint_id)
@@ -181,8 +185,7 @@ class EndpointActions:
             if not row.model_filter:
                 raise BadRequest("model_filter: expected with skip_fetch, it is the list of models then")
             return [UpstreamModel(id=name) for name in row.model_filter]
-        header = credential(row.api_key, row.auth_header_name, row.auth_header_prefix)
-        return await _ask(row.url, header, self._reach)
+        return await self._ask(row.url, credential(row.api_key, row.auth_header_name, row.auth_header_prefix))
 
     async def _fetch_if_possible(self, row: EndpointRow) -> list[UpstreamModel] | None:
         """After an edit a server that is away must not keep the edit from being saved."""
@@ -244,12 +247,11 @@ class EndpointActions:
         await self._store.set_status(connection, todo.reactivate, "active")
         await self._store.set_status(connection, todo.deactivate, "inactive")
 
-
-async def _ask(url: str, header: tuple[str, str] | None, reach: Reach) -> list[UpstreamModel]:
-    try:
-        return await fetch_models(url, header, timeout=FETCH_WITHIN, reach=reach)
-    except DiscoveryError as error:
-        raise BadRequest(f"url: {error}") from error
+    async def _ask(self, url: str, header: tuple[str, str] | None) -> list[UpstreamModel]:
+        try:
+            return await fetch_models(url, header, timeout=FETCH_WITHIN, dialer=self._dialer)
+        except DiscoveryError as error:
+            raise BadRequest(f"url: {error}") from error
 
 
 def _missing(endpoint_id: UUID) -> NotFound:

@@ -1,7 +1,7 @@
 """Asking a server for its models (spec/platform §4.1): `GET {url}/models` as OpenAI, OpenRouter or Anthropic answer."""
 
 import asyncio
-import socket
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +10,12 @@ import httpx
 import msgspec
 
 from dwctl.control.endpoints.structs import UpstreamModel
+from dwctl.core.dial import Dialer
 from dwctl.core.errors import BadRequest
-from dwctl.core.reach import EVERYWHERE, NotAllowed, Reach
+from dwctl.core.proxies import Proxy
+from dwctl.core.reach import NotAllowed
 
+RESOLVED_WITHIN = 5.0
 MAX_REPLY = 16 * 1024 * 1024
 MAX_URL = 2048
 MAX_NAME = 512
@@ -66,8 +69,22 @@ def normal_url(url: str) -> str:
     return text if text.endswith("/") else text + "/"
 
 
+async def check_allowed(url: str, dialer: Dialer) -> None:
+    """Raise 400 for a server that has only addresses that this installation does not call.
+
+    A server that is not known yet may be: it is judged again at each connection.
+    """
+    with suppress(OSError, ValueError, TimeoutError):
+        try:
+            if _way(url, dialer) is None:
+                async with asyncio.timeout(RESOLVED_WITHIN):
+                    await dialer.resolve(*_address(url)[1:])
+        except NotAllowed as error:
+            raise BadRequest(f"url: {urlsplit(url).hostname}: {error}") from error
+
+
 async def fetch_models(
-    url: str, credential: tuple[str, str] | None, *, timeout: float, reach: Reach = EVERYWHERE
+    url: str, credential: tuple[str, str] | None, *, timeout: float, dialer: Dialer
 ) -> list[UpstreamModel]:
     """The models of a server, each once, in its order; raises `DiscoveryError`."""
     headers = {"accept": "application/json", "user-agent": "dwctl"}
@@ -81,10 +98,10 @@ async def fetch_models(
             headers.pop("Authorization", None)
     try:
         async with asyncio.timeout(timeout):
-            content = await _get(url + "models", headers, timeout, reach)
+            content = await _get(url + "models", headers, timeout, dialer)
     except NotAllowed as error:
-        raise DiscoveryError(str(error)) from error
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+        raise DiscoveryError(f"{url} may not be called: {error}") from error
+    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise DiscoveryError(_why_unreachable(url, error, timeout)) from error
     try:
         listed = _decode(content).data
@@ -109,52 +126,67 @@ def _whole_seconds(created: object) -> int | None:
     return int(created) if isinstance(created, int | float) and isfinite(created) else None
 
 
-async def require_reach(url: str, reach: Reach) -> None:
-    """Refuse an address that the gateway would not call; a name that cannot be resolved now is none of that."""
-    asked = httpx.URL(url)
-    try:
-        await reach.addresses(asked.host, asked.port or 443)
-    except NotAllowed as error:
-        raise BadRequest(f"url: {error}") from error
-    except (OSError, ValueError):
-        return
+def _address(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-async def _get(url: str, headers: dict[str, str], timeout: float, reach: Reach) -> bytes:
-    """The body of a 200; other statuses and endless bodies raise `DiscoveryError`."""
+def _way(url: str, dialer: Dialer) -> Proxy | None:
+    """The proxy that resolves the server's name, if there is one; raises `NotAllowed`."""
+    proxy = dialer.way(_address(url))
+    if proxy is not None:
+        dialer.judge_name(_address(url)[1])
+    return proxy
+
+
+async def _get(url: str, headers: dict[str, str], timeout: float, dialer: Dialer) -> bytes:
+    """The body of a 200; other statuses and endless bodies raise `DiscoveryError`.
+
+    The addresses that were judged are asked, one after the other until one answers, by the server's name.
+    """
     asked = httpx.URL(url)
-    try:
-        *others, last = await reach.addresses(asked.host, asked.port or 443)
-    except socket.gaierror as error:
-        raise httpx.ConnectError(str(error)) from error
-    # The very addresses that were checked are asked, under the name that they were found by.
-    for address in others:
+    named = {**headers, "host": asked.netloc.decode("ascii")}
+    proxy = _way(url, dialer)
+    if proxy is not None:
+        return await _get_from(
+            asked, url, asked.host, headers, httpx.Timeout(timeout), httpx.Proxy(proxy.url)
+        )
+    found = await dialer.resolve(*_address(url)[1:])
+    # An address that swallows everything leaves time for the next one.
+    patience = httpx.Timeout(timeout, connect=timeout / len(found))
+    failed: httpx.TransportError | None = None
+    for *_, address in found:
+        place = asked.copy_with(host=address[0])
         try:
-            return await _get_from(asked, address, headers, timeout)
-        except httpx.ConnectError:
-            continue
-    return await _get_from(asked, last, headers, timeout)
+            return await _get_from(place, url, asked.host, named, patience)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            failed = error
+    raise failed or httpx.ConnectError("it has no address")
 
 
-async def _get_from(asked: httpx.URL, address: str, headers: dict[str, str], timeout: float) -> bytes:
-    """The same, from one address."""
-    headers = {**headers, "host": asked.netloc.decode("ascii")}
-    named = {"sni_hostname": asked.host}
-    # The gateway asks no proxy of the environment either.
+async def _get_from(
+    place: httpx.URL,
+    url: str,
+    host: str,
+    headers: dict[str, str],
+    timeout: httpx.Timeout,
+    proxy: httpx.Proxy | None = None,
+) -> bytes:
     async with (
-        httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", asked.copy_with(host=address), headers=headers, extensions=named) as response,
+        httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, proxy=proxy) as client,
+        client.stream("GET", place, headers=headers, extensions={"sni_hostname": host}) as response,
     ):
         status = response.status_code
         if status in (401, 403):
-            raise DiscoveryError(f"{asked} refuses the API key (status {status})")
+            raise DiscoveryError(f"{url} refuses the API key (status {status})")
         if status != 200:
-            raise DiscoveryError(f"{asked} answered with status {status}; does the address end in /v1?")
+            raise DiscoveryError(f"{url} answered with status {status}; does the address end in /v1?")
         content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk
             if len(content) > MAX_REPLY:
-                raise DiscoveryError(f"{asked} answered with more than {MAX_REPLY} bytes")
+                raise DiscoveryError(f"{url} answered with more than {MAX_REPLY} bytes")
         return bytes(content)
 
 
@@ -166,7 +198,7 @@ def _text(value: object) -> str | None:
 def _why_unreachable(url: str, error: Exception, timeout: float) -> str:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return f"{url} did not answer within {timeout:g} s"
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, httpx.ConnectError | OSError):
         return f"{url} cannot be reached: {error}. Does the server run, and are host and port right?"
     return f"{url} cannot be asked for its models: {error}"
 

@@ -9,7 +9,8 @@ import ssl
 import time
 from collections.abc import Callable
 
-from dwctl.core.reach import reach_of
+from dwctl.core.dial import Dialer
+from dwctl.core.reach import Reach
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
@@ -29,13 +30,13 @@ class UpstreamClient:
         *,
         sweep_every: float = SWEEP_EVERY,
         tls: ssl.SSLContext | None = None,
+        dialer: Dialer | None = None,
     ) -> None:
         self._settings = settings
-        self._reach = reach_of(settings.denied_networks, private=settings.allow_private)
         self._sweep_every = sweep_every
         self._origins: dict[Address, Origin] = {}
         self._tasks = TaskSet()
-        self._tls = tls
+        self._dialer = dialer or Dialer(Reach(settings.networks), tls=tls)
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -83,9 +84,8 @@ class UpstreamClient:
 
         Raises what connecting raises.
         """
-        scheme, host, port = address
         async with asyncio.timeout(within):
-            await self._reach.connect(make, host, port, self._context() if scheme == "https" else None)
+            await self._dialer.connect(address, make)
 
     def origin(self, address: Address) -> Origin | None:
         """What is known of an origin."""
@@ -93,18 +93,9 @@ class UpstreamClient:
 
     def _make(self, address: Address) -> Origin:
         scheme, host, port = address
-        return Origin(
-            scheme, host, port, self._settings, self._reach, self._context, self._tasks, self._running()
-        )
+        return Origin(scheme, host, port, self._settings, self._dialer, self._tasks, self._running())
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         return self._loop
-
-    def _context(self) -> ssl.SSLContext:
-        """The system's certificates, host names verified; made when it is first needed."""
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls

@@ -23,6 +23,7 @@ class Failure(Enum):
     GARBAGE = "did not answer in HTTP"
     MALFORMED = "gave an answer that cannot be read"
     ACCOUNT = "refused this gateway's account or credential"
+    NOT_ALLOWED = "has an address that this gateway may not call"
     CONNECT_TIMEOUT = "did not accept a connection in time"
     FIRST_BYTE_TIMEOUT = "did not begin to answer in time"
     IDLE_TIMEOUT = "stopped in the middle of its answer"

@@ -5,13 +5,14 @@ the path of a call. A sweep of half a second enforces the limits of time: they a
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
-from dwctl.core.reach import Reach
+from dwctl.core.dial import Dialer
+from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
+from dwctl.gateway.upstream.proxied import ProxiedConnection
 from dwctl.gateway.upstream.response import HeadReader
 
 AT_ONCE = 100
@@ -61,19 +62,17 @@ class Origin:
         host: str,
         port: int,
         settings: UpstreamSettings,
-        reach: Reach,
-        tls: Callable[[], ssl.SSLContext],
+        dialer: Dialer,
         tasks: TaskSet,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.name = f"{host}:{port}"
         self.reader = HeadReader()
         self.max_head_bytes = settings.max_head_bytes
-        self._host = host
-        self._port = port
-        self._tls = tls if scheme == "https" else None
+        self._address = Address((scheme, host, port))
+        self._dialer = dialer
+        self._proxy = dialer.way(self._address) if scheme == "http" else None
         self._settings = settings
-        self._reach = reach
         self._tasks = tasks
         self._loop = loop
         # The last one used is the first one used again; the first one is the longest idle.
@@ -194,14 +193,11 @@ class Origin:
             own = ticket.receiver.timeouts
             within = None if own is None else own.connect
             async with asyncio.timeout(within or self._settings.connect_timeout):
-                connection = await self._reach.connect(
-                    lambda: UpstreamConnection(self, self._loop.time),
-                    self._host,
-                    self._port,
-                    self._tls() if self._tls else None,
-                )
+                connection = await self._dialer.connect(self._address, self._new, forwards=True)
         except TimeoutError:
             failure = Failure.CONNECT_TIMEOUT
+        except NotAllowed as error:
+            failure, detail = Failure.NOT_ALLOWED, str(error)
         except ssl.SSLError as error:
             detail = f"TLS: {error}"
         except (OSError, ValueError) as error:
@@ -220,6 +216,12 @@ class Origin:
             self._open_next()
         else:
             self._give(connection, ticket, reused=False)
+
+    def _new(self) -> UpstreamConnection:
+        if self._proxy is None:
+            return UpstreamConnection(self, self._loop.time)
+        _, host, port = self._address
+        return ProxiedConnection(self, self._loop.time, self._proxy, host, port)
 
     def _open_next(self) -> None:
         if self._waiting and self.open_connections < self._settings.max_connections:

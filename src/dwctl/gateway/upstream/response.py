@@ -14,6 +14,8 @@ from dwctl.wire.repeats import Repeats
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\r\n"))
+"""What no field has in it (RFC 9110 §5.5): readers differ on what to make of them, and so would our clients."""
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b""})
 MAX_KNOWN_NAMES = 2048
 
@@ -101,8 +103,12 @@ class HeadReader:
         if match is None:
             raise ResponseError("the status line is not HTTP/1.1")
         breaks = len(rest)
-        if data.count(b"\r") != breaks or data.count(b"\n") != breaks or b"\0" in data:
-            raise ResponseError("a header value has a line break or a zero byte in it")
+        if (
+            data.count(b"\r") != breaks
+            or data.count(b"\n") != breaks
+            or len(data.translate(None, _CONTROLS)) != len(data)
+        ):
+            raise ResponseError("the head has a line break or a control character in it")
         lines: list[bytes] = []
         special: dict[bytes, bytes] = {}
         for line in rest:
