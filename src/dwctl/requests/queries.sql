@@ -196,3 +196,11 @@ where d.id <> $1
 -- name: make_partitions
 -- The daily partitions from yesterday on.
 select ensure_request_partitions((now() at time zone 'UTC')::date - 1, $1 + 2);
+
+-- name: end_credit_leases_of
+-- These processes have ended and all that they charged is committed: what they held of accounts' credit is free again.
+delete from credit_leases where holder = any($1::uuid[]);
+
+-- name: credit_holders
+-- Other processes of this installation that hold credit.
+select distinct holder from credit_leases where installation_id = $1 and holder <> $2;
