@@ -24,9 +24,11 @@ from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
 from dwctl.gateway.models import ModelPages
+from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
@@ -45,6 +47,8 @@ from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
+from dwctl.usage.credit.book import PocketBook
+from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -79,6 +83,7 @@ class Gateway:
         max_record_bytes: int,
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
+        funds: Funds | None = None,
         strict: bool = False,
         max_body_bytes: int = 32 * MIB,
         uploads_folder: Path | None = None,
@@ -108,6 +113,8 @@ class Gateway:
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
+        self._reserves = funds is not None
+        self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
         """Unix time of the last call by the key's id; whoever writes it down takes it out."""
@@ -116,9 +123,9 @@ class Gateway:
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
-        self.undo = self._gate.undo
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
+        metrics.registry.register(self.funds)
         self.served = self._counts.served
         self.pending = self._counts.pending
 
@@ -180,6 +187,8 @@ class Gateway:
         """A call has been admitted."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
+        if self.funds.entering is not None:
+            self.funds.keep(record.id)
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
 
@@ -188,6 +197,13 @@ class Gateway:
         self._counts.ended(record)
         if self._gate.held:
             self._gate.ended(record)
+        if self.funds.held:
+            self.funds.ended(record)
+
+    def undo(self) -> None:
+        """The call that was being admitted is none: it gives back what it has taken."""
+        self._gate.undo()
+        self.funds.undo()
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -223,10 +239,10 @@ class Gateway:
         try:
             return step(exchange)
         except Refused as refusal:
-            self._gate.undo()
+            self.undo()
             self.refuse(exchange, refusal.problem)
         except Exception:
-            self._gate.undo()
+            self.undo()
             logger.exception("a request failed in the gateway")
             self.refuse(exchange, _INTERNAL)
         return None
@@ -259,6 +275,13 @@ class Gateway:
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
+        if model.tariffs is not None and self._reserves:
+            tariff = model.tariffs.of(key.purpose)
+            body = Body(caller, upload, peeked)
+            if tariff is not None and self.funds.waits(
+                self, exchange, key.owner_id, tariff, route, asked, body
+            ):
+                return
         if model.pool is not None:
             check_effort(asked, model.targets, route.path)
         first, plan, limit_lines = self.enter(

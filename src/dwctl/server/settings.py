@@ -16,6 +16,7 @@ from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
 from dwctl.server.contract_keys import NOT_YET
 from dwctl.server.limits import ListenerSettings
+from dwctl.usage.credit.settings import ReservationSettings
 
 DEFAULT_FILE = Path("config.yaml")
 MAX_WORKERS = 256
@@ -101,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gateway: GatewaySettings = GatewaySettings()
     onwards: OnwardsSettings = OnwardsSettings()
     recording: RecordingSettings = RecordingSettings()
+    reservations: ReservationSettings = ReservationSettings()
     log: LogSettings = LogSettings()
 
 
@@ -202,6 +204,10 @@ def _validate(settings: Settings) -> None:
         (
             pool.max_connections > 0 and 0 <= pool.min_connections <= pool.max_connections,
             "database.pool: expected max_connections > 0 and min_connections from 0 to max_connections",
+        ),
+        (
+            settings.reservations.lease >= 1 and settings.reservations.ahead > 0,
+            "reservations: expected lease >= 1s and ahead > 0",
         ),
         (pool.acquire_timeout_secs > 0, "database.pool.acquire_timeout_secs: expected more than 0"),
         (
