@@ -14,6 +14,7 @@ from dwctl.core.clock import SystemClock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.settings import Duration
+from dwctl.gateway.funds import Funds
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
@@ -98,6 +99,7 @@ class House:
         listener: ListenerSettings | None = None,
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
+        funds: Funds | None = None,
         strict: bool = False,
         application: Any = None,
         max_body_bytes: int = 32 << 20,
@@ -120,6 +122,7 @@ class House:
             max_record_bytes=max_record_bytes,
             cors=cors,
             limits=limits,
+            funds=funds,
             strict=strict,
             max_body_bytes=max_body_bytes,
             uploads_folder=uploads_folder,

@@ -477,13 +477,13 @@ class Flight:
             return
         self._recorded = True
         self._upstream.load.active -= 1
-        around = self._around
-        record = self._record
-        size = self._size
+        around, record, size = self._around, self._record, self._size
         if error is not None or not metered.completion_tokens or not metered.prompt_tokens:
             metered = self._reckoned(metered, failed=error is not None, left=left)
         target = self._upstream.target
         complete(record, target, self._head, status, metered, size=size, error=error, tariff=self.tariff)
+        if record.estimated and record.cost:
+            around.cap(record)
         received = self._received
         if self._first_byte is not None:
             record.first_byte_ms = (self._first_byte - received) * 1000

@@ -24,10 +24,12 @@ from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.flight import Flight
+from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
 from dwctl.gateway.known import Known, known_of
 from dwctl.gateway.models import ModelPages
+from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
@@ -46,6 +48,8 @@ from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
+from dwctl.usage.credit.book import PocketBook
+from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -80,6 +84,7 @@ class Gateway:
         max_record_bytes: int,
         cors: Cors = NO_CORS,
         limits: LimitBook | None = None,
+        funds: Funds | None = None,
         strict: bool = False,
         max_body_bytes: int = 32 * MIB,
         uploads_folder: Path | None = None,
@@ -110,6 +115,8 @@ class Gateway:
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
+        self._reserves = funds is not None
+        self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
         """Unix time of the last call by the key's id; whoever writes it down takes it out."""
@@ -118,9 +125,9 @@ class Gateway:
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
-        self.undo = self._gate.undo
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
+        metrics.registry.register(self.funds)
         self.served = self._counts.served
         self.pending = self._counts.pending
 
@@ -180,6 +187,8 @@ class Gateway:
         """A call has been admitted."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
+        if self.funds.entering is not None:
+            self.funds.keep(record.id)
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
 
@@ -188,6 +197,19 @@ class Gateway:
         self._counts.ended(record)
         if self._gate.held:
             self._gate.ended(record)
+        if self.funds.held:
+            self.funds.ended(record)
+
+    def cap(self, record: Record) -> None:
+        """An estimate of ours is never charged above what was reserved for the call."""
+        held = self.funds.held.get(record.id)
+        if held is not None and record.cost is not None and record.cost > held.amount:
+            record.cost = held.amount
+
+    def undo(self) -> None:
+        """The call that was being admitted is none: it gives back what it has taken."""
+        self._gate.undo()
+        self.funds.undo()
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
         """An attempt at a target failed."""
@@ -235,10 +257,10 @@ class Gateway:
         try:
             return step(exchange)
         except Refused as refusal:
-            self._gate.undo()
+            self.undo()
             self.refuse(exchange, refusal.problem)
         except Exception:
-            self._gate.undo()
+            self.undo()
             logger.exception("a request failed in the gateway")
             self.refuse(exchange, _INTERNAL)
         return None
@@ -267,6 +289,10 @@ class Gateway:
             if self.recording.refusal is not None:
                 raise Refused(not_recorded(self.recording.refusal))
             route, admission, model = known.route, known.admission, known.admission.answering
+            if model.tariffs is not None and self._waits(
+                exchange, admission, route, asked, Body(caller, None, peeked)
+            ):
+                return
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
             first = known.rendered(asked, peeked)
         else:
@@ -283,19 +309,16 @@ class Gateway:
             if self.recording.refusal is not None:
                 raise Refused(not_recorded(self.recording.refusal))
             model = admission.answering
+            if model.tariffs is not None and self._waits(
+                exchange, admission, route, asked, Body(caller, upload, peeked)
+            ):
+                return
             if model.pool is not None:
                 check_effort(asked, model.targets, route.path)
             first, plan, limit_lines = self.enter(
                 admission, partial(self._rendered, route, admission, caller, asked, query, upload)
             )
-            if upload is None and self._remembers:
-                # From the second call on, for a connection that asks for another model each time gains nothing.
-                again = memo.call == peeked.model
-                memo.call = (
-                    known_of(snapshot, caller, admission, route, first.upstream, query)
-                    if again
-                    else peeked.model
-                )
+            self._remember(exchange, snapshot, caller, admission, route, first.upstream)
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
@@ -327,6 +350,34 @@ class Gateway:
         exchange.on_abort = sender.abort
         self.recording.start(record, b"" if route.media else asked)
         self.recording.after(sender.launch)
+
+    def _remember(
+        self,
+        exchange: Exchange,
+        snapshot: Snapshot,
+        caller: Caller,
+        admission: Admission,
+        route: Route,
+        upstream: Upstream,
+    ) -> None:
+        """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
+        memo, name = exchange.memo, admission.peeked.model
+        if not self._remembers or exchange.path in self.uploads:
+            return
+        if memo.call == name:
+            memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
+        else:
+            memo.call = name
+
+    def _waits(
+        self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body
+    ) -> bool:
+        """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
+        tariffs = admission.answering.tariffs
+        tariff = None if tariffs is None or not self._reserves else tariffs.of(admission.key.purpose)
+        return tariff is not None and self.funds.waits(
+            self, exchange, admission.key.owner_id, tariff, route, asked, body
+        )
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
         """Take the limits of a call, and of its target where that is the only one; the lines its answer carries."""

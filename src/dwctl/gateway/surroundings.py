@@ -31,6 +31,10 @@ class Surroundings(Protocol):
         """Unix seconds."""
         ...
 
+    def cap(self, record: Record) -> None:
+        """The record's cost is made of an estimate."""
+        ...
+
     def ended(self, record: Record) -> None:
         """The call has been recorded."""
         ...

@@ -249,3 +249,11 @@ where coalesce(r.cost, 0) <> coalesce(e.total, 0)
     )
 order by 1
 limit $1;
+
+-- name: end_credit_leases_of
+-- These processes have ended and all that they charged is committed: what they held of accounts' credit is free again.
+delete from credit_leases where holder = any($1::uuid[]);
+
+-- name: credit_holders
+-- Other processes of this installation that hold credit.
+select distinct holder from credit_leases where installation_id = $1 and holder <> $2;

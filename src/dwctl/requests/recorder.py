@@ -44,6 +44,8 @@ class Recorder:
         """Why no new call may be taken, or None."""
         self.on_entries: Callable[[], None] = _nothing
         """Called when there is something to commit; set by the writer."""
+        self.written = 0
+        """Records that went to the backlog since the start."""
         self._spool = spool
         self._settings = settings
         self._max_body_bytes = settings.max_body_bytes if keep_bodies else 0
@@ -61,6 +63,11 @@ class Recorder:
         )
         # Asked when somebody reads: setting a gauge costs as much as all else that a write counts.
         metrics.gauge("dwctl_spool_bytes", "Bytes of the spool on disk.").set_function(lambda: spool.size)
+
+    @property
+    def noted(self) -> int:
+        """Records since the start."""
+        return self.written + len(self._entries)
 
     def start(self, record: Record, body: bytes) -> None:
         """Note that a call was admitted."""
@@ -121,6 +128,7 @@ class Recorder:
             self.refusal = self._full()
         end = self._spool.position
         start = Position(end.segment, end.offset - size) if on_disk else end
+        self.written += len(entries)
         self.backlog.put(Block(entries, size, start, end), on_disk=on_disk)
         self.on_entries()
 

@@ -2,8 +2,8 @@
 
 Wakes on: the start, the death of another worker, and every heartbeat. Writes: `requests`, `request_bodies`, and
 deletes spool folders whose records are committed. A spool belongs to a dead process when its lock can be taken. If we
-die in the middle, the next start does it again: every write is an upsert that repeats harmlessly. Works beside new
-calls; who misses a row in the meantime waits (`caught_up`).
+die in the middle, the next start does it again: every write is an upsert that repeats harmlessly. Credit leases of a
+process end when its spool is committed. Works beside new calls; who misses a row in the meantime waits (`caught_up`).
 
 A process elsewhere is taken for dead when it was silent for long. While the database was away all were, so nobody is
 judged by silence before this process has been in contact for that long itself.
@@ -112,6 +112,16 @@ class Replay:
             self._in_contact_since = now
         for row in dead:
             await self._end_calls(row["id"])
+        await self._end_leases()
+
+    async def _end_leases(self) -> None:
+        """Credit leases of processes here that ended in order and died before they could give them back."""
+        holders = await self._database.fetch(
+            self._sql["credit_holders"], self._installation_id, self._daemon_id
+        )
+        ended = [row["holder"] for row in holders if not (self._spools / str(row["holder"])).is_dir()]
+        if ended:
+            await self._database.execute(self._sql["end_credit_leases_of"], ended)
 
     async def _take_folder(self, folder: Path, owner: UUID) -> None:
         lock = take_lock(folder, make=self._is_forsaken(folder))
@@ -123,6 +133,8 @@ class Replay:
                 replayed += await self._replay(path)
             await self._end_calls(owner)
             await self._database.execute(self._sql["stop_daemon"], owner)
+            # Its charges are in the ledger now, and it makes no more of them.
+            await self._database.execute(self._sql["end_credit_leases_of"], [owner])
             await self._committer.beat(self._daemon_id)
             remove(folder)
         finally:

@@ -197,6 +197,8 @@ class Writer:
         self._idle = asyncio.Event()
         self._hurry = asyncio.Event()
         self._idle.set()
+        self.done = 0
+        """So many records, in the order in which they were noted, are committed."""
 
     async def start(self) -> None:
         """Be told of entries from now on."""
@@ -277,7 +279,9 @@ class Writer:
             error = await flying[0].task
             if error is None:
                 delay = RETRY_FIRST
-                committed = self._recorder.backlog.floor(flying.popleft().blocks[-1].end)
+                blocks = flying.popleft().blocks
+                self.done += sum(len(block.entries) for block in blocks)
+                committed = self._recorder.backlog.floor(blocks[-1].end)
                 await self._trim(committed)
                 continue
             for batch in flying:
@@ -288,6 +292,8 @@ class Writer:
             logger.warning("records wait for the database: %s; next try in %.1f s", reason_of(error), delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_MOST)
+        # Also those that could not be read back from the disk: they are lost, and nothing waits for them.
+        self.done = self._recorder.written
         if committed is not None:
             # Nothing waits, so everything before this place is committed, be it in the last segment or before it.
             await self._trim(self._spool.position)

@@ -25,6 +25,7 @@ from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.key_use import KeyUse
@@ -51,6 +52,10 @@ from dwctl.server.storage import Connections, Storage
 from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
+from dwctl.usage.credit.book import PocketBook
+from dwctl.usage.credit.store import LeaseStore
+from dwctl.usage.credit.supply import CHANNEL as CREDIT
+from dwctl.usage.credit.supply import CreditSupply
 from dwctl.web.dashboard import Dashboard
 from dwctl.wire.cors import Cors
 
@@ -145,6 +150,16 @@ def build(
     )
     notices.subscribe(CHANNEL, sync)
 
+    reservations = settings.reservations
+    pockets = PocketBook(reservations.terms, reservations.kept)
+    supply = CreditSupply(
+        book=pockets,
+        store=LeaseStore(database, daemon_id, installation_id, reservations.terms),
+        noted=lambda: recorder.noted,
+        done=lambda: writer.done,
+    )
+    notices.subscribe(CREDIT, supply)
+
     uploads = data_dir / "uploads"
     uploads.mkdir(mode=0o700, exist_ok=True)
     dialer = dialer_of(settings)
@@ -161,6 +176,7 @@ def build(
         max_record_bytes=recording.max_body_bytes,
         cors=_cors(settings.auth.security.cors),
         limits=_limits(place),
+        funds=Funds(pockets, reservations),
         strict=settings.onwards.strict_mode,
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
@@ -236,8 +252,8 @@ def build(
         beside += (MetricsListener(settings.metrics, apart, page),)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
     services = (
-        *owned, Connections(database), daemon, writer, replay, notices, sync, *traced, client, LoopLag(metrics, clock),
-        KeyUse(database, gateway.used), *beside,
+        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *traced, client,
+        LoopLag(metrics, clock), KeyUse(database, gateway.used), *beside,
         listener,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane, spool=spool)

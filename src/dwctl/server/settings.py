@@ -18,6 +18,7 @@ from dwctl.server.contract_keys import NOT_YET
 from dwctl.server.extras import NO_OTEL, has_otel
 from dwctl.server.limits import ListenerSettings
 from dwctl.usage.amounts import amount_fault
+from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.settings import CreditSettings
 
 DEFAULT_FILE = Path("config.yaml")
@@ -107,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     onwards: OnwardsSettings = OnwardsSettings()
     recording: RecordingSettings = RecordingSettings()
     credits: CreditSettings = CreditSettings()
+    reservations: ReservationSettings = ReservationSettings()
     log: LogSettings = LogSettings()
 
 
@@ -209,6 +211,10 @@ def _validate(settings: Settings) -> None:
         (
             pool.max_connections > 0 and 0 <= pool.min_connections <= pool.max_connections,
             "database.pool: expected max_connections > 0 and min_connections from 0 to max_connections",
+        ),
+        (
+            settings.reservations.lease >= 1 and settings.reservations.ahead > 0,
+            "reservations: expected lease >= 1s and ahead > 0",
         ),
         (pool.acquire_timeout_secs > 0, "database.pool.acquire_timeout_secs: expected more than 0"),
         (

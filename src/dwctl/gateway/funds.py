@@ -1,0 +1,132 @@
+"""What stands between a call and its account's credit: reserves it before the call, settles it when the call has ended.
+
+A call is admitted in one turn of the loop, so there is one that is entering at a time: its reservation either goes into
+keeping under the id of its record or is given back, as if it had never come. A call for which there is nothing at once
+is parked, outside of all limits, and admitted anew when it has its reservation. Calls of free models do not come here.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from dwctl.gateway.bounds import bound
+from dwctl.gateway.intake import Calls
+from dwctl.gateway.parked import Body, Parked
+from dwctl.gateway.routes import Route
+from dwctl.requests.record import Record
+from dwctl.usage.credit.book import PocketBook
+from dwctl.usage.credit.leases import ZERO
+from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.prices import Tariff
+from dwctl.wire.errors import Problem
+from dwctl.wire.exchange import Exchange
+
+
+class Funds(Collector):
+    """One for each process."""
+
+    def __init__(self, book: PocketBook, settings: ReservationSettings) -> None:
+        self.book = book
+        self.settings = settings
+        self.entering: Reservation | None = None
+        """Of the call that is being admitted."""
+        self.held: dict[str, Reservation] = {}
+        """Of the calls under way, by the id of their record."""
+        self._waited = 0
+        self._exceeded = 0
+        self._refused = dict.fromkeys(Shortage, 0)
+
+    def waits(
+        self,
+        calls: Calls,
+        exchange: Exchange,
+        account: str,
+        tariff: Tariff,
+        route: Route,
+        asked: bytes,
+        body: Body,
+    ) -> bool:
+        """Reserve for the call that is being admitted, by what is asked of the model server.
+
+        True when there is not enough at once: the call waits and then begins anew with its reservation entering, or is
+        refused, or its client leaves. Comes before any limit is taken.
+        """
+        if self.entering is not None:
+            return False
+        amount = bound(tariff, route, asked, body.size(asked), self.settings)
+        if not amount:
+            return False
+        self.entering = self.book.reserve(account, amount)
+        if self.entering is not None:
+            return False
+        self._waited += 1
+        Parked(self, calls, exchange, body).wait(account, amount)
+        return True
+
+    def keep(self, ident: str) -> None:
+        """The call that was entering is under way."""
+        if self.entering is not None:
+            self.held[ident] = self.entering
+            self.entering = None
+
+    def undo(self) -> None:
+        """The call that was entering is none."""
+        reservation, self.entering = self.entering, None
+        if reservation is not None:
+            self.book.settle(reservation, ZERO)
+
+    def ended(self, record: Record) -> None:
+        """A call has been recorded."""
+        reservation = self.held.pop(record.id, None)
+        if reservation is not None:
+            cost = record.cost or ZERO
+            if cost > reservation.amount:
+                self._exceeded += 1
+            self.book.settle(reservation, cost)
+
+    def problem(self, shortage: Shortage) -> Problem:
+        """The answer to a call that gets no credit; counted."""
+        self._refused[shortage] += 1
+        return problem_of(shortage)
+
+    def collect(self) -> Iterator[Metric]:
+        """As Prometheus families."""
+        refused = CounterMetricFamily(
+            "dwctl_credit_refused", "Calls that got no credit.", labels=["shortage"]
+        )
+        for shortage, count in self._refused.items():
+            refused.add_metric([shortage.value], count)
+        yield refused
+        yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waited)
+        yield CounterMetricFamily(
+            "dwctl_credit_exceeded", "Calls that cost more than was reserved.", self._exceeded
+        )
+        yield GaugeMetricFamily("dwctl_credit_waiting", "Calls that wait for credit.", self.book.waiting)
+        yield GaugeMetricFamily(
+            "dwctl_credit_held", "Credit of all accounts held here.", float(self.book.held)
+        )
+        yield GaugeMetricFamily(
+            "dwctl_credit_reserved", "Credit reserved by calls under way.", float(self.book.reserved)
+        )
+
+
+def problem_of(shortage: Shortage) -> Problem:
+    """402, final, when there is no credit; 503 when that is not known (spec/platform §5.3, §7.2)."""
+    if shortage is Shortage.EMPTY:
+        return Problem(
+            status=402,
+            message="The credit of this account is used up. Please add credits to continue.",
+            type="insufficient_credits",
+            code="insufficient_credits",
+            headers=((b"x-should-retry", b"false"),),
+        )
+    return Problem(
+        status=503,
+        message="The credit of this account cannot be checked at the moment. Please try again.",
+        type="server_error",
+        code="service_unavailable",
+        headers=((b"retry-after", b"2"),),
+    )

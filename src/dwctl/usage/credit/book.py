@@ -1,0 +1,165 @@
+"""All pockets of a process: asked on the path of a call, filled by a service (ADR 0029). Nothing here waits.
+
+A pocket is found by its account and forgotten when it has been idle; serial numbers of reports are the process's, so
+that a pocket which comes again does not repeat one.
+"""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from dwctl.usage.credit.leases import ZERO, Grant, Report, Terms
+from dwctl.usage.credit.pockets import Ahead, Pocket, Reservation, Shortage, Waiter
+
+MAX_REPORTS = 500
+"""Accounts in one question to the database; others wait for the next one."""
+LOOK_AT = 500
+"""Pockets that are looked at in one turn: less than a millisecond."""
+
+
+class PocketBook:
+    """One for each process."""
+
+    def __init__(
+        self,
+        terms: Terms | None = None,
+        ahead: Ahead | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.terms = terms or Terms()
+        self.ahead = ahead or Ahead()
+        self.on_due: Callable[[], None] = _nothing
+        """Called when a call waits, or something is to be given back; set by the service."""
+        self.pockets: dict[str, Pocket] = {}
+        self._due: dict[str, Pocket] = {}
+        """Those that may have something to report; all others are looked at in turn."""
+        self._round: list[str] = []
+        """Accounts that are yet to be looked at."""
+        self._clock = clock
+        self._serial = 0
+
+    @property
+    def has_due(self) -> bool:
+        """Whether some pocket may have something to report."""
+        return bool(self._due)
+
+    @property
+    def reserved(self) -> Decimal:
+        """By all calls under way."""
+        return sum((pocket.reserved for pocket in self.pockets.values()), ZERO)
+
+    @property
+    def held(self) -> Decimal:
+        """Of all accounts."""
+        return sum((pocket.held for pocket in self.pockets.values()), ZERO)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for credit."""
+        return sum(len(pocket.waiters) for pocket in self.pockets.values())
+
+    def reserve(self, account: str, amount: Decimal) -> Reservation | None:
+        """At once, or None when the call has to wait."""
+        pocket = self.pockets.get(account)
+        if pocket is None:
+            return None
+        reservation = pocket.reserve(amount, self._clock())
+        if pocket.low:
+            self._is_due(pocket)
+        return reservation
+
+    def wait(
+        self, account: str, amount: Decimal, told: Callable[[Reservation | Shortage], None]
+    ) -> tuple[Pocket, Waiter]:
+        """Be told once, later; `give_up` and `leave` end it before."""
+        now = self._clock()
+        pocket = self.pockets.get(account)
+        if pocket is None:
+            pocket = self.pockets[account] = Pocket(account, now)
+        waiter = pocket.wait(amount, now, told)
+        self._is_due(pocket)
+        return pocket, waiter
+
+    def settle(self, reservation: Reservation, cost: Decimal) -> None:
+        """A call has ended and is charged so much; its record has been noted."""
+        pocket = reservation.pocket
+        reservation.settle(cost)
+        if pocket is not None and (pocket.bare or pocket.free < ZERO):
+            self._is_due(pocket)
+
+    def give_up(self, pocket: Pocket, waiter: Waiter) -> None:
+        """It has waited long enough: tell it so, unless it was told already."""
+        if pocket.leave(waiter):
+            waiter.told(pocket.shortage(waiter, self._clock()))
+
+    def recall(self, account: str) -> None:
+        """Somebody lacks credit of this account."""
+        pocket = self.pockets.get(account)
+        if pocket is not None and not pocket.bare:
+            pocket.bare = True
+            self._is_due(pocket)
+
+    def look_on(self) -> None:
+        """Look at the next pockets in turn: some have to be reported again, some are idle."""
+        if not self._round:
+            self._round = list(self.pockets)
+        for account in self._round[-LOOK_AT:]:
+            pocket = self.pockets.get(account)
+            if pocket is not None:
+                self._due[account] = pocket
+        del self._round[-LOOK_AT:]
+
+    def reports(self, noted: int, done: int) -> dict[str, Report]:
+        """What is to be told now, by account; so many records were noted, the first `done` of them are committed.
+
+        What waits or is to be given back stays due until it is answered.
+        """
+        now = self._clock()
+        reports: dict[str, Report] = {}
+        due, self._due = self._due, {}
+        for account, pocket in due.items():
+            if len(reports) == MAX_REPORTS:
+                self._due.setdefault(account, pocket)
+                continue
+            pocket.committed(noted, done)
+            pocket.serve(now)
+            if pocket.is_done(now, self.ahead):
+                self.pockets.pop(account, None)
+                continue
+            if pocket.is_due(now, self.ahead):
+                reports[account] = self._report(pocket, now)
+            if pocket.is_open():
+                self._due[account] = pocket
+        return reports
+
+    def last_reports(self, noted: int, done: int) -> dict[str, Report]:
+        """The process ends: everything goes back that is not charged and uncommitted."""
+        now = self._clock()
+        for pocket in self.pockets.values():
+            pocket.committed(noted, done)
+            pocket.end()
+        return {account: self._report(pocket, now) for account, pocket in self.pockets.items()}
+
+    def granted(self, grants: dict[str, Grant], sent_at: float) -> None:
+        """The answers to reports that were sent at that moment, by the clock of this book."""
+        now = self._clock()
+        for account, grant in grants.items():
+            pocket = self.pockets.get(account)
+            if pocket is not None:
+                pocket.granted(grant, sent_at, now, self.terms)
+
+    def now(self) -> float:
+        """Its clock."""
+        return self._clock()
+
+    def _is_due(self, pocket: Pocket) -> None:
+        self._due[pocket.account] = pocket
+        self.on_due()
+
+    def _report(self, pocket: Pocket, now: float) -> Report:
+        self._serial += 1
+        return pocket.report(self._serial, now, self.ahead)
+
+
+def _nothing() -> None:
+    """Nobody fills pockets yet."""

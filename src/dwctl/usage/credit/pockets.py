@@ -1,0 +1,306 @@
+"""What one process holds of one account's credit, and which of its calls wait for more (ADR 0029). Pure.
+
+    held = free + reserved + charged and not known to be committed
+
+A call takes its reservation out of what is free, and gives back what it did not cost. What it cost stays held until the
+ledger has it. Only a grant makes `held` larger, only a report makes it smaller; between two reports money just moves
+inside. Nothing is taken after `until`, which is well before the lease's end by the database's clock, whatever this
+process's clock says the time is.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from decimal import ROUND_UP, Decimal
+from enum import Enum
+from math import ceil, inf
+
+import msgspec
+
+from dwctl.usage.credit.leases import UNIT, ZERO, Grant, Report, Terms
+
+SPENT_OF_LEASE = 0.75
+"""Part of a lease's time in which its credit is spent; the rest covers clocks that run at different speeds."""
+RENEW_OF_LEASE = 0.25
+"""Part of a lease's time after which it is reported again."""
+MAX_NEEDS = 1000
+"""Calls that one report speaks of."""
+CALLS_AHEAD = 4
+"""At least so many reservations of the usual size are kept ahead where there is enough."""
+FRESH = 1.0
+"""Seconds for which the database's answer is believed; while calls wait it is asked much more often."""
+MOST_AHEAD = Decimal(10**12)
+"""No more is kept ahead, so that sums stay exact."""
+LEAST_SPAN = 0.25
+"""Seconds over which use is measured at least: a first call is no rush."""
+
+
+class Shortage(Enum):
+    """Why a call gets no credit."""
+
+    EMPTY = "empty"
+    """There is none: 402."""
+    UNKNOWN = "unknown"
+    """Nobody can tell now, for the database or a process that may have some does not answer: 503."""
+
+
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a process keeps ahead, in seconds."""
+
+    seconds: float = 2.0
+    """What was used in so long."""
+    idle: float = 10.0
+    """After so long without a call everything goes back."""
+
+
+class Reservation:
+    """What one call may cost; settled exactly once, whatever is called how often."""
+
+    __slots__ = ("amount", "pocket")
+
+    def __init__(self, pocket: "Pocket", amount: Decimal) -> None:
+        self.pocket: Pocket | None = pocket
+        self.amount = amount
+
+    def settle(self, cost: Decimal) -> None:
+        """The call has ended and is charged so much; its charge has been noted."""
+        pocket, self.pocket = self.pocket, None
+        if pocket is not None:
+            pocket.settle(self.amount, cost)
+
+
+class Waiter:
+    """One call that waits."""
+
+    __slots__ = ("amount", "since", "told")
+
+    def __init__(self, amount: Decimal, since: int, told: Callable[[Reservation | Shortage], None]) -> None:
+        self.amount = amount
+        self.since = since
+        """Reports with a larger serial speak of it."""
+        self.told = told
+
+
+class Pocket:
+    """Of one account."""
+
+    __slots__ = (
+        "_covered",
+        "_fresh",
+        "_heard",
+        "_heard_at",
+        "_idle",
+        "_largest",
+        "_level",
+        "_low",
+        "_marks",
+        "_met",
+        "_renew_at",
+        "_reported_at",
+        "_sent",
+        "_spoken",
+        "_used",
+        "_used_at",
+        "account",
+        "bare",
+        "free",
+        "reserved",
+        "typical",
+        "unsettled",
+        "until",
+        "waiters",
+    )
+
+    def __init__(self, account: str, now: float) -> None:
+        self.account = account
+        self.free = ZERO
+        """Below zero when calls cost more than they had reserved."""
+        self.reserved = ZERO
+        self.unsettled = ZERO
+        """Charged, and not known to be committed."""
+        self.until = now
+        """Monotonic seconds; nothing is taken afterwards."""
+        self.bare = True
+        """Keeps nothing free."""
+        self.typical = ZERO
+        """What calls reserve, about."""
+        self.waiters: dict[Waiter, None] = {}
+        """In their order."""
+        self._used = ZERO
+        """Reserved since the last report."""
+        self._largest = ZERO
+        """Of these, the largest."""
+        self._used_at = now
+        self._reported_at = now
+        self._renew_at = now
+        self._level = ZERO
+        """What is to be kept ahead."""
+        self._low = ZERO
+        """When so little of it is left there should be more."""
+        self._fresh = ZERO
+        """Of `unsettled`, what has no mark yet."""
+        self._marks: deque[tuple[int, Decimal]] = deque()
+        """Charges, with how many records had been noted when theirs were."""
+        self._sent = 0
+        """Serial of the last report."""
+        self._spoken: tuple[Waiter, ...] = ()
+        """Whom it speaks of."""
+        self._covered = ZERO
+        """What the lease is for, as far as it is known here."""
+        self._heard = 0
+        """Serial of the last report that was answered."""
+        self._heard_at = now
+        """When that was sent."""
+        self._idle = True
+        """Whether others may have had something free then."""
+        self._met = True
+        """Whether there was enough for all."""
+
+    @property
+    def held(self) -> Decimal:
+        """What the lease has to cover."""
+        return self.reserved + self.unsettled + max(ZERO, self.free)
+
+    @property
+    def low(self) -> bool:
+        """Whether less is kept ahead than should be."""
+        return not self.bare and self.free < self._low
+
+    def reserve(self, amount: Decimal, now: float) -> Reservation | None:
+        """Take it out of what is free; None when the call has to wait."""
+        free = self.free
+        if free < amount or self.waiters or now >= self.until:
+            return None
+        self._used_at = now
+        return self._take(amount, free)
+
+    def settle(self, amount: Decimal, cost: Decimal) -> None:
+        """A call has ended."""
+        self.reserved -= amount
+        self.free += amount - cost
+        if cost:
+            self.unsettled += cost
+            self._fresh += cost
+
+    def wait(self, amount: Decimal, now: float, told: Callable[[Reservation | Shortage], None]) -> Waiter:
+        """Be told once: of the reservation, or that there is none."""
+        waiter = Waiter(amount, self._sent, told)
+        self.waiters[waiter] = None
+        self._used_at = now
+        return waiter
+
+    def leave(self, waiter: Waiter) -> bool:
+        """The call waits no more; whether it did."""
+        return waiter in self.waiters and self.waiters.pop(waiter) is None
+
+    def shortage(self, waiter: Waiter, now: float) -> Shortage:
+        """What to tell a call that has waited long enough; an answer that is not fresh tells nothing."""
+        fresh = self._heard > waiter.since and now - self._heard_at <= FRESH
+        if fresh and not self._met and not self._idle and self.free <= ZERO:
+            return Shortage.EMPTY
+        return Shortage.UNKNOWN
+
+    def committed(self, noted: int, done: int) -> None:
+        """So many records have been noted until now, and the first `done` of them are committed."""
+        if self._fresh:
+            self._marks.append((noted, self._fresh))
+            self._fresh = ZERO
+        while self._marks and self._marks[0][0] <= done:
+            self.unsettled -= self._marks.popleft()[1]
+
+    def is_due(self, now: float, ahead: Ahead) -> bool:
+        """Whether there is something to report."""
+        if self.waiters or now >= self._renew_at or self.free < ZERO:
+            return True
+        if self.bare:
+            return self.held < self._covered or self.free > ZERO
+        return self.low or now - self._used_at > ahead.idle
+
+    def is_open(self) -> bool:
+        """Whether it will have something to report soon: calls that wait, or charges whose commit frees credit here."""
+        return bool(self.waiters) or (self.bare and self.unsettled > ZERO)
+
+    def is_done(self, now: float, ahead: Ahead) -> bool:
+        """Whether it may be forgotten: the database knows that it holds nothing."""
+        nothing = self._heard == self._sent and not (self._covered or self.held or self.waiters)
+        return nothing and now - self._used_at > ahead.idle
+
+    def report(self, serial: int, now: float, ahead: Ahead) -> Report:
+        """What to say now. What is given back with it is gone at once, whatever becomes of the report."""
+        lapsed = now >= self.until
+        idle = now - self._used_at > ahead.idle and not self.waiters
+        self._measure(now, ahead)
+        if self.waiters or lapsed or idle:
+            self.bare = True
+        if self.bare or self.free < ZERO:
+            self.free = ZERO
+        self._sent = serial
+        self._reported_at = now
+        self._renew_at = now + 1.0
+        needs = self._spoken = tuple(self.waiters)[:MAX_NEEDS]
+        self._covered = self.held
+        return Report(
+            serial=serial,
+            held=self._covered,
+            needs=tuple(waiter.amount for waiter in needs),
+            want=ZERO if idle else max(ZERO, self._level - self.free),
+            least=self.typical,
+            bare=self.bare,
+        )
+
+    def end(self) -> None:
+        """No call is under way any more: one that has no end by now is charged nothing."""
+        self.reserved = ZERO
+        self._used_at = -inf
+
+    def granted(self, grant: Grant, sent_at: float, now: float, terms: Terms) -> None:
+        """The answer to the report that was sent at that moment; an older one's is too late."""
+        if grant.serial != self._sent:
+            return
+        self._heard = grant.serial
+        self._heard_at = sent_at
+        self._idle = grant.idle
+        self._met = grant.met
+        self.until = sent_at + terms.lasts * SPENT_OF_LEASE
+        self._renew_at = sent_at + terms.lasts * RENEW_OF_LEASE
+        self.bare = grant.scarce
+        self._covered += grant.amount
+        self.free += grant.amount
+        self.serve(now)
+        if not grant.scarce:
+            # What there is for now; to ask for more at once would give nothing else.
+            self._low = min(self._low, (self.free / 2).quantize(UNIT, ROUND_UP))
+        if not grant.met and not self._covered and not grant.elsewhere:
+            # Nobody has anything that could come back.
+            for waiter in self._spoken:
+                if self.leave(waiter):
+                    waiter.told(Shortage.EMPTY)
+        self._spoken = ()
+
+    def serve(self, now: float) -> None:
+        """Let calls go on in their order, as far as what is free reaches."""
+        while self.waiters and now < self.until:
+            waiter = next(iter(self.waiters))
+            if self.free < waiter.amount:
+                return
+            del self.waiters[waiter]
+            waiter.told(self._take(waiter.amount, self.free))
+
+    def _take(self, amount: Decimal, free: Decimal) -> Reservation:
+        self.free = free - amount
+        self.reserved += amount
+        self._used += amount
+        if amount > self._largest:
+            self._largest = amount
+        return Reservation(self, amount)
+
+    def _measure(self, now: float, ahead: Ahead) -> None:
+        """How much to keep ahead, from what was used since the last report."""
+        waiting = [waiter.amount for waiter in self.waiters]
+        largest = max(self._largest, *waiting, ZERO) if waiting else self._largest
+        if largest:
+            self.typical = max(largest, (self.typical / 2).quantize(UNIT, ROUND_UP))
+        factor = ceil(ahead.seconds / max(now - self._reported_at, LEAST_SPAN))
+        wanted = max((self._used + sum(waiting, ZERO)) * factor, CALLS_AHEAD * self.typical)
+        self._level = min(wanted, MOST_AHEAD)
+        self._low = (self._level / 2).quantize(UNIT, ROUND_UP)
+        self._used = self._largest = ZERO

@@ -1,0 +1,68 @@
+"""The credit of accounts without a database: the rules of the product, asked at once, whenever somebody wants it."""
+
+import asyncio
+from decimal import Decimal
+
+from dwctl.core.ids import new_id
+from dwctl.core.settings import Duration
+from dwctl.gateway.funds import Funds
+from dwctl.usage.credit.book import PocketBook
+from dwctl.usage.credit.leases import ZERO, Account, Terms
+from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.prices import Tariff, Tariffs
+
+PRICE = Decimal("0.001")
+
+
+class Till:
+    """One account's credit, and the pockets of one gateway on it."""
+
+    def __init__(self, credit: str, *, wait: float = 5.0, output_tokens: int = 100) -> None:
+        self.settings = ReservationSettings(wait=Duration(wait), output_tokens=output_tokens)
+        self.account = Account(Decimal(credit), {})
+        self.away = False
+        self._terms = Terms()
+        self._scheduled = False
+        self.book = PocketBook(self._terms)
+        self.book.on_due = self._schedule
+        self.funds = Funds(self.book, self.settings)
+        self.notes = 0
+
+    @property
+    def reserved(self) -> Decimal:
+        """By calls under way."""
+        return self.book.reserved
+
+    @property
+    def charged(self) -> Decimal:
+        """What calls have cost."""
+        return sum((pocket.unsettled for pocket in self.book.pockets.values()), ZERO)
+
+    def add(self, amount: str) -> None:
+        """Somebody adds credit."""
+        self.account.balance += Decimal(amount)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._exchange)
+
+    def _exchange(self) -> None:
+        self._scheduled = False
+        if self.away:
+            return
+        sent_at = self.book.now()
+        grants = {}
+        for name, report in self.book.reports(0, 0).items():
+            grant = self.account.report("gateway", report, 0.0, self._terms)
+            if grant is not None:
+                grants[name] = grant
+        self.book.granted(grants, sent_at)
+        if self.book.waiting:
+            asyncio.get_running_loop().call_later(0.01, self._schedule)
+
+
+def tariffs(entry: Decimal = PRICE, out: Decimal = PRICE) -> Tariffs:
+    """The same prices for every purpose."""
+    tariff = Tariff(id=new_id(), input=entry, output=out, cached_input=entry, reasoning=out)
+    return Tariffs(realtime=tariff, playground=tariff, platform=tariff, batch=tariff)
