@@ -12,6 +12,7 @@ from benchmarks.scenarios.beside import BESIDE_1MB
 from benchmarks.scenarios.cancel import CANCEL
 from benchmarks.scenarios.json_1k import JSON_1K, JSON_32K
 from benchmarks.scenarios.key_effect import KEY_EFFECT
+from benchmarks.scenarios.priced import CHARGED
 from benchmarks.scenarios.recorded import RECORDED_2K
 from benchmarks.scenarios.scenario import Scenario
 from benchmarks.scenarios.snapshot import SNAPSHOT
@@ -27,7 +28,18 @@ OTHERS: tuple[Contestant, ...] = (VllmRouter(), SglangRouter(), LiteLlm())
 SCENARIOS: tuple[Scenario, ...] = (JSON_1K, SSE, latency.at(100), latency.at(1000))
 """Those of every run."""
 LONG: tuple[Scenario, ...] = (
-    *(SSE_PACED, STREAMS_5000, IDLE_5000, BESIDE_1MB, RECORDED_2K, SNAPSHOT, KEY_EFFECT, CANCEL, WORKERS),
+    *(
+        SSE_PACED,
+        STREAMS_5000,
+        IDLE_5000,
+        BESIDE_1MB,
+        RECORDED_2K,
+        SNAPSHOT,
+        KEY_EFFECT,
+        CANCEL,
+        CHARGED,
+        WORKERS,
+    ),
 )
 """Those that a full run adds."""
 EXTRAS: tuple[Scenario, ...] = (JSON_32K, latency.at(5000))

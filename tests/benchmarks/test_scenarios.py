@@ -93,6 +93,13 @@ def test_a_key_that_is_made_and_revoked_reaches_every_worker(programs: Programs)
     assert (figures["effect_p99_ms"] or 0) > 0
 
 
+def test_calls_of_a_priced_model_are_charged(programs: Programs) -> None:
+    with stage(programs, Dwctl(furnish=Filling(keys=1, models=1, priced=True)), UpstreamOptions()) as ours:
+        seen = ours.observe(Load(seconds=30, count=20, connections=2))
+        place = ours.running.door
+    assert (seen.report.failures, seen.rows_missing, place.models) == ({}, 0, ("bench-0000",))
+
+
 def test_streams_are_left_until_the_upstream_has_seen_it(programs: Programs) -> None:
     with stage(programs, Dwctl(), CANCEL.upstream) as ours:
         figures = CANCEL.measure(ours)
