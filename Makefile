@@ -54,7 +54,7 @@ test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, and the dashboard in Chromium (under an hour)
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
-test-soak: $(VENV)/.dev ## run the endurance tests (hours, by hand; none yet)
+test-soak: $(VENV)/.dev ## run the endurance tests (minutes to hours, by hand)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layer contracts and the repository's own rules

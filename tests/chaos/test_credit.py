@@ -64,6 +64,11 @@ async def test_many_callers_spend_what_is_there_and_no_more(home: Path, workers:
 
 
 @pytest.mark.long
+async def test_many_callers_of_four_workers(home: Path) -> None:
+    await storms(home, 4, 20)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize(("workers", "runs"), [(1, 60), (2, 70), (4, 70)])
 async def test_many_callers_again_and_again(home: Path, workers: int, runs: int) -> None:
     await storms(home, workers, runs)
