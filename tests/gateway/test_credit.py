@@ -194,3 +194,31 @@ async def test_many_at_once_spend_what_is_there_and_no_more(upstream: FakeUpstre
             assert till.reserved == most(body, 5) * 10
             assert {error(task.result()) for task in answers if task.done()} == {EMPTY}
             await house.client.stop()
+
+
+async def test_calls_that_a_connection_repeats_reserve_each_time(upstream: FakeUpstream) -> None:
+    body = chat(max_tokens=7)
+    till = Till("10")
+    upstream.push(ANSWER, ANSWER, ANSWER, HANG)
+    async with House(priced(upstream), funds=till.funds) as house, house.wire() as wire:
+        for _ in range(3):
+            wire.send(CHAT, encoded(body), bearer())
+            assert (await wire.answer()).status == 200
+            assert till.reserved == 0
+        wire.send(CHAT, encoded(body), bearer())
+        await house.until(lambda: len(upstream.posts) == 4, "the call is under way")
+        assert till.reserved == most(body, 7)
+
+
+async def test_an_estimate_is_charged_up_to_what_was_reserved(upstream: FakeUpstream) -> None:
+    body = chat(max_tokens=1)
+    till = Till("10")
+    told = shapes.chat_completion("fake-model", "word " * 500, prompt=0, completion=0)
+    del told["usage"]
+    upstream.push(json_reply(told))
+    async with House(priced(upstream), funds=till.funds) as house:
+        assert (await house.call(body)).status == 200
+        record = await house.recorded()
+    assert record.estimated
+    assert (record.completion_tokens or 0) > 100
+    assert record.cost == till.charged == most(body, 1)

@@ -78,6 +78,12 @@ class Funds(Collector):
         if reservation is not None:
             self.book.settle(reservation, ZERO)
 
+    def cap(self, record: Record) -> None:
+        """An estimate of ours is never charged above what was reserved for the call."""
+        reservation = self.held.get(record.id)
+        if reservation is not None and record.cost is not None and record.cost > reservation.amount:
+            record.cost = reservation.amount
+
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
         reservation = self.held.pop(record.id, None)

@@ -125,6 +125,7 @@ class Gateway:
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
+        self.cap = self.funds.cap
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
         metrics.registry.register(self.funds)
@@ -199,12 +200,6 @@ class Gateway:
             self._gate.ended(record)
         if self.funds.held:
             self.funds.ended(record)
-
-    def cap(self, record: Record) -> None:
-        """An estimate of ours is never charged above what was reserved for the call."""
-        held = self.funds.held.get(record.id)
-        if held is not None and record.cost is not None and record.cost > held.amount:
-            record.cost = held.amount
 
     def undo(self) -> None:
         """The call that was being admitted is none: it gives back what it has taken."""
@@ -281,20 +276,14 @@ class Gateway:
         asked, query = exchange.body, exchange.query
         translated: Translated | None = None
         plan: Plan | None = None
-        memo = exchange.memo
-        known = memo.call if isinstance(memo.call, Known) and memo.call.holds(snapshot, now) else None
+        found = exchange.memo.call
+        known = found if isinstance(found, Known) and found.holds(snapshot, now) else None
         if known is not None:
             peeked = self._peeker.peek(asked)
-        if known is not None and peeked is not None and peeked.model == known.name:
-            if self.recording.refusal is not None:
-                raise Refused(not_recorded(self.recording.refusal))
-            route, admission, model = known.route, known.admission, known.admission.answering
-            if model.tariffs is not None and self._waits(
-                exchange, admission, route, asked, Body(caller, None, peeked)
-            ):
-                return
-            limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
-            first = known.rendered(asked, peeked)
+            if peeked.model != known.name:
+                known = None
+        if known is not None and peeked is not None:
+            route, admission = known.route, known.admission
         else:
             route = ROUTES[exchange.path]
             # Before any translation: nobody unknown makes us translate.
@@ -306,13 +295,17 @@ class Gateway:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
                 peeked = peeker.peek(asked)
             admission = admit(snapshot, key, caller, peeked)
-            if self.recording.refusal is not None:
-                raise Refused(not_recorded(self.recording.refusal))
-            model = admission.answering
-            if model.tariffs is not None and self._waits(
-                exchange, admission, route, asked, Body(caller, upload, peeked)
-            ):
-                return
+        if self.recording.refusal is not None:
+            raise Refused(not_recorded(self.recording.refusal))
+        model = admission.answering
+        if model.tariffs is not None and self._waits(
+            exchange, admission, route, asked, Body(caller, upload, peeked)
+        ):
+            return
+        if known is not None:
+            limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
+            first = known.rendered(asked, peeked)
+        else:
             if model.pool is not None:
                 check_effort(asked, model.targets, route.path)
             first, plan, limit_lines = self.enter(
@@ -400,14 +393,15 @@ class Gateway:
     ) -> Rendered:
         """A call as one target gets it: each has its own name of the model, and its own words for effort."""
         upstream = self.upstream(admission.answering.alias, target, route)
-        headers = headers_for(caller, target)
         if upload is not None:
             source = upload.form.source(target.model_name)
-            headers += b"content-type: %b\r\n" % upload.form.content_type
+            headers = self.headers(caller, target) + b"content-type: %b\r\n" % upload.form.content_type
             return Rendered(upstream, request_head(upstream, query, headers, source.size), False, source)
         if target.reasoning is not None:
             asked = with_effort(asked, target.reasoning, route.path)
         body, hide_usage = request_body(asked, admission.peeked, route, target.model_name)
+        # Last, when nothing can keep the target from being tried any more: traces tell of each try.
+        headers = self.headers(caller, target)
         if route.form:
             headers += JSON_LINE
         return Rendered(upstream, request_head(upstream, query, headers, len(body)) + body, hide_usage)

@@ -10,12 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dwctl.gateway.admit import Admission
 from dwctl.gateway.caller import Caller, headers_for
 from dwctl.gateway.peek import Peek
 from dwctl.gateway.pipeline import Gateway
-from dwctl.gateway.prepare import Rendered
-from dwctl.gateway.routes import Route
 from dwctl.gateway.trace import Parent, our_trace_lines, parent_in
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.record import Record
@@ -136,25 +133,6 @@ class TracedGateway(Gateway):
     ) -> None:
         """The body is whole: a call begins."""
         super().start(exchange, self.traced(exchange, caller), upload, peeked)
-
-    def _rendered(
-        self,
-        route: Route,
-        admission: Admission,
-        caller: Caller,
-        asked: bytes,
-        query: bytes,
-        upload: Upload | None,
-        target: Target,
-    ) -> Rendered:
-        told = self._attempt(caller, target)
-        try:
-            return super()._rendered(route, admission, told, asked, query, upload, target)
-        except Exception:
-            # A target that cannot be rendered is not tried.
-            if isinstance(caller, TracedCaller):
-                caller.call.attempts.pop()
-            raise
 
     def _attempt(self, caller: Caller, target: Target) -> Caller:
         """Note an attempt; the caller as its target is told of it."""
