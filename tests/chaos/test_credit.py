@@ -1,10 +1,7 @@
 """Credit that runs out under load, with several workers, and while they are killed."""
 
 import asyncio
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -22,13 +19,10 @@ KILLS = 20
 
 
 @pytest.fixture
-def home(open_directory: Path) -> Iterator[Path]:
-    """A data directory for one test."""
-    made = Path(tempfile.mkdtemp(dir=open_directory))
-    made.chmod(0o755)
-    (made / "credit.yaml").write_text(SETTINGS)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+def home(data_dir: Path) -> Path:
+    """A data directory with the settings of these tests."""
+    (data_dir / "credit.yaml").write_text(SETTINGS)
+    return data_dir
 
 
 def product_of(home: Path, url: str, workers: int) -> Product:

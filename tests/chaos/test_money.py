@@ -1,9 +1,6 @@
 """SIGKILL at random under load with a priced model: every answered call has exactly one charge, and sums agree."""
 
 import random
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -23,15 +20,6 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("chaos")]
 
 KILLS = 50
 PRICE = {"name": "standard", "input_price_per_token": "0.000001", "output_price_per_token": "0.000003"}
-
-
-@pytest.fixture
-def home(open_directory: Path) -> Iterator[Path]:
-    """A data directory for one test."""
-    made = Path(tempfile.mkdtemp(dir=open_directory))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 def set_price(address: str) -> None:
@@ -64,13 +52,13 @@ async def charges_of(home: Path) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def test_killed_again_and_again_each_answered_call_is_charged_once(home: Path) -> None:
+async def test_killed_again_and_again_each_answered_call_is_charged_once(data_dir: Path) -> None:
     chance = random.Random(28)
     calls = Calls()
-    settings = home / "dwctl.yaml"
+    settings = data_dir / "dwctl.yaml"
     settings.write_text(f"admin_email: {ADMIN}\nadmin_password: {PASSWORD}\n")
     with upstream_in_thread() as upstream:
-        product = Product(home, upstream=upstream.url, arguments=("-f", str(settings)))
+        product = Product(data_dir, upstream=upstream.url, arguments=("-f", str(settings)))
         product.start_again()
         key = make_key(product.address)
         set_price(product.address)
@@ -80,9 +68,9 @@ async def test_killed_again_and_again_each_answered_call_is_charged_once(home: P
                 product.kill()
             product.start_again()
         try:
-            rows = await rows_of(home)
-            charges = await charges_of(home)
-            checked = dwctl("doctor", "--ledger", "--data-dir", home, directory=home.parent)
+            rows = await rows_of(data_dir)
+            charges = await charges_of(data_dir)
+            checked = dwctl("doctor", "--ledger", "--data-dir", data_dir, directory=data_dir.parent)
         finally:
             product.close()
     charged = {charge["request_id"] for charge in charges}

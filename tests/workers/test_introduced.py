@@ -3,10 +3,7 @@
 import asyncio
 import http.client
 import json
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -49,29 +46,22 @@ class Introduced(http.client.HTTPConnection):
         )
 
 
-@pytest.fixture
-def home(open_directory: Path) -> Iterator[Path]:
-    """The data directory."""
-    path = Path(tempfile.mkdtemp(dir=open_directory))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def test_keys_see_the_clients_networks_in_every_worker(home: Path) -> None:
+def test_keys_see_the_clients_networks_in_every_worker(data_dir: Path) -> None:
     certificate = Certificate()
-    certificate.write(home / "tls.pem", home / "tls.key")
+    certificate.write(data_dir / "tls.pem", data_dir / "tls.key")
     environment = {
-        "DWCTL_LISTENER__CERTIFICATE": str(home / "tls.pem"),
-        "DWCTL_LISTENER__PRIVATE_KEY": str(home / "tls.key"),
+        "DWCTL_LISTENER__CERTIFICATE": str(data_dir / "tls.pem"),
+        "DWCTL_LISTENER__PRIVATE_KEY": str(data_dir / "tls.key"),
         "DWCTL_LISTENER__PROXY_PROTOCOL": "true",
         "DWCTL_GATEWAY__TRUSTED_PROXIES": '["127.0.0.1"]',
     }
     with upstream_in_thread() as upstream:
-        product = Product(home, upstream=upstream.url, arguments=["--workers", "2"], environment=environment)
+        product = Product(
+            data_dir, upstream=upstream.url, arguments=["--workers", "2"], environment=environment
+        )
         product.start()
         try:
-            _inside_and_outside(product, certificate, home)
+            _inside_and_outside(product, certificate, data_dir)
         finally:
             product.end()
 
