@@ -2,7 +2,7 @@
 
 Clients send one head again and again and ask for one model. As long as the head is repeated byte by byte and the
 routing state is the same object, the same key may use the same model, which leads to the same target: a call that is
-known need not find that out anew. Limits and the key's end are never known; they are asked at every call.
+known need not find that out anew. Limits, credit and the key's end are never known; they are asked at every call.
 
 Only the plain way is kept: one target, no translation, nothing in the body that depends on more than its model.
 """
