@@ -1,0 +1,242 @@
+-- Durable work: files, batches, and the queue. Decision 0034 has the whole picture.
+--
+-- A row of `requests` exists for each line of a batch from the moment the batch is populated, and for each single
+-- queued call from the moment it is accepted. While it is live (pending or being run) one row of `queue` stands beside
+-- it, with the same attempt; the statement that ends the request deletes it and moves its batch's counters. So
+--   total = completed + failed + canceled + rows of the batch in the queue, once a batch is populated.
+
+create table files (
+    id uuid primary key,
+    name text not null,
+    purpose text not null check (purpose in ('batch', 'batch_output', 'batch_error', 'user_data', 'vision', 'assistants', 'evals')),
+    -- uploading: lines are coming in, nobody sees it; of a dead process it is deleted. deleted: its lines go step by step.
+    status text not null default 'processed' check (status in ('uploading', 'processed', 'deleted')),
+    -- As uploaded. Of an output or error file: of its batch (batches.output_bytes).
+    bytes bigint not null default 0,
+    -- Requests in a file of the purpose batch.
+    lines integer not null default 0,
+    -- Of a file of requests, by model: {"lines": n, "bytes": n, "urls": {"/v1/…": n}}. Admission and estimates read this, never the lines.
+    models jsonb not null default '{}',
+    owner_id uuid not null,
+    creator_id uuid not null,
+    -- The key that uploaded it; null for a session.
+    key_id uuid,
+    -- The process that takes the upload.
+    daemon_id uuid,
+    -- Of output and error files.
+    batch_id uuid,
+    created_at timestamptz not null default now(),
+    -- Null never expires.
+    expires_at timestamptz,
+    deleted_at timestamptz
+);
+create index files_owner_idx on files (owner_id, created_at, id) where status = 'processed';
+create index files_created_idx on files (created_at, id) where status = 'processed';
+create index files_expires_idx on files (expires_at) where status = 'processed' and expires_at is not null;
+create index files_leaving_idx on files (id) where status <> 'processed';
+
+-- The requests of a file, in its order. A line's body stays here; rows of requests refer to it by batches.file_id and line.
+create table file_lines (
+    file_id uuid not null,
+    -- From 0, blank lines not counted.
+    line integer not null,
+    custom_id text not null,
+    model text not null,
+    url text not null,
+    -- What shares its start has the same number: first by model, then by the beginning of the prompt.
+    prefix bigint not null,
+    -- The JSON object, as it came.
+    body bytea not null,
+    primary key (file_id, line)
+);
+-- The content of a file of any other purpose, in pieces.
+create table file_pieces (
+    file_id uuid not null,
+    piece integer not null,
+    content bytea not null,
+    primary key (file_id, piece)
+);
+alter table file_pieces alter column content set storage external;
+
+create table batches (
+    id uuid primary key,
+    owner_id uuid not null,
+    creator_id uuid not null,
+    -- The key that made it and is charged; null for a session.
+    key_id uuid,
+    -- The hidden key (purpose batch) of owner and creator as which its lines run.
+    run_key_id uuid not null,
+    -- Null once the file is deleted.
+    file_id uuid,
+    file_name text not null default '',
+    endpoint text not null,
+    completion_window text not null,
+    metadata jsonb not null default '{}',
+    request_source text not null default 'api',
+    idempotency_key text,
+    output_file_id uuid not null,
+    error_file_id uuid not null,
+    created_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    -- Lines of the file; what is in requests so far (where populating goes on after a crash).
+    total integer not null,
+    populated integer not null default 0,
+    -- All ids of its requests lie between these, so that a query by batch looks into few partitions.
+    first_id uuid not null,
+    last_id uuid not null,
+    -- Outcomes, moved by the statement that makes them.
+    completed integer not null default 0,
+    failed integer not null default 0,
+    canceled integer not null default 0,
+    -- The last position given in the error file; output positions are 1 .. completed.
+    last_error integer not null default 0,
+    output_bytes bigint not null default 0,
+    error_bytes bigint not null default 0,
+    prompt_tokens bigint not null default 0,
+    completion_tokens bigint not null default 0,
+    cached_tokens bigint not null default 0,
+    reasoning_tokens bigint not null default 0,
+    total_tokens bigint not null default 0,
+    cost numeric(36, 15) not null default 0,
+    duration_ms double precision not null default 0,
+    -- Populated: lines can run.
+    started_at timestamptz,
+    -- Ended: every request is final. Exactly one of completed_at, failed_at, cancelled_at is set by then.
+    completed_at timestamptz,
+    failed_at timestamptz,
+    cancelling_at timestamptz,
+    cancelled_at timestamptz,
+    deleted_at timestamptz,
+    notified_at timestamptz,
+    -- Why it never started.
+    errors jsonb,
+    check (completed + failed + canceled <= total)
+) with (fillfactor = 50);
+create unique index batches_idempotency_key on batches (owner_id, creator_id, idempotency_key) where idempotency_key is not null;
+create index batches_owner_idx on batches (owner_id, created_at, id) where deleted_at is null;
+create index batches_created_idx on batches (created_at, id) where deleted_at is null;
+create index batches_file_idx on batches (file_id) where file_id is not null;
+-- What is to be populated or cancelled step by step, or told of.
+create index batches_unstarted_idx on batches (created_at) where started_at is null and failed_at is null and cancelled_at is null;
+create index batches_cancelling_idx on batches (cancelling_at) where cancelling_at is not null and cancelled_at is null;
+
+-- batch_id: of a single queued call a group of its own, which has no row in batches.
+alter table requests
+    add column batch_id uuid,
+    add column line integer,
+    add column custom_id text,
+    -- Its place in the output file (completed) or the error file (failed) of its batch.
+    add column position integer,
+    add column deadline timestamptz;
+create index requests_batch_idx on requests (batch_id, line) where batch_id is not null;
+create index requests_outcome_idx on requests (batch_id, state, position) where position is not null;
+
+-- Content: the answers of lines, and both sides of single queued calls. It lives as long as its batch or response, whatever
+-- is logged.
+create table contents (
+    id uuid not null primary key,
+    request bytea,
+    response bytea
+) partition by range (id);
+create table contents_default partition of contents default;
+
+-- Attempts that failed and were followed by another one, or whose process died.
+create table attempts (
+    request_id uuid not null,
+    attempt smallint not null,
+    started_at timestamptz,
+    ended_at timestamptz not null default now(),
+    daemon_id uuid,
+    endpoint_id uuid,
+    target_model text,
+    status_code smallint,
+    error_code text,
+    error_message text,
+    primary key (request_id, attempt)
+);
+
+-- A lane is a line of waiting: the requests of one batch for one model, or the single calls of one account, tier and model. Work
+-- is claimed lane by lane, so that choosing among owners never reads their requests.
+create table lanes (
+    id bigint generated always as identity primary key,
+    tier text not null check (tier in ('batch', 'flex', 'background')),
+    model text not null,
+    owner_id uuid not null,
+    creator_id uuid not null,
+    key_id uuid,
+    run_key_id uuid not null,
+    batch_id uuid,
+    completion_window text not null,
+    -- Of a batch's lane; single calls each have their own.
+    deadline timestamptz,
+    -- Nothing is claimed from it any more: its batch is being cancelled, or not yet populated.
+    closed boolean not null default false
+);
+create unique index lanes_batch_key on lanes (batch_id, model) where batch_id is not null;
+create unique index lanes_single_key on lanes (run_key_id, key_id, model, tier, completion_window) nulls not distinct where batch_id is null;
+create index lanes_model_idx on lanes (model) where not closed;
+
+-- Live work, and nothing else. Narrow: it is written at every step.
+create table queue (
+    id uuid primary key,
+    lane_id bigint not null,
+    -- Within the lane; lines of a batch by prompt prefix and line, single calls by deadline.
+    rank bigint not null,
+    deadline timestamptz not null,
+    line integer,
+    attempt smallint not null default 1,
+    -- Tries that failed so far; a try whose process died does not count.
+    retries smallint not null default 0,
+    -- The next try comes no sooner; null: at once.
+    not_before timestamptz,
+    -- The process that runs it: its row in daemons. Held for as long as that process lives.
+    holder uuid,
+    claimed_at timestamptz
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+create index queue_pending_idx on queue (lane_id, rank) where holder is null and not_before is null;
+create index queue_delayed_idx on queue (not_before) where holder is null and not_before is not null;
+create index queue_held_idx on queue (holder) where holder is not null;
+
+-- Contents have the same days as requests.
+create or replace function ensure_request_partitions(first date, days integer) returns integer language plpgsql as $$
+declare
+    day date;
+    parent text;
+    child text;
+    made integer := 0;
+begin
+    -- Processes that start at the same moment make each partition once; freed with the transaction.
+    perform pg_advisory_xact_lock(hashtext('ensure_request_partitions'));
+    for i in 0 .. days - 1 loop
+        day := first + i;
+        foreach parent in array array['requests', 'request_bodies', 'contents'] loop
+            child := parent || to_char(day, '"_"YYYYMMDD');
+            if to_regclass(child) is null then
+                execute format(
+                    'create table %I partition of %I for values from (%L) to (%L)', child, parent,
+                    uuidv7_floor(day::timestamp at time zone 'UTC'), uuidv7_floor((day + 1)::timestamp at time zone 'UTC')
+                );
+                made := made + 1;
+            end if;
+        end loop;
+    end loop;
+    return made;
+end $$;
+
+-- The id of a line: UUIDv7 of one moment, in the order of the lines (up to 16,777,216), 48 bits drawn by chance.
+create function uuidv7_of_line(moment timestamptz, line integer) returns uuid language sql volatile strict as $$
+    select (
+        lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0')
+        || '7' || lpad(to_hex(line >> 12 & 4095), 3, '0')
+        || '8' || lpad(to_hex(line & 4095), 3, '0')
+        || lpad(to_hex((random() * 281474976710655)::bigint), 12, '0')
+    )::uuid
+$$;
+
+-- Who waits for work looks again; who waits for one request does so by its id.
+create function notify_queue() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('dwctl_queue', '');
+    return null;
+end $$;
+create trigger lanes_notice after insert or update of closed on lanes for each statement execute function notify_queue();
