@@ -16,7 +16,8 @@ with incoming as (
         origin text, service_tier text, first_byte_ms real, duration_ms real, overhead_ms real, prompt_tokens integer,
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
-        user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric
+        user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric,
+        position integer
     )) with ordinality as r
 ),
 booked as (
@@ -38,7 +39,7 @@ changed as (
         creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
         service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
         cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent,
-        cache_write_tokens, audio_seconds, estimated, tariff_id, cost
+        cache_write_tokens, audio_seconds, estimated, tariff_id, cost, position
     )
     select
         i.id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
@@ -48,7 +49,7 @@ changed as (
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0),
         response_size, finish_reason, error_code, error_message, user_agent, cache_write_tokens,
         audio_seconds, coalesce(estimated, false), tariff_id,
-        case when i.cost = 0 then 0 else b.cost end
+        case when i.cost = 0 then 0 else b.cost end, position
     from incoming i
     left join booked b on b.request_id = i.id
     order by i.id
@@ -78,7 +79,8 @@ changed as (
         error_code = excluded.error_code,
         error_message = excluded.error_message,
         tariff_id = excluded.tariff_id,
-        cost = coalesce(kept.cost + excluded.cost, excluded.cost, kept.cost)
+        cost = coalesce(kept.cost + excluded.cost, excluded.cost, kept.cost),
+        position = coalesce(excluded.position, kept.position)
     where kept.state < 4
         and (
             excluded.attempt > kept.attempt

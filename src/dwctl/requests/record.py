@@ -86,6 +86,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Bytes of the answer's body, before any framing."""
     cost: Decimal | None = None
     """What this attempt is charged; None for a free call, and until it ends."""
+    position: int | None = None
+    """Of a batch's line that has ended: its place in the output or error file, from 1."""
 
 
 class Recording(Protocol):

@@ -128,6 +128,9 @@ alter table requests
     -- Its place in the output file (completed) or the error file (failed) of its batch.
     add column position integer,
     add column deadline timestamptz;
+-- Calls of a process that is running them; what waits in the queue has none.
+drop index requests_live_idx;
+create index requests_live_idx on requests (daemon_id) where state < 3 and daemon_id is not null;
 create index requests_batch_idx on requests (batch_id, line) where batch_id is not null;
 create index requests_outcome_idx on requests (batch_id, state, position) where position is not null;
 
@@ -136,7 +139,9 @@ create index requests_outcome_idx on requests (batch_id, state, position) where 
 create table contents (
     id uuid not null primary key,
     request bytea,
-    response bytea
+    response bytea,
+    -- Bytes of its line in the output or error file.
+    size integer
 ) partition by range (id);
 create table contents_default partition of contents default;
 
@@ -170,8 +175,10 @@ create table lanes (
     -- Of a batch's lane; single calls each have their own.
     deadline timestamptz,
     -- Nothing is claimed from it any more: its batch is being cancelled, or not yet populated.
-    closed boolean not null default false
-);
+    closed boolean not null default false,
+    -- Of a batch's lane: its rows in the queue, moved by the statements that move them. Of single calls always zero.
+    live integer not null default 0
+) with (fillfactor = 50);
 create unique index lanes_batch_key on lanes (batch_id, model) where batch_id is not null;
 create unique index lanes_single_key on lanes (run_key_id, key_id, model, tier, completion_window) nulls not distinct where batch_id is null;
 create index lanes_model_idx on lanes (model) where not closed;
@@ -196,6 +203,26 @@ create table queue (
 create index queue_pending_idx on queue (lane_id, rank) where holder is null and not_before is null;
 create index queue_delayed_idx on queue (not_before) where holder is null and not_before is not null;
 create index queue_held_idx on queue (holder) where holder is not null;
+
+create function lane_of(
+    a_tier text, a_model text, an_owner uuid, a_creator uuid, a_key uuid, a_run_key uuid, a_window text
+) returns bigint language plpgsql as $$
+declare
+    found_id bigint;
+begin
+    loop
+        select id into found_id from lanes
+        where batch_id is null and run_key_id = a_run_key and key_id is not distinct from a_key and model = a_model
+            and tier = a_tier and completion_window = a_window
+        -- So that nobody forgets it before the call stands in it.
+        for key share;
+        exit when found_id is not null;
+        insert into lanes (tier, model, owner_id, creator_id, key_id, run_key_id, completion_window)
+        values (a_tier, a_model, an_owner, a_creator, a_key, a_run_key, a_window)
+        on conflict do nothing;
+    end loop;
+    return found_id;
+end $$;
 
 -- Contents have the same days as requests.
 create or replace function ensure_request_partitions(first date, days integer) returns integer language plpgsql as $$
@@ -232,6 +259,56 @@ create function uuidv7_of_line(moment timestamptz, line integer) returns uuid la
         || lpad(to_hex((random() * 281474976710655)::bigint), 12, '0')
     )::uuid
 $$;
+
+-- Attempts that are over and are followed by another one: each row goes back to pending in the next attempt, and what the
+-- attempt came to is kept. Row by row, as add_late_costs.
+create function reopen_requests(ids uuid[], holder uuid) returns void language plpgsql as $$
+begin
+    for i in 1 .. coalesce(array_length(ids, 1), 0) loop
+        insert into attempts (
+            request_id, attempt, started_at, daemon_id, endpoint_id, target_model, status_code, error_code, error_message
+        )
+        select
+            id, attempt, completed_at - make_interval(secs => duration_ms / 1000), holder, endpoint_id, target_model,
+            status_code, coalesce(error_code, 'interrupted'),
+            coalesce(error_message, 'The process that ran this attempt ended before the attempt did.')
+        from requests where id = ids[i]
+        on conflict do nothing;
+        update requests set
+            attempt = attempt + 1, state = 0, status_code = null, upstream_status = null, completed_at = null,
+            daemon_id = null, endpoint_id = null, target_model = null, response_model = null, first_byte_ms = null,
+            duration_ms = null, overhead_ms = null, prompt_tokens = null, completion_tokens = null,
+            reasoning_tokens = null, cached_tokens = null, total_tokens = null, cache_write_tokens = null,
+            audio_seconds = null, estimated = false, response_size = null, finish_reason = null, error_code = null,
+            error_message = null, position = null
+        where id = ids[i] and state <= 3;
+    end loop;
+end $$;
+
+-- Live requests that are canceled: the end that no attempt made.
+create function cancel_requests(ids uuid[]) returns void language plpgsql as $$
+begin
+    for i in 1 .. coalesce(array_length(ids, 1), 0) loop
+        update requests set
+            state = 5, completed_at = now(), error_code = 'batch_cancelled',
+            error_message = 'This request was cancelled before it was run.'
+        where id = ids[i] and state < 3;
+    end loop;
+end $$;
+
+-- A late charge is its batch's too.
+create or replace function add_late_costs(ids uuid[], costs numeric[]) returns integer language plpgsql as $$
+declare
+    of_batch uuid;
+begin
+    for i in 1 .. coalesce(array_length(ids, 1), 0) loop
+        update requests set cost = coalesce(cost, 0) + costs[i] where id = ids[i] returning batch_id into of_batch;
+        if of_batch is not null then
+            update batches set cost = cost + costs[i] where id = of_batch;
+        end if;
+    end loop;
+    return coalesce(array_length(ids, 1), 0);
+end $$;
 
 -- Who waits for work looks again; who waits for one request does so by its id.
 create function notify_queue() returns trigger language plpgsql as $$

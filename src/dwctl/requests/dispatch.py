@@ -1,0 +1,53 @@
+"""The seam between the engine and the gateway: one queued request, run through the gateway's pipeline in this process.
+
+`gateway/` implements `Dispatch`, `engine/` calls it. Access, rules, limits, routing, money and metering are those of a
+call that comes over the wire; what differs is who records it: the record and the answer are handed back, and the
+engine writes them with the queue in one transaction. Identity is an object: nothing that a client sends can claim it.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from dwctl.requests.record import Record
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt at a queued request."""
+
+    id: UUID
+    attempt: int
+    path: str
+    """As the upstream contract names it, such as `/v1/chat/completions`."""
+    body: bytes
+    """The request's JSON."""
+    run_key: bytes
+    """SHA-256 of the hidden key as which it runs: access and account are that key's."""
+    key_id: UUID | None
+    """The key that its row and its charge name; None when a session made it."""
+    window: str | None
+    """The completion window, which chooses among the tariffs of the purpose `batch`."""
+    origin: str
+    service_tier: str
+    total_timeout: float
+    """Seconds; where the gateway's own limits are stricter, those hold."""
+    model: str | None = None
+    """In place of the body's: escalation. The record keeps the one asked for."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Sent upstream besides the usual ones."""
+
+
+Done = Callable[[Record, bytes], None]
+"""Called exactly once, in a later turn of the loop: the record in a terminal state of the errand's attempt, and the body of
+the answer, of a stream put together to what it would have been without streaming. Also for a call that the gateway
+refused: its record then has the refusal's status, code and message, and the body is the refusal's."""
+
+
+class Dispatch(Protocol):
+    """Runs errands."""
+
+    def run(self, errand: Errand, done: Done) -> Callable[[], None]:
+        """Begin one; gives what ends it early: it is then `done` as canceled."""
+        ...

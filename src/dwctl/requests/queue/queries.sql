@@ -1,0 +1,412 @@
+-- name: populate
+-- The next $2 lines of a batch become requests and wait. Nothing for a batch that has started, failed or is being
+-- cancelled. Repeated after a crash it goes on where the last committed step ended.
+with batch as (
+    select * from batches
+    where id = $1 and started_at is null and failed_at is null and cancelling_at is null and deleted_at is null
+    for update
+),
+lines as (
+    select uuidv7_of_line(b.created_at, l.line) as id, l.line, l.custom_id, l.model, l.url, l.prefix, length(l.body) as size
+    from batch b
+    join file_lines l on l.file_id = b.file_id and l.line >= b.populated and l.line < b.populated + $2::integer
+),
+made as (
+    insert into requests (
+        id, state, background, created_at, owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
+        request_size, batch_id, line, custom_id, deadline
+    )
+    select
+        l.id, 0, true, b.created_at, b.owner_id, b.creator_id, b.key_id, l.url, l.model, 'batch', 'batch',
+        case b.completion_window when '1h' then 'flex' else 'default' end, l.size,
+        b.id, l.line, l.custom_id, b.expires_at
+    from lines l cross join batch b
+),
+waiting as (
+    insert into queue (id, lane_id, rank, deadline, line)
+    select l.id, a.id, (l.prefix << 32) | l.line, b.expires_at, l.line
+    from lines l cross join batch b
+    join lanes a on a.batch_id = b.id and a.model = l.model
+    returning lane_id
+),
+lengthened as (
+    update lanes a set live = a.live + n.n
+    from (select lane_id, count(*)::integer as n from waiting group by lane_id) n
+    where a.id = n.lane_id
+),
+counted as (
+    update batches b set
+        populated = b.populated + (select count(*) from lines),
+        started_at = case when b.populated + (select count(*) from lines) >= b.total then now() end
+    from batch
+    where b.id = batch.id
+    returning b.started_at
+)
+select (select count(*) from lines)::integer as made, started_at is not null as started from counted;
+
+-- name: open_lanes
+-- The batch has started: its lanes can be claimed from.
+update lanes set closed = false
+where batch_id = $1 and closed
+    and exists (select from batches b where b.id = $1 and b.started_at is not null and b.cancelling_at is null);
+
+-- name: unstarted_batches
+-- Batches to populate, oldest first, at most $1.
+select id from batches
+where started_at is null and failed_at is null and cancelled_at is null and cancelling_at is null and deleted_at is null
+order by created_at
+limit $1;
+
+-- name: live_lanes
+-- Lanes that something waits in, at once or later.
+-- row: dwctl.requests.queue.structs:Lane
+select
+    a.id, a.tier, a.model, a.owner_id, a.creator_id, a.key_id, k.secret_hash as run_key, a.batch_id,
+    a.completion_window, a.deadline, b.created_at as batch_created_at, b.endpoint, b.metadata, b.request_source
+from lanes a
+left join api_keys k on k.id = a.run_key_id
+left join batches b on b.id = a.batch_id
+where not a.closed
+    and exists (
+        select from queue q where q.lane_id = a.id and q.holder is null and q.not_before is null
+    );
+
+-- name: claim
+-- From each lane $1 its number $2 of rows, in their order, for the process $3. A row that another process is just taking
+-- is passed over.
+-- row: dwctl.requests.queue.structs:Claimed
+with picked as materialized (
+    select p.id
+    from unnest($1::bigint[], $2::integer[]) as w (lane_id, n)
+    cross join lateral (
+        select q.id from queue q
+        where q.lane_id = w.lane_id and q.holder is null and q.not_before is null
+        order by q.rank
+        limit w.n
+        for update skip locked
+    ) p
+),
+claimed as (
+    update queue q set holder = $3, claimed_at = now()
+    from picked p
+    where q.id = p.id
+    returning q.id, q.lane_id, q.rank, q.line, q.attempt, q.retries, q.deadline
+)
+select
+    c.id, c.lane_id, c.line, c.attempt, c.retries, c.deadline, coalesce(l.url, s.path) as path,
+    l.custom_id, coalesce(l.body, s.request) as body, coalesce(s.stream, false) as stream
+from claimed c
+join lanes a on a.id = c.lane_id
+left join batches b on b.id = a.batch_id
+left join lateral (
+    select f.url, f.custom_id, f.body from file_lines f where f.file_id = b.file_id and f.line = c.line offset 0
+) l on true
+left join lateral (
+    select r.path, r.stream, k.request
+    from requests r
+    left join contents k on k.id = c.id
+    where r.id = c.id and c.line is null
+    offset 0
+) s on true
+order by c.lane_id, c.rank;
+
+-- name: settle
+-- What came of claimed requests, each in the attempt in which $1 holds it: an end (3 failed, 4 completed, 5 canceled) or
+-- 0, another try no sooner than $5. Who is no longer held changes nothing here and is not in the answer. The rows
+-- themselves are written next, by upsert_requests in the same transaction, with the positions that this gives out.
+-- Batches before accounts, and each in the order of their ids, so that no two of these wait for each other.
+with incoming as (
+    select *
+    from unnest(
+        $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::bytea[], $7::integer[], $8::integer[],
+        $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::numeric[], $14::real[]
+    ) with ordinality as i (
+        id, attempt, verdict, not_before, body, size, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
+        total_tokens, cost, duration_ms, n
+    )
+),
+held as materialized (
+    select i.*, q.lane_id, a.batch_id
+    from incoming i
+    join queue q on q.id = i.id and q.attempt = i.attempt and q.holder = $1
+    join lanes a on a.id = q.lane_id
+    order by i.id
+    for update of q
+),
+gone as (
+    delete from queue q using held h where q.id = h.id and h.verdict >= 3
+),
+again as (
+    update queue q set
+        holder = null, claimed_at = null, attempt = q.attempt + 1, retries = q.retries + 1, not_before = h.not_before
+    from held h
+    where q.id = h.id and h.verdict = 0
+),
+answers as (
+    insert into contents (id, response, size)
+    select id, body, size from held where verdict >= 3 and body is not null
+    on conflict (id) do update set response = excluded.response, size = excluded.size
+),
+sums as (
+    select
+        batch_id,
+        count(*) filter (where verdict = 4)::integer as completed,
+        count(*) filter (where verdict = 3)::integer as failed,
+        count(*) filter (where verdict = 5)::integer as canceled,
+        coalesce(sum(size) filter (where verdict = 4), 0) as output_bytes,
+        coalesce(sum(size) filter (where verdict = 3), 0) as error_bytes,
+        coalesce(sum(prompt_tokens), 0) as prompt_tokens,
+        coalesce(sum(completion_tokens), 0) as completion_tokens,
+        coalesce(sum(cached_tokens), 0) as cached_tokens,
+        coalesce(sum(reasoning_tokens), 0) as reasoning_tokens,
+        coalesce(sum(total_tokens), 0) as total_tokens,
+        coalesce(sum(cost), 0) as cost,
+        coalesce(sum(duration_ms) filter (where verdict >= 3), 0) as duration_ms
+    from held
+    where batch_id is not null
+    group by batch_id
+),
+locked as materialized (
+    select b.id, b.completed + b.failed + b.canceled + s.completed + s.failed + s.canceled >= b.total as ends
+    from batches b join sums s on s.batch_id = b.id
+    order by b.id
+    for update of b
+),
+shortened as (
+    update lanes a set live = a.live - n.n
+    from (
+        select lane_id, count(*)::integer as n from held where verdict >= 3 and batch_id is not null group by lane_id
+    ) n
+    where a.id = n.lane_id and exists (select from locked)
+),
+counted as (
+    update batches b set
+        completed = b.completed + s.completed,
+        failed = b.failed + s.failed,
+        canceled = b.canceled + s.canceled,
+        last_error = b.last_error + s.failed,
+        output_bytes = b.output_bytes + s.output_bytes,
+        error_bytes = b.error_bytes + s.error_bytes,
+        prompt_tokens = b.prompt_tokens + s.prompt_tokens,
+        completion_tokens = b.completion_tokens + s.completion_tokens,
+        cached_tokens = b.cached_tokens + s.cached_tokens,
+        reasoning_tokens = b.reasoning_tokens + s.reasoning_tokens,
+        total_tokens = b.total_tokens + s.total_tokens,
+        cost = b.cost + s.cost,
+        duration_ms = b.duration_ms + s.duration_ms,
+        completed_at = case
+            when l.ends and b.cancelling_at is null and b.completed + s.completed > 0 then now() else b.completed_at
+        end,
+        failed_at = case
+            when l.ends and b.cancelling_at is null and b.completed + s.completed = 0 and b.failed + s.failed > 0
+                then now()
+            else b.failed_at
+        end,
+        cancelled_at = case
+            when l.ends and (b.cancelling_at is not null or b.completed + s.completed + b.failed + s.failed = 0) then now()
+            else b.cancelled_at
+        end
+    from sums s
+    join locked l on l.id = s.batch_id
+    where b.id = s.batch_id
+    returning b.id, b.completed - s.completed as outputs, b.last_error - s.failed as errors
+)
+select
+    h.id,
+    case h.verdict when 4 then c.outputs when 3 then c.errors end
+        + case when h.verdict in (3, 4) then row_number() over (partition by h.batch_id, h.verdict order by h.n) end
+        as position,
+    h.batch_id,
+    coalesce(h.batch_id in (select id from locked where ends), false) as batch_ended
+from held h
+left join counted c on c.id = h.batch_id;
+
+-- name: reopen_requests
+-- Rows of attempts that are followed by another one.
+select reopen_requests($1::uuid[], $2::uuid);
+
+-- name: close_lanes
+-- A batch has ended: nothing waits in its lanes.
+delete from lanes a using unnest($1::uuid[]) as e (id)
+where a.batch_id = e.id and not exists (select from queue q where q.lane_id = a.id);
+
+-- name: durable
+-- What this transaction wrote is on disk when its commit is confirmed.
+select set_config('synchronous_commit', 'on', true);
+
+-- name: ripen
+-- Requests whose time to be tried again has come, at most $1 at once.
+with ripe as (
+    select id from queue
+    where holder is null and not_before <= now()
+    order by not_before
+    limit $1
+    for update skip locked
+)
+update queue q set not_before = null from ripe where q.id = ripe.id returning q.lane_id;
+
+-- name: next_ripe
+-- When the next request can be tried again.
+select min(not_before) from queue where holder is null and not_before is not null;
+
+-- name: release
+-- Handed back untried: another process may take them in the same attempt.
+update queue q set holder = null, claimed_at = null
+from unnest($2::uuid[]) as i (id)
+where q.id = i.id and q.holder = $1
+returning q.lane_id;
+
+-- name: rescue
+-- Requests that a dead process held, at most $2 at once: they wait again, each in its next attempt.
+with lost as (select id from queue where holder = $1 order by id limit $2 for update)
+update queue q set holder = null, claimed_at = null, attempt = q.attempt + 1
+from lost
+where q.id = lost.id
+returning q.id;
+
+-- name: dead_holders
+-- Processes that hold requests and no longer live: stopped, gone, or silent for $1 seconds.
+select h.holder
+from (
+    with recursive holders as (
+        (select holder from queue where holder is not null order by holder limit 1)
+        union all
+        select (select q.holder from queue q where q.holder > h.holder order by q.holder limit 1)
+        from holders h
+        where h.holder is not null
+    )
+    select holder from holders where holder is not null
+) h
+left join daemons d on d.id = h.holder
+where d.id is null or d.stopped_at is not null or d.last_heartbeat < now() - make_interval(secs => $1);
+
+-- name: to_abort
+-- What this process holds of batches that are being cancelled.
+select q.id
+from queue q
+join lanes a on a.id = q.lane_id
+where q.holder = $1 and a.closed;
+
+-- name: cancelling_batches
+-- Batches whose requests are to be cancelled, at most $1.
+select id from batches where cancelling_at is not null and cancelled_at is null order by cancelling_at limit $1;
+
+-- name: cancel_step
+-- Cancel at most $2 waiting requests of a batch that is being cancelled; lines that were never populated with the last.
+with batch as (
+    select * from batches where id = $1 and cancelling_at is not null and cancelled_at is null
+),
+picked as materialized (
+    select q.id
+    from queue q
+    join lanes a on a.id = q.lane_id
+    where a.batch_id = (select id from batch) and q.holder is null
+    limit $2
+    for update of q skip locked
+),
+locked as materialized (select b.* from batches b join batch on batch.id = b.id for update of b),
+gone as (delete from queue q using picked p where q.id = p.id returning q.id, q.lane_id),
+shortened as (
+    update lanes a set live = a.live - n.n
+    from (select lane_id, count(*)::integer as n from gone group by lane_id) n
+    where a.id = n.lane_id and exists (select from locked)
+),
+ended as (select cancel_requests(array_agg(id)) from gone having count(*) > 0),
+sums as (
+    select
+        l.id,
+        (select count(*) from gone)::integer + l.total - l.populated as canceled
+    from locked l
+)
+update batches b set
+    canceled = b.canceled + s.canceled,
+    -- What was never populated is counted once, with the first step.
+    populated = b.total,
+    cancelled_at = case when b.completed + b.failed + b.canceled + s.canceled >= b.total then now() end
+from sums s
+where b.id = s.id
+returning (select count(*) from gone)::integer as canceled, b.cancelled_at is not null as ended, (select count(*) from ended);
+
+-- name: retry_step
+-- Failed requests of a batch, all or those of $2, wait again, each in its next attempt; at most $3 at once. Gives their ids.
+-- Nothing for a batch that is being cancelled or whose file is gone. Their rows follow by reopen_requests.
+with batch as (
+    select * from batches
+    where id = $1 and file_id is not null and started_at is not null and cancelling_at is null and deleted_at is null
+    for update
+),
+failed as materialized (
+    select r.id, r.model, r.line, r.attempt, l.prefix, k.size, b.expires_at, r.cost
+    from batch b
+    join requests r on r.batch_id = b.id and r.id between b.first_id and b.last_id
+    join file_lines l on l.file_id = b.file_id and l.line = r.line
+    left join lateral (select c.size from contents c where c.id = r.id offset 0) k on true
+    where r.state = 3 and ($2::uuid[] is null or r.id = any($2))
+    order by r.line
+    limit $3
+),
+lane as (
+    insert into lanes as kept (
+        tier, model, owner_id, creator_id, key_id, run_key_id, batch_id, completion_window, deadline, live
+    )
+    select
+        'batch', f.model, b.owner_id, b.creator_id, b.key_id, b.run_key_id, b.id, b.completion_window, b.expires_at, f.n
+    from batch b cross join (select model, count(*)::integer as n from failed group by model order by model) f
+    on conflict (batch_id, model) where batch_id is not null do update set live = kept.live + excluded.live, closed = false
+    returning id, model
+),
+waiting as (
+    insert into queue (id, lane_id, rank, deadline, line, attempt)
+    select f.id, a.id, (f.prefix << 32) | f.line, f.expires_at, f.line, f.attempt + 1
+    from failed f join lane a on a.model = f.model
+    returning id
+),
+counted as (
+    update batches b set
+        failed = b.failed - n.n,
+        error_bytes = b.error_bytes - n.size,
+        completed_at = null, failed_at = null, notified_at = null
+    from (select count(*)::integer as n, coalesce(sum(size), 0) as size from failed) n
+    where b.id = $1 and n.n > 0
+)
+select id from waiting;
+
+-- name: enqueue
+-- One queued call: its row, its content, and its place in the queue. Nothing when the id is taken. $1 is the lane.
+with made as (
+    insert into requests (
+        id, state, background, stream, created_at, owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
+        request_size, batch_id, deadline, user_agent
+    )
+    values ($2, 0, true, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11, length($12::bytea), $13, $14, $15)
+    on conflict (id) do nothing
+    returning id
+),
+content as (insert into contents (id, request) select id, $12 from made),
+waiting as (
+    insert into queue (id, lane_id, rank, deadline)
+    select id, $1, (extract(epoch from $14::timestamptz) * 1000)::bigint, $14 from made
+    returning id
+)
+select pg_notify('dwctl_queue', ''), id from waiting;
+
+-- name: lane_of
+-- The lane of single calls of this kind; made when there is none yet.
+select lane_of($1, $2, $3, $4, $5, $6, $7);
+
+-- name: depths
+-- What waits or is being run, by model and deadline: of batches from the lanes' counters, single calls one by one.
+select a.model, a.deadline, sum(a.live)::bigint as live
+from lanes a
+where a.batch_id is not null and a.live > 0
+group by a.model, a.deadline
+union all
+select a.model, q.deadline, count(*)
+from lanes a
+join queue q on q.lane_id = a.id
+where a.batch_id is null
+group by a.model, q.deadline;
+
+-- name: forget_lanes
+-- Lanes of single calls that nothing has waited in; whoever comes next makes them anew.
+delete from lanes a where a.batch_id is null and not exists (select from queue q where q.lane_id = a.id);

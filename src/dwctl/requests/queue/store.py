@@ -1,0 +1,206 @@
+"""The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
+
+Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing of
+it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer held.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from dwctl.db.postgres import Connection, Database
+from dwctl.db.queries import Queries
+from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settlement, Single
+
+CHANNEL = "dwctl_queue"
+"""Notices: something waits, or a batch is to be populated or cancelled. Their payload is empty."""
+
+
+class QueueStore:
+    """Live work of all processes on this database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = Queries.load(__package__)
+        self._upsert = Queries.load("dwctl.requests")["upsert_requests"]
+        self._encode = msgspec.json.Encoder(decimal_format="number").encode
+
+    # Coming in
+
+    async def populate(self, batch_id: UUID, lines: int) -> bool:
+        """Make the next so many lines of a batch wait; whether there is more to do.
+
+        With the last of them the batch has started and can be claimed from.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(self._sql["populate"], batch_id, lines)
+            if row is None:
+                return False
+            if row["started"]:
+                await connection.execute(self._sql["open_lanes"], batch_id)
+            return not row["started"]
+
+    async def unstarted(self, most: int) -> list[UUID]:
+        """Batches to populate, oldest first."""
+        return [row["id"] for row in await self._database.fetch(self._sql["unstarted_batches"], most)]
+
+    async def enqueue(self, single: Single) -> bool:
+        """Accept a single call: row, content and place in the queue; False when its id is taken."""
+        async with self._database.transaction() as connection:
+            lane = await connection.fetchval(
+                self._sql["lane_of"],
+                single.tier,
+                single.model,
+                single.owner_id,
+                single.creator_id,
+                single.key_id,
+                single.run_key_id,
+                single.completion_window,
+            )
+            row = await connection.fetchrow(
+                self._sql["enqueue"],
+                lane,
+                single.id,
+                single.stream,
+                single.owner_id,
+                single.creator_id,
+                single.key_id,
+                single.path,
+                single.model,
+                single.purpose,
+                single.origin,
+                single.service_tier,
+                single.body,
+                single.group_id,
+                single.deadline,
+                single.user_agent,
+            )
+            return row is not None
+
+    # Being run
+
+    async def lanes(self) -> list[Lane]:
+        """Lanes that something waits in at this moment."""
+        return [Lane(*row.values()) for row in await self._database.fetch(self._sql["live_lanes"])]
+
+    async def claim(self, holder: UUID, wanted: Mapping[int, int]) -> list[Claimed]:
+        """Take up to so many requests from each lane, in the lane's order."""
+        rows = await self._database.fetch(
+            self._sql["claim"], list(wanted.keys()), list(wanted.values()), holder
+        )
+        return [Claimed(*row.values()) for row in rows]
+
+    async def settle(self, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
+        """Write what came of claimed requests: rows, charges, answers, the queue and the batches' counters, all or none.
+
+        A request that is no longer held by `holder` in that attempt changes no state; its cost is charged all the same.
+        """
+        async with self._database.transaction() as connection:
+            return await self._settle(connection, holder, outcomes)
+
+    async def _settle(
+        self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]
+    ) -> Settlement:
+        by_id = {UUID(outcome.record.id): outcome for outcome in outcomes}
+        records = [outcome.record for outcome in by_id.values()]
+        rows = await connection.fetch(
+            self._sql["settle"],
+            holder,
+            list(by_id),
+            [record.attempt for record in records],
+            [outcome.verdict for outcome in by_id.values()],
+            [outcome.not_before for outcome in by_id.values()],
+            [outcome.body for outcome in by_id.values()],
+            [outcome.size for outcome in by_id.values()],
+            [record.prompt_tokens for record in records],
+            [record.completion_tokens for record in records],
+            [record.cached_tokens for record in records],
+            [record.reasoning_tokens for record in records],
+            [record.total_tokens for record in records],
+            [record.cost for record in records],
+            [record.duration_ms for record in records],
+        )
+        accepted: set[UUID] = set()
+        ended: set[UUID] = set()
+        again: list[UUID] = []
+        for request_id, position, batch_id, batch_ended in rows:
+            accepted.add(request_id)
+            outcome = by_id[request_id]
+            outcome.record.position = position
+            if outcome.verdict == AGAIN:
+                again.append(request_id)
+            if batch_ended:
+                ended.add(batch_id)
+        nothing: list[int | None] = [None] * len(records)
+        await connection.fetchrow(
+            self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", nothing, nothing, 0
+        )
+        if again:
+            await connection.execute(self._sql["reopen_requests"], again, holder)
+        if ended:
+            await connection.execute(self._sql["close_lanes"], list(ended))
+        await connection.execute(self._sql["durable"])
+        return Settlement(frozenset(accepted), frozenset(ended))
+
+    async def ripen(self, most: int) -> set[int]:
+        """Let requests whose time to be tried again has come wait with the others; gives their lanes."""
+        return {row["lane_id"] for row in await self._database.fetch(self._sql["ripen"], most)}
+
+    async def next_ripe(self) -> datetime | None:
+        """When the next one's time comes."""
+        moment: datetime | None = await self._database.fetch_value(self._sql["next_ripe"])
+        return moment
+
+    async def release(self, holder: UUID, ids: Sequence[UUID]) -> None:
+        """Hand back what was claimed and never sent; it keeps its attempt."""
+        await self._database.execute(self._sql["release"], holder, list(ids))
+
+    async def to_abort(self, holder: UUID) -> set[UUID]:
+        """What this process runs for batches that are being cancelled."""
+        return {row["id"] for row in await self._database.fetch(self._sql["to_abort"], holder)}
+
+    # After a death
+
+    async def dead_holders(self, silent_secs: float) -> list[UUID]:
+        """Processes that hold requests and have stopped, or were silent for so long."""
+        return [row["holder"] for row in await self._database.fetch(self._sql["dead_holders"], silent_secs)]
+
+    async def rescue(self, holder: UUID, most: int) -> int:
+        """Let what a dead process held wait again, each in its next attempt; gives how many, `most` at once."""
+        async with self._database.transaction() as connection:
+            ids = [row["id"] for row in await connection.fetch(self._sql["rescue"], holder, most)]
+            if ids:
+                await connection.execute(self._sql["reopen_requests"], ids, holder)
+            return len(ids)
+
+    # Commands
+
+    async def cancelling(self, most: int) -> list[UUID]:
+        """Batches whose requests are to be cancelled."""
+        return [row["id"] for row in await self._database.fetch(self._sql["cancelling_batches"], most)]
+
+    async def cancel_step(self, batch_id: UUID, most: int) -> int:
+        """Cancel requests of a batch that is being cancelled and that nobody runs; gives how many.
+
+        The batch is cancelled when none is left, neither waiting nor being run.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(self._sql["cancel_step"], batch_id, most)
+            if row is None:
+                return 0
+            if row["ended"]:
+                await connection.execute(self._sql["close_lanes"], [batch_id])
+            canceled: int = row["canceled"]
+            return canceled
+
+    async def retry(self, batch_id: UUID, ids: Sequence[UUID] | None, most: int) -> int:
+        """Let failed requests of a batch wait again: all or these, at most so many at once; gives how many."""
+        async with self._database.transaction() as connection:
+            only = None if ids is None else list(ids)
+            rows = await connection.fetch(self._sql["retry_step"], batch_id, only, most)
+            again = [row["id"] for row in rows]
+            if again:
+                await connection.execute(self._sql["reopen_requests"], again, None)
+            return len(again)
