@@ -40,9 +40,9 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Done = Callable[[Record, bytes], None]
-"""Called exactly once, in a later turn of the loop: the record in a terminal state of the errand's attempt, and the body of
-the answer, of a stream put together to what it would have been without streaming. Also for a call that the gateway
-refused: its record then has the refusal's status, code and message, and the body is the refusal's."""
+"""Called exactly once, in a later turn of the loop: the record in a terminal state of the errand's attempt, and the
+body of the answer, of a stream put together to what it would have been without streaming. Also for a call that the
+gateway refused: its record then has the refusal's status, code and message, and the body is the refusal's."""
 
 
 class Dispatch(Protocol):

@@ -165,16 +165,62 @@ where daemon_id = $1 and state < 3
 returning id;
 
 -- name: get_request
--- One request with its bodies.
+-- One request with its bodies, wherever they lie: its own content, the request log, or the line of a file. A request of a
+-- deleted batch is gone.
 -- row: dwctl.requests.store:StoredRequest
 select
     r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
     r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
     r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
-    coalesce(b.request, b.large_request) as request, coalesce(b.response, b.large_response) as response
+    coalesce(c.request, b.request, b.large_request, l.body) as request,
+    coalesce(c.response, b.response, b.large_response) as response,
+    r.batch_id, q.holder is not null as running
 from requests r
 left join request_bodies b on b.id = r.id
-where r.id = $1;
+left join contents c on c.id = r.id
+left join queue q on q.id = r.id
+left join batches t on t.id = r.batch_id
+left join file_lines l on l.file_id = t.file_id and l.line = r.line
+where r.id = $1 and t.deleted_at is null;
+
+-- name: state_of
+-- Where a request stands.
+select state from requests where id = $1;
+
+-- name: key_of
+-- A key by the digest of its secret, whatever it may be used for; deleted ones are not there.
+-- row: dwctl.requests.store:KeyOwner
+select id, user_id, created_by from api_keys where secret_hash = $1 and deleted_at is null;
+
+-- name: insert_processing
+-- A request that somebody runs without the queue; nothing when the id is taken.
+with made as (
+    insert into requests (
+        id, state, background, created_at, owner_id, creator_id, key_id, daemon_id, path, model, purpose, origin,
+        service_tier, request_size, batch_id
+    )
+    values ($1, 2, $2, now(), $3, $4, $5, $6, $7, $8, 'realtime', 'api', 'priority', length($9::bytea), $10)
+    on conflict (id) do nothing
+    returning id
+),
+content as (insert into contents (id, request) select id, $9 from made)
+select id from made;
+
+-- name: end_processing
+-- The end of a request that somebody runs without the queue: $2 is its state. Nothing unless it is being run so.
+with ended as (
+    update requests set
+        state = $2, status_code = $3, completed_at = now(), response_size = length($4::bytea),
+        error_code = $5, error_message = $6
+    where id = $1 and state = 2
+    returning id
+),
+content as (
+    insert into contents as kept (id, response) select id, $4 from ended where $4::bytea is not null
+    on conflict (id) do update set response = excluded.response
+),
+told as (select pg_notify('dwctl_ended', id::text) from ended)
+select ended.id, (select count(*) from told) from ended;
 
 -- name: register_daemon
 -- This process, alive from now on.

@@ -64,7 +64,7 @@ def response_object(row: StoredRequest) -> dict[str, Any]:
         "object": "response",
         "created_at": int(row.created_at.timestamp()),
         "completed_at": None,
-        "status": STATUS[State(row.state)],
+        "status": STATUS[row.standing],
         "background": row.background,
         "model": row.model,
         "output": [],

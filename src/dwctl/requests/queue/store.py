@@ -1,7 +1,8 @@
 """The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
 
-Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing of
-it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer held.
+Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing
+of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer
+held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settleme
 
 CHANNEL = "dwctl_queue"
 """Notices: something waits, or a batch is to be populated or cancelled. Their payload is empty."""
+ENDED = "dwctl_ended"
+"""Notices of single requests that have ended; the payload is the request's id."""
 
 
 class QueueStore:
@@ -76,6 +79,7 @@ class QueueStore:
                 single.group_id,
                 single.deadline,
                 single.user_agent,
+                single.background,
             )
             return row is not None
 
@@ -93,16 +97,15 @@ class QueueStore:
         return [Claimed(*row.values()) for row in rows]
 
     async def settle(self, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
-        """Write what came of claimed requests: rows, charges, answers, the queue and the batches' counters, all or none.
+        """Write what came of claimed requests: rows, charges, answers, queue and counters of batches, all or none.
 
-        A request that is no longer held by `holder` in that attempt changes no state; its cost is charged all the same.
+        A request that is no longer held by `holder` in that attempt changes no state; its cost is charged all the
+        same.
         """
         async with self._database.transaction() as connection:
             return await self._settle(connection, holder, outcomes)
 
-    async def _settle(
-        self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]
-    ) -> Settlement:
+    async def _settle(self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
         by_id = {UUID(outcome.record.id): outcome for outcome in outcomes}
         records = [outcome.record for outcome in by_id.values()]
         rows = await connection.fetch(
@@ -125,7 +128,7 @@ class QueueStore:
         accepted: set[UUID] = set()
         ended: set[UUID] = set()
         again: list[UUID] = []
-        for request_id, position, batch_id, batch_ended in rows:
+        for request_id, position, batch_id, batch_ended, _ in rows:
             accepted.add(request_id)
             outcome = by_id[request_id]
             outcome.record.position = position

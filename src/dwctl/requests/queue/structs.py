@@ -95,6 +95,8 @@ class Single(msgspec.Struct, frozen=True, kw_only=True):
     deadline: datetime
     body: bytes
     stream: bool = False
+    background: bool = True
+    """Whether its client polls for it; False when it waits."""
     purpose: str = "batch"
     origin: str = "api"
     service_tier: str = "default"
