@@ -19,6 +19,10 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     """Whether the client itself asks for usage in the stream."""
     has_stream_options: bool
     """Whether the key is there at all, be it null."""
+    tier: str | None = None
+    """What `service_tier` says, if it is a text."""
+    background: bool = False
+    """Whether `background` is true."""
 
 
 class _Model:
@@ -33,15 +37,31 @@ class _StreamOptions:
     """Stands for the value of `stream_options`."""
 
 
+class _Tier:
+    """Stands for the value of `service_tier`."""
+
+
+class _Background:
+    """Stands for the value of `background`."""
+
+
 class _Fields(msgspec.Struct, gc=False):
     """Every other key is skipped unparsed."""
 
     model: _Model | msgspec.UnsetType = msgspec.UNSET
     stream: _Stream | msgspec.UnsetType = msgspec.UNSET
     stream_options: _StreamOptions | msgspec.UnsetType = msgspec.UNSET
+    service_tier: _Tier | msgspec.UnsetType = msgspec.UNSET
+    background: _Background | msgspec.UnsetType = msgspec.UNSET
 
 
-_NAMES: dict[type, str] = {_Model: "model", _Stream: "stream", _StreamOptions: "stream_options"}
+_NAMES: dict[type, str] = {
+    _Model: "model",
+    _Stream: "stream",
+    _StreamOptions: "stream_options",
+    _Tier: "service_tier",
+    _Background: "background",
+}
 _PLACEHOLDERS = {kind: kind() for kind in _NAMES}
 
 
@@ -72,10 +92,19 @@ class Peeker:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
-        if _StreamOptions not in values:
+        if _StreamOptions not in values and _Tier not in values and _Background not in values:
             return Peek(model, bool(stream), includes_usage=False, has_stream_options=False)
-        asked = _includes_usage(values[_StreamOptions])
-        return Peek(model, bool(stream), includes_usage=asked, has_stream_options=True)
+        has_options = _StreamOptions in values
+        asked = has_options and _includes_usage(values[_StreamOptions])
+        tier = values.get(_Tier)
+        return Peek(
+            model,
+            bool(stream),
+            includes_usage=asked,
+            has_stream_options=has_options,
+            tier=tier if isinstance(tier, str) else None,
+            background=values.get(_Background) is True,
+        )
 
     def _found(self, kind: type, value: object) -> object:
         if kind in self._values:

@@ -34,6 +34,7 @@ from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.queued import FLEX, queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
 from dwctl.gateway.record import priced
 from dwctl.gateway.reply import connection_line, our_lines
@@ -55,6 +56,7 @@ from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.messages.problems import in_messages
+from dwctl.wire.stateful import Stateful
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class Gateway:
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
         """Unix time of the last call by the key's id; whoever writes it down takes it out."""
+        self.stateful: Stateful | None = None
+        """Who takes calls that are to be queued; given by the composition root."""
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
@@ -295,6 +299,11 @@ class Gateway:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
                 peeked = peeker.peek(asked)
             admission = admit(snapshot, key, caller, peeked)
+        if self.stateful is not None and (peeked.tier == FLEX or peeked.background):
+            call = queued_call(route, admission, peeked, caller, asked)
+            if call is not None:
+                self.stateful.take(exchange, call)
+                return
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering

@@ -35,6 +35,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whether bodies may be `multipart/form-data`."""
     media: bool = False
     """Sounds and images: bodies are not kept with the row, and an answer that is no JSON goes on as it comes."""
+    flex: bool = False
+    """Whether `service_tier: "flex"` queues a call."""
+    background: bool = False
+    """Whether `background: true` does."""
 
 
 def _media(path: str, *, form: bool = False) -> Route:
@@ -44,10 +48,16 @@ def _media(path: str, *, form: bool = False) -> Route:
 ROUTES = {
     PREFIX + route.path.encode(): route
     for route in (
-        Route(path="/v1/chat/completions", id_style=IdStyle.TOP, forces_usage=True),
+        Route(path="/v1/chat/completions", id_style=IdStyle.TOP, forces_usage=True, flex=True),
         Route(path="/v1/completions", id_style=IdStyle.HEADER_ONLY, forces_usage=True),
         Route(path="/v1/embeddings", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
-        Route(path="/v1/responses", id_style=IdStyle.RESPONSE, forces_usage=False),
+        Route(
+            path="/v1/responses",
+            id_style=IdStyle.RESPONSE,
+            forces_usage=False,
+            flex=True,
+            background=True,
+        ),
         Route(path="/v1/rerank", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
         Route(path="/v1/score", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
         Route(path="/v1/moderations", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
@@ -60,6 +70,6 @@ ROUTES = {
     )
 }
 ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
-    ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages()
+    ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages(), flex=False
 )
 UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)

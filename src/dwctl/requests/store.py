@@ -134,24 +134,27 @@ class RequestStore:
         """Make the row of a single request; False, and nothing changes, when its id is taken."""
         owner = single.owner or KeyOwner(NOBODY, NOBODY, NOBODY)
         if single.initial_state == State.PENDING:
-            return await self._queue.enqueue(
-                Single(
-                    id=single.request_id,
-                    group_id=single.batch_id,
-                    tier="background" if single.completion_window == REALTIME else "flex",
-                    path=single.endpoint,
-                    model=single.model,
-                    owner_id=owner.user_id,
-                    creator_id=owner.created_by,
-                    key_id=None if single.owner is None else owner.id,
-                    run_key_id=owner.id,
-                    completion_window=single.completion_window,
-                    deadline=deadline_of(single.completion_window),
-                    body=single.body,
-                    background=single.background,
-                    service_tier="flex" if single.completion_window == FLEX else "default",
-                )
+            accepted = await self._queue.enqueue(
+                [
+                    Single(
+                        id=single.request_id,
+                        group_id=single.batch_id,
+                        tier="background" if single.completion_window == REALTIME else "flex",
+                        path=single.endpoint,
+                        model=single.model,
+                        owner_id=owner.user_id,
+                        creator_id=owner.created_by,
+                        key_id=None if single.owner is None else owner.id,
+                        run_key_id=owner.id,
+                        completion_window=single.completion_window,
+                        deadline=deadline_of(single.completion_window),
+                        body=single.body,
+                        background=single.background,
+                        service_tier="flex" if single.completion_window == FLEX else "default",
+                    )
+                ]
             )
+            return single.request_id in accepted
         made = await self._database.fetch_value(
             self._sql["insert_processing"],
             single.request_id,

@@ -374,27 +374,51 @@ counted as (
 select id from waiting;
 
 -- name: enqueue
--- One queued call: its row, its content, and its place in the queue. Nothing when the id is taken. $1 is the lane.
-with made as (
-    insert into requests (
-        id, state, background, stream, created_at, owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
-        request_size, batch_id, deadline, user_agent
+-- Single queued calls: rows, contents, and places in the queue, each in the lane of its kind, which is made when there is
+-- none. Gives the ids; one that is taken is not among them, and nothing of it changes.
+with incoming as materialized (
+    select i.*, lane_of(i.tier, i.model, i.owner_id, i.creator_id, i.key_id, i.run_key_id, i.completion_window) as lane_id
+    from unnest(
+        $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[],
+        $10::text[], $11::timestamptz[], $12::bytea[], $13::boolean[], $14::boolean[], $15::text[], $16::text[],
+        $17::text[], $18::text[]
+    ) as i (
+        id, group_id, tier, path, model, owner_id, creator_id, key_id, run_key_id, completion_window, deadline, body,
+        stream, background, purpose, origin, service_tier, user_agent
     )
-    values ($2, 0, $16, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11, length($12::bytea), $13, $14, $15)
+),
+made as (
+    insert into requests (
+        id, state, background, stream, created_at, owner_id, creator_id, key_id, path, model, purpose, origin,
+        service_tier, request_size, batch_id, deadline, user_agent
+    )
+    select
+        id, 0, background, stream, now(), owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
+        length(body), group_id, deadline, user_agent
+    from incoming
     on conflict (id) do nothing
     returning id
 ),
-content as (insert into contents (id, request) select id, $12 from made),
+content as (insert into contents (id, request) select i.id, i.body from incoming i join made m on m.id = i.id),
 waiting as (
     insert into queue (id, lane_id, rank, deadline)
-    select id, $1, (extract(epoch from $14::timestamptz) * 1000)::bigint, $14 from made
+    select i.id, i.lane_id, (extract(epoch from i.deadline) * 1000)::bigint, i.deadline
+    from incoming i
+    join made m on m.id = i.id
     returning id
 )
-select pg_notify('dwctl_queue', ''), id from waiting;
+select id, pg_notify('dwctl_queue', '') as told from waiting;
 
--- name: lane_of
--- The lane of single calls of this kind; made when there is none yet.
-select lane_of($1, $2, $3, $4, $5, $6, $7);
+-- name: run_key
+-- The hidden key of the purpose batch of an account and a person; nothing when there is none yet.
+select id from api_keys
+where user_id = $1 and created_by = $2 and purpose = 'batch' and hidden and deleted_at is null;
+
+-- name: make_run_key
+-- Make it, unless somebody just has. $3 is its id, $4 the digest of a secret that nobody keeps.
+insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by, hidden)
+values ($3, $4, '', 'batch', 'batch', $1, $2, true)
+on conflict do nothing;
 
 -- name: depths
 -- What waits or is being run, by model and deadline: of batches from the lanes' counters, single calls one by one.

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import msgspec
 
+from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.identity.secrets import new_key
 from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settlement, Single
 
 CHANNEL = "dwctl_queue"
@@ -49,39 +51,42 @@ class QueueStore:
         """Batches to populate, oldest first."""
         return [row["id"] for row in await self._database.fetch(self._sql["unstarted_batches"], most)]
 
-    async def enqueue(self, single: Single) -> bool:
-        """Accept a single call: row, content and place in the queue; False when its id is taken."""
-        async with self._database.transaction() as connection:
-            lane = await connection.fetchval(
-                self._sql["lane_of"],
-                single.tier,
-                single.model,
-                single.owner_id,
-                single.creator_id,
-                single.key_id,
-                single.run_key_id,
-                single.completion_window,
+    async def enqueue(self, singles: Sequence[Single]) -> set[UUID]:
+        """Accept single calls: rows, contents and places in the queue; gives the ids of those whose id was free."""
+        columns = [
+            [getattr(single, name) for single in singles]
+            for name in (
+                "id",
+                "group_id",
+                "tier",
+                "path",
+                "model",
+                "owner_id",
+                "creator_id",
+                "key_id",
+                "run_key_id",
+                "completion_window",
+                "deadline",
+                "body",
+                "stream",
+                "background",
+                "purpose",
+                "origin",
+                "service_tier",
+                "user_agent",
             )
-            row = await connection.fetchrow(
-                self._sql["enqueue"],
-                lane,
-                single.id,
-                single.stream,
-                single.owner_id,
-                single.creator_id,
-                single.key_id,
-                single.path,
-                single.model,
-                single.purpose,
-                single.origin,
-                single.service_tier,
-                single.body,
-                single.group_id,
-                single.deadline,
-                single.user_agent,
-                single.background,
+        ]
+        return {row["id"] for row in await self._database.fetch(self._sql["enqueue"], *columns)}
+
+    async def run_key(self, owner_id: UUID, creator_id: UUID) -> UUID:
+        """The hidden key as which queued work of an account and a person runs; made when there is none."""
+        while True:
+            found: UUID | None = await self._database.fetch_value(self._sql["run_key"], owner_id, creator_id)
+            if found is not None:
+                return found
+            await self._database.execute(
+                self._sql["make_run_key"], owner_id, creator_id, new_uuid(), new_key().digest
             )
-            return row is not None
 
     # Being run
 

@@ -1,0 +1,37 @@
+"""Which calls are queued instead of being run at once. Pure."""
+
+from dwctl.gateway.admit import Admission
+from dwctl.gateway.caller import Caller
+from dwctl.gateway.peek import Peek
+from dwctl.gateway.routes import Route
+from dwctl.wire.stateful import QueuedCall
+
+FLEX = "flex"
+"""The `service_tier` of calls that may take longer."""
+
+
+def queued_call(
+    route: Route, admission: Admission, peeked: Peek, caller: Caller, body: bytes
+) -> QueuedCall | None:
+    """The call as the engine takes it; None for one that is run at once whatever it says.
+
+    Only a route that knows the field heeds it; on all others it goes to the upstream as it came.
+    """
+    flex = route.flex and peeked.tier == FLEX
+    background = route.background and peeked.background
+    if not flex and not background:
+        return None
+    key = admission.key
+    return QueuedCall(
+        path=route.path,
+        body=body,
+        model=admission.model.alias,
+        key_id=key.id,
+        owner_id=key.owner_id,
+        creator_id=key.creator_id,
+        flex=flex,
+        background=background,
+        stream=peeked.stream,
+        user_agent=caller.user_agent,
+        lines=caller.cors,
+    )
