@@ -34,7 +34,7 @@ from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
-from dwctl.gateway.queued import FLEX, queued_call
+from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
 from dwctl.gateway.record import priced
 from dwctl.gateway.reply import connection_line, our_lines
@@ -299,15 +299,10 @@ class Gateway:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
                 peeked = peeker.peek(asked)
             admission = admit(snapshot, key, caller, peeked)
-        if self.stateful is not None and (peeked.tier == FLEX or peeked.background):
-            call = queued_call(route, admission, peeked, caller, asked)
-            if call is not None:
-                self.stateful.take(exchange, call)
-                return
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
-        if model.tariffs is not None and self._waits(
+        if (model.tariffs is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
             exchange, admission, route, asked, Body(caller, upload, peeked)
         ):
             return
@@ -371,10 +366,19 @@ class Gateway:
         else:
             memo.call = name
 
-    def _waits(
+    def _is_put_off(
         self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body
     ) -> bool:
-        """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
+        """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
+
+        Otherwise what it may cost is reserved.
+        """
+        call = (
+            None if self.stateful is None else queued_call(route, admission, body.peeked, body.caller, asked)
+        )
+        if call is not None and self.stateful is not None:
+            self.stateful.take(exchange, call)
+            return True
         tariffs = admission.answering.tariffs
         tariff = None if tariffs is None or not self._reserves else tariffs.of(admission.key.purpose)
         return tariff is not None and self.funds.waits(

@@ -1,6 +1,7 @@
 """The way out of the gateway for calls that are not run at once: queued work. The composition root fills it in.
 
-The gateway has admitted the call: the key is live and may use the model. Who takes it answers the exchange, now or later.
+The gateway has admitted the call: the key is live and may use the model. Who takes it answers the exchange, now or
+later.
 """
 
 from typing import Protocol

@@ -3,9 +3,9 @@
 Accepted means committed: row, content and place in the queue, many calls in one transaction. Then a background call is
 answered with its response as it stands, and a blocking one waits for its end by notice, and looks itself now and then.
 
-Wakes on: calls that the gateway hands over. Writes: `requests`, `contents`, `queue`, `lanes`. If the process dies before
-the commit, the client has no answer and nothing was queued; after it the call is run and can be fetched, also by a
-client that saw its connection end. May be lost: nothing that was answered.
+Wakes on: calls that the gateway hands over. Writes: `requests`, `contents`, `queue`, `lanes`. If the process dies
+before the commit, the client has no answer and nothing was queued; after it the call is run and can be fetched, also by
+a client that saw its connection end. May be lost: nothing that was answered.
 """
 
 import asyncio
