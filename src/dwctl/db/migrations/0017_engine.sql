@@ -187,7 +187,8 @@ create index lanes_model_idx on lanes (model) where not closed;
 create table queue (
     id uuid primary key,
     lane_id bigint not null,
-    -- Within the lane; lines of a batch by prompt prefix and line, single calls by deadline.
+    -- Within the lane: lines of a batch by their number, which goes by prompt prefix within a step of populating; single
+    -- calls by deadline.
     rank bigint not null,
     deadline timestamptz not null,
     line integer,
@@ -199,7 +200,7 @@ create table queue (
     -- The process that runs it: its row in daemons. Held for as long as that process lives.
     holder uuid,
     claimed_at timestamptz
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 create index queue_pending_idx on queue (lane_id, rank) where holder is null and not_before is null;
 create index queue_delayed_idx on queue (not_before) where holder is null and not_before is not null;
 create index queue_held_idx on queue (holder) where holder is not null;
@@ -250,7 +251,7 @@ begin
     return made;
 end $$;
 
--- The id of a line: UUIDv7 of one moment, in the order of the lines (up to 16,777,216), 48 bits drawn by chance.
+-- The id of a line: UUIDv7 of one moment, in the order of the lines' numbers (up to 16,777,216), 48 bits drawn by chance.
 create function uuidv7_of_line(moment timestamptz, line integer) returns uuid language sql volatile strict as $$
     select (
         lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0')

@@ -6,10 +6,18 @@ with batch as (
     where id = $1 and started_at is null and failed_at is null and cancelling_at is null and deleted_at is null
     for update
 ),
-lines as (
-    select uuidv7_of_line(b.created_at, l.line) as id, l.line, l.custom_id, l.model, l.url, l.prefix, length(l.body) as size
+-- Numbered so that lines with the same beginning run one after the other, within a step; ids, ranks and the order in which
+-- rows lie are then the same, without which claims and settlements of a large queue touch a page for every row.
+numbered as (
+    select l.*, b.created_at, b.populated + row_number() over (order by l.prefix, l.line) - 1 as number
     from batch b
     join file_lines l on l.file_id = b.file_id and l.line >= b.populated and l.line < b.populated + $2::integer
+    order by number
+),
+lines as (
+    select
+        uuidv7_of_line(created_at, number::integer) as id, number, line, custom_id, model, url, length(body) as size
+    from numbered
 ),
 made as (
     insert into requests (
@@ -21,12 +29,14 @@ made as (
         case b.completion_window when '1h' then 'flex' else 'default' end, l.size,
         b.id, l.line, l.custom_id, b.expires_at
     from lines l cross join batch b
+    order by l.number
 ),
 waiting as (
     insert into queue (id, lane_id, rank, deadline, line)
-    select l.id, a.id, (l.prefix << 32) | l.line, b.expires_at, l.line
+    select l.id, a.id, l.number, b.expires_at, l.line
     from lines l cross join batch b
     join lanes a on a.batch_id = b.id and a.model = l.model
+    order by l.number
     returning lane_id
 ),
 lengthened as (
@@ -72,15 +82,16 @@ where not a.closed
     );
 
 -- name: claim
--- From each lane $1 its number $2 of rows, in their order, for the process $3. A row that another process is just taking
--- is passed over.
+-- From each lane $1 its number $2 of rows, in their order from the rank $4 on, for the process $3. A row that another
+-- process is just taking is passed over. The rank is where the caller knows that nothing waits before: while some snapshot
+-- is held, entries of rows that are gone pile up at the head of the lane.
 -- row: dwctl.requests.queue.structs:Claimed
 with picked as materialized (
     select p.id
-    from unnest($1::bigint[], $2::integer[]) as w (lane_id, n)
+    from unnest($1::bigint[], $2::integer[], $4::bigint[]) as w (lane_id, n, floor)
     cross join lateral (
         select q.id from queue q
-        where q.lane_id = w.lane_id and q.holder is null and q.not_before is null
+        where q.lane_id = w.lane_id and q.rank >= w.floor and q.holder is null and q.not_before is null
         order by q.rank
         limit w.n
         for update skip locked
@@ -93,7 +104,7 @@ claimed as (
     returning q.id, q.lane_id, q.rank, q.line, q.attempt, q.retries, q.deadline
 )
 select
-    c.id, c.lane_id, c.line, c.attempt, c.retries, c.deadline, coalesce(l.url, s.path) as path,
+    c.id, c.lane_id, c.rank, c.line, c.attempt, c.retries, c.deadline, coalesce(l.url, s.path) as path,
     l.custom_id, coalesce(l.body, s.request) as body, coalesce(s.stream, false) as stream
 from claimed c
 join lanes a on a.id = c.lane_id
@@ -338,7 +349,7 @@ with batch as (
     for update
 ),
 failed as materialized (
-    select r.id, r.model, r.line, r.attempt, l.prefix, k.size, b.expires_at, r.cost
+    select r.id, r.model, r.line, r.attempt, k.size, b.expires_at
     from batch b
     join requests r on r.batch_id = b.id and r.id between b.first_id and b.last_id
     join file_lines l on l.file_id = b.file_id and l.line = r.line
@@ -359,7 +370,7 @@ lane as (
 ),
 waiting as (
     insert into queue (id, lane_id, rank, deadline, line, attempt)
-    select f.id, a.id, (f.prefix << 32) | f.line, f.expires_at, f.line, f.attempt + 1
+    select f.id, a.id, f.line, f.expires_at, f.line, f.attempt + 1
     from failed f join lane a on a.model = f.model
     returning id
 ),

@@ -94,10 +94,20 @@ class QueueStore:
         """Lanes that something waits in at this moment."""
         return [Lane(*row.values()) for row in await self._database.fetch(self._sql["live_lanes"])]
 
-    async def claim(self, holder: UUID, wanted: Mapping[int, int]) -> list[Claimed]:
-        """Take up to so many requests from each lane, in the lane's order."""
+    async def claim(
+        self, holder: UUID, wanted: Mapping[int, int], floors: Mapping[int, int] | None = None
+    ) -> list[Claimed]:
+        """Take up to so many requests from each lane, in the lane's order.
+
+        `floors` are ranks before which nothing waits in a lane, as far as the caller knows.
+        """
+        known = floors or {}
         rows = await self._database.fetch(
-            self._sql["claim"], list(wanted.keys()), list(wanted.values()), holder
+            self._sql["claim"],
+            list(wanted.keys()),
+            list(wanted.values()),
+            holder,
+            [known.get(lane, 0) for lane in wanted],
         )
         return [Claimed(*row.values()) for row in rows]
 

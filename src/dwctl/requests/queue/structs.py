@@ -41,6 +41,8 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 
     id: UUID
     lane_id: int
+    rank: int
+    """Its place in the lane."""
     line: int | None
     """Of its file, from 0; None for a single call."""
     attempt: int
