@@ -231,6 +231,8 @@ declare
     day date;
     parent text;
     child text;
+    since uuid;
+    till uuid;
     made integer := 0;
 begin
     -- Processes that start at the same moment make each partition once; freed with the transaction.
@@ -240,9 +242,16 @@ begin
         foreach parent in array array['requests', 'request_bodies', 'contents'] loop
             child := parent || to_char(day, '"_"YYYYMMDD');
             if to_regclass(child) is null then
+                since := uuidv7_floor(day::timestamp at time zone 'UTC');
+                till := uuidv7_floor((day + 1)::timestamp at time zone 'UTC');
+                -- An id that a caller made up may lie in a day to come, in the default partition: it moves.
+                execute format('create table %I (like %I including defaults including constraints)', child, parent);
                 execute format(
-                    'create table %I partition of %I for values from (%L) to (%L)', child, parent,
-                    uuidv7_floor(day::timestamp at time zone 'UTC'), uuidv7_floor((day + 1)::timestamp at time zone 'UTC')
+                    'with moved as (delete from %I where id >= %L and id < %L returning *) insert into %I select * from moved',
+                    parent || '_default', since, till, child
+                );
+                execute format(
+                    'alter table %I attach partition %I for values from (%L) to (%L)', parent, child, since, till
                 );
                 made := made + 1;
             end if;

@@ -121,6 +121,11 @@ left join lateral (
 ) s on true
 order by c.lane_id, c.rank;
 
+-- name: lazy
+-- The commit of a claim does not wait for the disk: if the database's server dies, what was claimed in its last moments waits
+-- again, as it would if we had died.
+select set_config('synchronous_commit', 'off', true);
+
 -- name: settle
 -- What came of claimed requests, each in the attempt in which $1 holds it: an end (3 failed, 4 completed, 5 canceled) or
 -- 0, another try no sooner than $5. Who is no longer held changes nothing here and is not in the answer. The rows
