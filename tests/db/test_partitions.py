@@ -4,7 +4,8 @@ from uuid import UUID
 
 from dwctl.db.postgres import Database
 
-INSERT = """insert into requests (id, state, created_at, owner_id, creator_id, path, model, purpose, origin, service_tier)
+INSERT = """
+insert into requests (id, state, created_at, owner_id, creator_id, path, model, purpose, origin, service_tier)
 values ($1, 2, now(), $1, $1, '/v1/responses', 'm', 'realtime', 'api', 'default')"""
 
 
@@ -17,9 +18,13 @@ async def test_an_id_in_a_day_to_come_moves(database: Database) -> None:
         await database.execute("insert into request_bodies (id, request) values ($1, 'x')", request_id)
     assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 9
     assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 0
-    for table in ("requests", "contents", "request_bodies"):
-        rows = await database.fetch(f"select id, tableoid::regclass::text as place from {table} order by id")
-        assert [tuple(row.values()) for row in rows] == [
-            (foreign, f"{table}_20310506"),
-            (elsewhere, f"{table}_default"),
-        ]
+    for table, rows in (
+        ("requests", await database.fetch("select id, tableoid::regclass::text from requests order by id")),
+        ("contents", await database.fetch("select id, tableoid::regclass::text from contents order by id")),
+        (
+            "request_bodies",
+            await database.fetch("select id, tableoid::regclass::text from request_bodies order by id"),
+        ),
+    ):
+        places = [tuple(row.values()) for row in rows]
+        assert places == [(foreign, f"{table}_20310506"), (elsewhere, f"{table}_default")]
