@@ -368,7 +368,7 @@ class Worker:
     def _ended(self, run: Run, record: Record, body: bytes, pause: float) -> None:
         """An attempt is over. Called by the gateway, so it must not raise."""
         self._forget(run)
-        if run.forsaken:
+        if run.forsaken or (self._is_over() and record.state != _COMPLETED):
             return
         try:
             lane, claimed = run.lane, run.claimed
@@ -389,6 +389,11 @@ class Worker:
         except Exception:
             # Its row stays held by this process, and is freed with it.
             logger.exception("the outcome of request %s is lost", run.claimed.id)
+
+    def _is_over(self) -> bool:
+        """Whether the time to finish is over: what fails from then on is broken off, and no failure of its own."""
+        closed_at = self._closed_at
+        return closed_at is not None and self._clock.monotonic() - closed_at >= self._drain
 
     def _forget(self, run: Run) -> None:
         if self._runs.pop(run.claimed.id, None) is not None:
