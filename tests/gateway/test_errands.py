@@ -270,9 +270,7 @@ async def test_its_time_is_limited(upstream: FakeUpstream) -> None:
     async with house(model("m", target(upstream.url))) as running:
         came = await Runner(running).run(errand(total_timeout=0.05))
         assert at_rest(running)
-        wire = await running.call(
-            chat(), headers={"authorization": f"Bearer {SECRET}"}
-        )
+        wire = await running.call(chat(), headers={"authorization": f"Bearer {SECRET}"})
     assert (came.record.status_code, came.record.error_code) == (504, "gateway_timeout")
     assert wire.status == 200
 

@@ -74,54 +74,107 @@ class WorkerCounts(Collector):
         for place, count in self.ended.items():
             ended.add_metric(list(place), count)
         yield ended
-        for name, text, counts in (
-            ("requests_completed_after_sla", "Queued requests completed after their deadline.", self.late),
-            ("requests_retried", "Attempts that another one followed.", self.retried),
-            ("retry_denied", "Failures that time or tries were too few to repeat.", self.denied),
-            (
-                "requests_routed_to_escalation",
-                "Attempts sent to the model for late requests.",
-                self.escalated,
-            ),
-        ):
-            family = CounterMetricFamily(f"fusillade_{name}", text, labels=["model"])
-            for model, count in counts.items():
-                family.add_metric([model], count)
-            yield family
         statuses = CounterMetricFamily(
             "fusillade_http_status_retriable", "Failed attempts that may pass, by status.", labels=["status"]
         )
         for status, count in self.statuses.items():
             statuses.add_metric([str(status)], count)
         yield statuses
-        for name, text, value in (
-            ("stale_requests_reclaimed", "Requests of dead processes that wait again.", self.reclaimed),
-            ("batches_cancelled", "Batches whose requests were cancelled here.", self.batches_cancelled),
-            ("cancellation_poll_errors", "Looks for cancelled work that failed.", self.poll_errors),
-            ("claim_loop_errors", "Rounds of claiming that failed.", self.claim_errors),
-            ("rows_purged", "Rows that nobody needed any more.", self.purged),
-            ("purge_errors", "Steps of purging that failed.", self.purge_errors),
-        ):
-            yield CounterMetricFamily(f"fusillade_{name}", text, value)
-        for name, text, values in (
-            ("requests_in_flight", "Queued requests that are claimed here.", self.in_flight()),
-            ("claim_capacity", "How many more can be claimed here.", self.capacity()),
-        ):
-            gauge = GaugeMetricFamily(f"fusillade_{name}", text, labels=["model"])
+        yield from self._by_model()
+        yield from self._of_process()
+        yield from self._distributions()
+
+    def _by_model(self) -> Iterator[Metric]:
+        labels = ["model"]
+        families: tuple[tuple[Metric, Mapping[str, float]], ...] = (
+            (
+                CounterMetricFamily(
+                    "fusillade_requests_completed_after_sla", "Completed after their deadline.", labels=labels
+                ),
+                self.late,
+            ),
+            (
+                CounterMetricFamily(
+                    "fusillade_requests_retried", "Attempts that another one followed.", labels=labels
+                ),
+                self.retried,
+            ),
+            (
+                CounterMetricFamily(
+                    "fusillade_retry_denied", "Failures without time or tries left.", labels=labels
+                ),
+                self.denied,
+            ),
+            (
+                CounterMetricFamily(
+                    "fusillade_requests_routed_to_escalation",
+                    "Attempts sent to another model.",
+                    labels=labels,
+                ),
+                self.escalated,
+            ),
+            (
+                GaugeMetricFamily(
+                    "fusillade_requests_in_flight", "Queued requests that are claimed here.", labels=labels
+                ),
+                self.in_flight(),
+            ),
+            (
+                GaugeMetricFamily(
+                    "fusillade_claim_capacity", "How many more can be claimed here.", labels=labels
+                ),
+                self.capacity(),
+            ),
+        )
+        for family, values in families:
             for model, value in values.items():
-                gauge.add_metric([model], value)
-            yield gauge
-        for name, text, whole in (
-            ("claim_duration_seconds", "Time of one claim.", self.claims),
-            ("claim_size", "Requests that one claim got.", self.claim_sizes),
-        ):
-            buckets, total = whole.shown()
-            yield HistogramMetricFamily(f"fusillade_{name}", text, buckets=buckets, sum_value=total)
-        for name, text, kept in (
-            ("request_duration_seconds", "Time of attempts.", self.durations),
-            ("retry_attempts_on_success", "Failed tries before a request was completed.", self.tries),
-        ):
-            histogram = HistogramMetricFamily(f"fusillade_{name}", text, labels=["model"])
-            for model, each in kept.items():
-                histogram.add_metric([model], *each.shown())
-            yield histogram
+                family.add_sample(
+                    f"{family.name}_total" if family.type == "counter" else family.name,
+                    {"model": model},
+                    value,
+                )
+            yield family
+
+    def _of_process(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "fusillade_stale_requests_reclaimed",
+            "Requests of dead processes that wait again.",
+            self.reclaimed,
+        )
+        yield CounterMetricFamily(
+            "fusillade_batches_cancelled", "Batches with requests cancelled here.", self.batches_cancelled
+        )
+        yield CounterMetricFamily(
+            "fusillade_cancellation_poll_errors", "Looks for cancelled work that failed.", self.poll_errors
+        )
+        yield CounterMetricFamily(
+            "fusillade_claim_loop_errors", "Rounds of claiming that failed.", self.claim_errors
+        )
+        yield CounterMetricFamily("fusillade_rows_purged", "Rows that nobody needed any more.", self.purged)
+        yield CounterMetricFamily(
+            "fusillade_purge_errors", "Steps of purging that failed.", self.purge_errors
+        )
+
+    def _distributions(self) -> Iterator[Metric]:
+        buckets, total = self.claims.shown()
+        yield HistogramMetricFamily(
+            "fusillade_claim_duration_seconds", "Time of one claim.", buckets=buckets, sum_value=total
+        )
+        buckets, total = self.claim_sizes.shown()
+        yield HistogramMetricFamily(
+            "fusillade_claim_size", "Requests that one claim got.", buckets=buckets, sum_value=total
+        )
+        durations = HistogramMetricFamily(
+            "fusillade_request_duration_seconds", "Time of attempts.", labels=["model"]
+        )
+        for model, each in self.durations.items():
+            durations.add_metric([model], *each.shown())
+        yield durations
+        tries = HistogramMetricFamily(
+            "fusillade_retry_attempts_on_success",
+            "Failed tries before a request was completed.",
+            labels=["model"],
+        )
+        for model, each in self.tries.items():
+            tries.add_metric([model], *each.shown())
+        yield tries
