@@ -98,7 +98,8 @@ class Works:
             account.id,
         )
         await self.database.execute_many(
-            "insert into file_lines (file_id, line, custom_id, model, url, prefix, body) values ($1, $2, $3, $4, $5, 0, $6)",
+            """insert into file_lines (file_id, line, custom_id, model, url, prefix, body)
+            values ($1, $2, $3, $4, $5, 0, $6)""",
             [
                 (file_id, n, f"line-{n}", name, path, msgspec.json.encode(chat(name, user=f"{batch_id}/{n}")))
                 for n in range(count)

@@ -21,7 +21,7 @@ from dwctl.core.services import run_within
 from dwctl.db.postgres import reason_of
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Settled, Settlement
-from dwctl.requests.record import State
+from dwctl.requests.record import Record, State
 from dwctl.requests.writer import AWAY
 
 logger = logging.getLogger(__name__)
@@ -32,13 +32,20 @@ MOST_BYTES = 16 * 1024 * 1024
 """Of their answers."""
 BEHIND = 4 * MOST
 """With so many outcomes waiting nothing new is claimed."""
+SETTLE_WITHIN = 120.0
+"""Seconds after which the database counts as hanging."""
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 LAST_WITHIN = 6.0
-_AGAIN = (*AWAY, asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError)
-"""May go better the next time: also a deadlock."""
-_REFUSALS = (asyncpg.PostgresError, ValueError)
-"""Says that about outcomes, not about the database; the driver's own refusals are both, and count here."""
+_REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
+"""Says something about outcomes: the server's classes 22 and 23, and what the driver cannot send."""
+_AWAY = (*AWAY, asyncpg.PostgresError)
+"""All else may go better the next time: also a deadlock, a full disk, a server that only reads."""
+_TEXTS = ("error_code", "error_message", "response_model", "finish_reason", "target_model")
+_COUNTS = (
+    "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens", "cache_write_tokens",
+    "audio_seconds", "cost",
+)  # fmt: skip
 
 
 def _nobody(_: object = None) -> None:
@@ -97,7 +104,7 @@ class Completer:
             try:
                 await self._drain()
                 delay = RETRY_FIRST
-            except _AGAIN as error:
+            except _AWAY as error:
                 self._failing = True
                 logger.warning(
                     "outcomes wait for the database: %s; next try in %.1f s", reason_of(error), delay
@@ -109,7 +116,7 @@ class Completer:
         """Commit what is left; what cannot be committed in time runs again."""
         try:
             await run_within(self._drain(), LAST_WITHIN, name="last outcomes")
-        except (*_AGAIN, asyncpg.PostgresError) as error:
+        except _AWAY as error:
             logger.warning(
                 "%d outcomes are lost; their requests run again: %s", len(self._ids), reason_of(error)
             )
@@ -146,10 +153,10 @@ class Completer:
 
     async def _settle(self, batch: list[Settled]) -> None:
         try:
-            self.on_settled(await self._store.settle(self._holder, batch))
-        except (*_AGAIN, *_REFUSALS) as error:
-            if isinstance(error, _AGAIN) and not isinstance(error, ValueError):
-                raise
+            async with asyncio.timeout(SETTLE_WITHIN):
+                done = await self._store.settle(self._holder, batch)
+            self.on_settled(done)
+        except _REFUSALS as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._settle(batch[:middle])
@@ -158,21 +165,32 @@ class Completer:
                 await self._refused(batch[0], error)
 
     async def _refused(self, outcome: Settled, error: Exception) -> None:
-        """The database does not take it as it is: it ends as failed, without what it may not like."""
-        logger.error("the outcome of request %s was refused: %s", outcome.record.id, error)
-        plain = msgspec.structs.replace(
-            outcome.record,
+        """The database does not take it as it is: it is taken without odd letters, or else as failed."""
+        record = outcome.record
+        logger.error("the outcome of request %s was refused: %s", record.id, error)
+        plain = msgspec.structs.replace(record, **_readable(record))
+        bare = msgspec.structs.replace(
+            plain,
             state=int(State.FAILED),
             status_code=500,
             error_code="internal_error",
             error_message="The answer could not be stored.",
-            response_model=None,
-            finish_reason=None,
+            **dict.fromkeys(_COUNTS),
         )
-        last = Settled(record=plain, verdict=int(State.FAILED), size=outcome.size)
-        try:
-            self.on_settled(await self._store.settle(self._holder, [last]))
-        except (*_AGAIN, *_REFUSALS) as again:
-            if isinstance(again, _AGAIN) and not isinstance(again, ValueError):
-                raise
-            logger.error("request %s stays with this process until it ends: %s", plain.id, again)
+        for last in (
+            msgspec.structs.replace(outcome, record=plain),
+            Settled(record=bare, verdict=int(State.FAILED), size=outcome.size),
+        ):
+            try:
+                self.on_settled(await self._store.settle(self._holder, [last]))
+            except _REFUSALS as again:
+                logger.error("and so it was once more: %s", again)
+            else:
+                return
+        logger.error("request %s stays with this process until it ends", record.id)
+
+
+def _readable(record: Record) -> dict[str, str]:
+    """The texts of a record without the one character that PostgreSQL cannot store."""
+    found = {name: getattr(record, name) for name in _TEXTS}
+    return {name: text.replace("\0", "") for name, text in found.items() if text}

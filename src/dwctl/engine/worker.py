@@ -53,6 +53,8 @@ LOOK_AGAIN = 0.05
 """Seconds after which lanes that came short are looked at again while there is work."""
 KEY_GRACE = 10.0
 """Seconds in which a lane's new key may come to be known here; then its requests are run, and refused."""
+ROUND_WITHIN = 60.0
+"""Seconds after which the database counts as hanging."""
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 FLUSH_WITHIN = 6.0
@@ -175,7 +177,8 @@ class Worker:
             if not self._open:
                 continue
             try:
-                await self._round()
+                async with asyncio.timeout(ROUND_WITHIN):
+                    await self._round()
                 delay = 0.0
             except (*AWAY, asyncpg.PostgresError) as error:
                 self._unsure = True
