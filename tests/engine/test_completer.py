@@ -40,6 +40,11 @@ async def claimed(store: QueueStore, database: Database, count: int) -> tuple[Co
     )
 
 
+def has_room(completer: Completer) -> bool:
+    """Whether it takes more."""
+    return completer.has_room
+
+
 def good(one: Claimed) -> Settled:
     """It is completed."""
     return outcome(one, State.COMPLETED, owner=OWNER)
@@ -94,10 +99,10 @@ async def test_while_the_database_is_away_outcomes_wait_and_nothing_is_claimed(
         completer.put(good(one))
     async with running(completer):
         assert not await completer.flush(0.3)
-        assert not completer.has_room
+        assert not has_room(completer)
         await postgres.run(f"alter database {name} allow_connections true")
         assert await completer.flush(20)
-        assert completer.has_room
+        assert has_room(completer)
     assert room.is_set()
     assert await database.fetch_value("select completed from batches") == 3
 
