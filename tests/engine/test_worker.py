@@ -308,3 +308,88 @@ async def test_a_cancelled_batch_frees_its_places_at_once(database: Database, up
         assert process.engine.worker.in_flight == 0
     assert row["completed"] + row["canceled"] == 40
     assert row["canceled"] >= 4
+
+
+async def test_one_process_leads_and_another_follows_it(database: Database, upstream: FakeUpstream) -> None:
+    upstream.respond = lambda _: GOOD
+    works = Works(database, plain(upstream))
+    account = await works.account()
+    leader = msgspec.structs.replace(QUICK, enabled="leader")
+    async with works.process(leader) as first:
+        await works.ended(await works.batch(account, 5))
+        async with (
+            works.process(leader) as second,
+            works.process(msgspec.structs.replace(QUICK, enabled="never")) as idle,
+        ):
+            await works.ended(await works.batch(account, 20))
+            assert first.engine.stats()["requests_processed"] == 25
+            await first.stop()
+            await works.ended(await works.batch(account, 20))
+            assert second.engine.stats()["requests_processed"] == 20
+            assert idle.engine.stats()["requests_processed"] == 0
+
+
+async def test_a_model_that_is_not_there_is_waited_for(database: Database, upstream: FakeUpstream) -> None:
+    upstream.respond = lambda _: GOOD
+    works = Works(database, plain(upstream))
+    account = await works.account()
+    async with works.process() as process:
+        known = process.routing.snapshot
+        process.routing.snapshot = msgspec.structs.replace(known, models={})
+        waits = await works.batch(account, 3)
+        short = await works.batch(account, 1, window=timedelta(seconds=2))
+        row = await works.ended(short)
+        assert row["failed"] == 1
+        (lost,) = await works.requests(short)
+        assert (lost["status_code"], lost["error_code"], lost["attempt"]) == (404, "model_not_found", 1)
+        assert (await works.row(waits))["failed"] == 0
+        process.routing.snapshot = known
+        assert (await works.ended(waits))["completed"] == 3
+
+
+async def test_owners_share_the_places_of_a_model(database: Database, upstream: FakeUpstream) -> None:
+    upstream.respond = lambda _: HANG
+    works = Works(database, plain(upstream, batch_capacity=9))
+    accounts = [await works.account() for _ in range(3)]
+    for account, count in zip(accounts, (50, 20, 2), strict=True):
+        batch_id = await works.batch(account, count)
+        while await works.store.populate(batch_id, 100):
+            pass
+    async with works.process(drain=0.1):
+        await works.until(lambda: len(upstream.posts) == 9, "all places are taken")
+        held = await database.fetch(
+            """select a.owner_id, count(*) as n from queue q join lanes a on a.id = q.lane_id
+            where q.holder is not null group by a.owner_id"""
+        )
+    shares = {row["owner_id"]: row["n"] for row in held}
+    assert sorted(shares.values()) == [2, 3, 4]
+    assert shares[accounts[2].id] == 2
+
+
+async def test_a_claim_that_was_never_heard_of_is_handed_back(
+    database: Database, upstream: FakeUpstream
+) -> None:
+    upstream.respond = lambda _: GOOD
+    works = Works(database, plain(upstream))
+    account = await works.account()
+    async with works.process() as process:
+        batch_id = await works.batch(account, 3)
+        await works.ended(batch_id)
+        # As when the connection is lost behind the commit of a claim.
+        process.routing.snapshot = msgspec.structs.replace(process.routing.snapshot, models={})
+        lost = await works.batch(account, 3)
+        await works.until(lambda: _started(works, lost), "it waits")
+        lanes = {lane.id: 3 for lane in await works.store.lanes()}
+        assert len(await works.store.claim(process.id, lanes)) == 3
+        await database.execute("alter table lanes rename to lanes_away")
+        await works.until(lambda: process.engine.counts.claim_errors > 0, "a round fails")
+        await database.execute("alter table lanes_away rename to lanes")
+        process.routing.snapshot = msgspec.structs.replace(
+            process.routing.snapshot, models={each.alias: each for each in works.models}
+        )
+        assert (await works.ended(lost))["completed"] == 3
+        assert {each["attempt"] for each in await works.requests(lost)} == {1}
+
+
+async def _started(works: Works, batch_id: UUID) -> bool:
+    return (await works.row(batch_id))["started_at"] is not None

@@ -134,7 +134,7 @@ async def test_a_session_has_no_key_so_the_hidden_one_is_named(upstream: FakeUps
         (errand("closed"), 403, "forbidden"),
         (errand("nothing"), 404, "model_not_found"),
         (errand(body=b"no JSON"), 400, None),
-        (errand(path="/v1/odd"), 404, "unsupported_endpoint"),
+        (errand(path="/v1/odd"), 400, "unsupported_endpoint"),
     ],
 )
 async def test_a_refusal_comes_back_with_a_record(

@@ -206,6 +206,8 @@ class Worker:
                 run.cancel()
         await self._completer.flush(FLUSH_WITHIN)
         await self._tell(self._free())
+        if self._leads is not None:
+            await self._tell(self._leads.release())
 
     async def _free(self) -> None:
         """Whatever is still held, be it of a claim that was cut short, waits again in its next attempt."""
@@ -217,7 +219,7 @@ class Worker:
             await run_within(writing, FREE_WITHIN, name="handing back")
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning(
-                "work is handed back only when this process is taken for dead: %s", reason_of(error)
+                "what this process held is free only when it is taken for dead: %s", reason_of(error)
             )
 
     async def _pause(self, delay: float) -> None:

@@ -90,7 +90,7 @@ class ErrandGateway(Gateway):
             self.handle(call)
         else:
             text = _NO_ROUTE.format(call.errand.path)
-            self.refuse(call, Problem(status=404, message=text, code="unsupported_endpoint"))
+            self.refuse(call, Problem(status=400, message=text, code="unsupported_endpoint"))
 
     def start(
         self, exchange: Exchange, caller: Caller, upload: Upload | None = None, peeked: Peek | None = None

@@ -81,6 +81,7 @@ where not a.closed;
 with picked as materialized (
     select p.id
     from unnest($1::bigint[], $2::integer[]) as w (lane_id, n)
+    join lanes a on a.id = w.lane_id and not a.closed
     cross join lateral (
         select q.id from queue q
         where q.lane_id = w.lane_id and q.holder is null and q.not_before is null
