@@ -30,6 +30,9 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.engine.daemons.actions import DaemonActions
+from dwctl.engine.daemons.api import router as daemons_router
+from dwctl.engine.daemons.store import DaemonStore
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -53,6 +56,7 @@ SECRET = "a secret key for tests, 32 bytes and more"
 ADMIN = "/admin/api/v1"
 # The cheapest hash: how dear it is belongs to the settings, not to these tests.
 CHEAP = PasswordSettings(argon2_memory_kib=8, argon2_iterations=1)
+DEAD_AFTER = 30.0
 CHEAP_AUTH = AuthSettings(native=NativeSettings(password=CHEAP))
 
 
@@ -185,6 +189,7 @@ def build(
         checks={"database": _well},
         metrics=_up,
         ai_routes=[],
+        ai_own_routes=[daemons_router(DaemonActions(DaemonStore(database), DEAD_AFTER))],
         inference=calls(Routing()),
     )
     return Built(database, database.dsn, clock, plane, app)

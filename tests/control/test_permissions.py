@@ -26,6 +26,8 @@ class Row(msgspec.Struct, frozen=True):
     public: bool = False
     any_key: bool = False
     """Takes keys of every purpose."""
+    ai_key: bool = False
+    """Takes keys for models and no others."""
     session_only: bool = False
     """Takes no key at all."""
 
@@ -56,6 +58,7 @@ WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
 
 TABLE: dict[tuple[str, str], Row] = {
+    ("GET", "/ai/v1/daemons"): Row(403, 403, 200, 200, ai_key=True),
     ("GET", f"{ADMIN}/groups"): managed(),
     ("POST", f"{ADMIN}/groups"): managed(201, {"name": "new {n}"}),
     ("GET", f"{ADMIN}/groups/{{group_id}}"): managed(),
@@ -213,9 +216,9 @@ def expectations(row: Row) -> dict[str, int]:
         return dict.fromkeys(("anonymous", "realtime key", "own", "platform key"), row.own)
     return {
         "anonymous": 401,
-        "realtime key": row.own if row.any_key else 401,
+        "realtime key": row.own if row.any_key or row.ai_key else 401,
         "own": row.own,
-        "platform key": 401 if row.session_only else row.own,
+        "platform key": 401 if row.session_only or row.ai_key else row.own,
         "foreign": row.foreign,
         "manager": row.manager,
         "admin": row.admin,

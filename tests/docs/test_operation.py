@@ -57,7 +57,9 @@ def test_every_make_target_is_in_the_guide() -> None:
 
 def test_every_metric_is_in_the_guide_and_every_one_there_exists() -> None:
     documented = {code(row[0])[0] for row in rows(GUIDE.section("Monitoring")) if code(row[0])}
-    assert {name for name in documented if name.startswith(("dwctl_", "onwards_"))} == source.metrics()
+    assert {
+        name for name in documented if name.startswith(("dwctl_", "fusillade_", "onwards_"))
+    } == source.metrics()
 
 
 @pytest.mark.parametrize("section", ["It does not start", "It runs, but"])

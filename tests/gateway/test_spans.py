@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -20,7 +21,20 @@ from tests.fakes.collector import Collector, Span, collector
 from tests.fakes.model import MODEL
 from tests.fakes.realtime import RealtimeServer
 from tests.fakes.upstream import FakeUpstream
-from tests.gateway.house import CHAT, House, bearer, chat, encoded, model, pool, target, upstream_settings
+from tests.gateway.house import (
+    CHAT,
+    SECRET,
+    House,
+    bearer,
+    chat,
+    encoded,
+    key,
+    model,
+    pool,
+    target,
+    upstream_settings,
+)
+from tests.gateway.test_errands import Runner, errand
 from tests.gateway.test_realtime import client
 from tests.gateway.two import Two, metric
 
@@ -310,3 +324,14 @@ def test_what_we_tell_is_what_we_read(trace_id: int, span_id: int, state: str, s
 @given(st.binary(max_size=90))
 def test_any_bytes_are_a_parent_or_none(value: bytes) -> None:
     parent_in(trace_lines([(b"traceparent", value)]))
+
+
+async def test_a_queued_request_leaves_spans_too(receiver: Collector, upstream: FakeUpstream) -> None:
+    digest = sha256(SECRET.encode()).digest()
+    async with traced(model("m", target(upstream.url)), keys={SECRET: key("batch")}) as house:
+        asked = errand(run_key=digest)
+        came = await Runner(house).run(asked)
+    attempt, call = await sent(receiver, 2)
+    assert came.record.status_code == 200
+    assert {call.kind, attempt.kind} == {"server", "client"}
+    assert call.trace_id == attempt.trace_id

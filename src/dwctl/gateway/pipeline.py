@@ -36,7 +36,6 @@ from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
-from dwctl.gateway.record import priced
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
@@ -48,9 +47,10 @@ from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
-from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
+from dwctl.routing.snapshot import Key, Model, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.prices import Tariff, Tariffs
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -233,6 +233,10 @@ class Gateway:
         del exchange
         return caller
 
+    def tariff(self, tariffs: Tariffs, purpose: str) -> Tariff | None:
+        """What prices the call that is being admitted; None when it is free."""
+        return tariffs.of(purpose)
+
     def headers(self, caller: Caller, target: Target) -> bytes:
         """The client's headers as a target gets them."""
         return headers_for(caller, target)
@@ -339,7 +343,7 @@ class Gateway:
             else route.dialect.reshape(record.id, record.model, translated),
             sanitiser=sanitiser,
         )
-        flight.tariff = priced(record, model)
+        flight.tariff = self._priced(record, model)
         if upload is not None:
             flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
@@ -380,7 +384,9 @@ class Gateway:
             self.stateful.take(exchange, call)
             return True
         tariffs = admission.answering.tariffs
-        tariff = None if tariffs is None or not self._reserves else tariffs.of(admission.key.purpose)
+        tariff = (
+            None if tariffs is None or not self._reserves else self.tariff(tariffs, admission.key.purpose)
+        )
         return tariff is not None and self.funds.waits(
             self, exchange, admission.key.owner_id, tariff, route, asked, body
         )
@@ -437,6 +443,15 @@ class Gateway:
             user_agent=caller.user_agent,
             request_size=size,
         )
+
+    def _priced(self, record: Record, model: Model) -> Tariff | None:
+        """The tariff of a call that is being admitted, noted on its record; `model` is the one that answers."""
+        if model.tariffs is None:
+            return None
+        tariff = self.tariff(model.tariffs, record.purpose)
+        if tariff is not None:
+            record.tariff_id = tariff.id
+        return tariff
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
         """Answer with a problem, in the words of the path's protocol."""

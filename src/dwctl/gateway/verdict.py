@@ -76,7 +76,12 @@ def failing(status: int) -> bool:
 
 def retry_after(head: Head, now: float) -> float:
     """Seconds that the answer asks to wait (RFC 9110 §10.2.3); 0 when it does not say. `now` in unix seconds."""
-    match = _RETRY_AFTER.search(head.lines)
+    return pause_in(head.lines, now)
+
+
+def pause_in(lines: bytes, now: float) -> float:
+    """The same, of the lines of a head."""
+    match = _RETRY_AFTER.search(lines)
     if match is None:
         return 0.0
     text = match[1].strip().decode("latin-1")

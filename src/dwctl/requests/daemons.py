@@ -8,6 +8,8 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -38,6 +40,7 @@ class Daemon:
         installation_id: UUID,
         version: str,
         settings: RecordingSettings,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
@@ -45,6 +48,9 @@ class Daemon:
         self._installation_id = installation_id
         self._version = version
         self._settings = settings
+        self._config = dict(config or {})
+        self.stats: Callable[[], Mapping[str, Any]] = dict
+        """What the process tells of itself with each heartbeat; set by who knows."""
         self._maintenance = Lease(
             database, "partitions", daemon_id, BEATS_MISSED * settings.heartbeat_secs + PARTITIONS_EVERY
         )
@@ -60,6 +66,7 @@ class Daemon:
             os.getpid(),
             self._version,
             self._installation_id,
+            self._config,
         )
 
     async def run(self) -> None:
@@ -70,7 +77,7 @@ class Daemon:
             await asyncio.sleep(every)
             since_partitions += every
             try:
-                await self._database.execute(self._sql["beat"], self._daemon_id)
+                await self._database.execute(self._sql["report_daemon"], self._daemon_id, dict(self.stats()))
                 if since_partitions >= PARTITIONS_EVERY:
                     since_partitions = 0.0
                     if await self._maintenance.take():

@@ -25,6 +25,10 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The request's JSON."""
     run_key: bytes
     """SHA-256 of the hidden key as which it runs: access and account are that key's."""
+    owner_id: UUID
+    creator_id: UUID
+    asked: str
+    """The model that it asks for, as its row names it."""
     key_id: UUID | None
     """The key that its row and its charge name; None when a session made it."""
     window: str | None
@@ -39,10 +43,11 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Sent upstream besides the usual ones."""
 
 
-Done = Callable[[Record, bytes], None]
-"""Called exactly once, in a later turn of the loop: the record in a terminal state of the errand's attempt, and the
-body of the answer, of a stream put together to what it would have been without streaming. Also for a call that the
-gateway refused: its record then has the refusal's status, code and message, and the body is the refusal's."""
+Done = Callable[[Record, bytes, float], None]
+"""Called exactly once, in a later turn of the loop, and must not raise: the record in a terminal state of the errand's
+attempt; the body of the answer as JSON, of a stream put together to what it would have been without streaming; and for
+how many seconds the answer asks not to be asked again, or 0. Also for a call that the gateway refused: its record then
+has the refusal's status, code and message, and the body is the refusal's. Empty is the body of a canceled call."""
 
 
 class Dispatch(Protocol):

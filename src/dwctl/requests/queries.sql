@@ -224,11 +224,15 @@ select ended.id, (select count(*) from told) from ended;
 
 -- name: register_daemon
 -- This process, alive from now on.
-insert into daemons (id, kind, hostname, pid, version, installation_id) values ($1, $2, $3, $4, $5, $6);
+insert into daemons (id, kind, hostname, pid, version, installation_id, config) values ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: beat
 -- Still alive. A durable commit: it also makes everything durable that this server committed before it.
 update daemons set last_heartbeat = now() where id = $1;
+
+-- name: report_daemon
+-- A heartbeat with what the process tells of itself.
+update daemons set last_heartbeat = now(), stats = $2 where id = $1;
 
 -- name: stop_daemon
 -- Ended in order.

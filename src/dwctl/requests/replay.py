@@ -12,6 +12,7 @@ judged by silence before this process has been in contact for that long itself.
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -57,6 +58,8 @@ class Replay:
         self._caught_up = asyncio.Event()
         self._look = asyncio.Event()
         self._in_contact_since: float | None = None
+        self.on_taken_over: Callable[[], None] = _nobody
+        """Called when what a dead process here left is in the database; set by who frees its queued work."""
 
     async def start(self) -> None:
         """Nothing to prepare: old spools are read while new calls come in."""
@@ -139,6 +142,7 @@ class Replay:
             remove(folder)
         finally:
             os.close(lock)
+        self.on_taken_over()
         if replayed:
             logger.info("%d records of process %s were replayed from its spool", replayed, owner)
 
@@ -166,6 +170,10 @@ class Replay:
         ended = await self._committer.interrupt(daemon_id)
         if ended:
             logger.warning("%d calls of process %s ended with it", ended, daemon_id)
+
+
+def _nobody() -> None:
+    """Nobody waits for it."""
 
 
 def _owner(folder: Path) -> UUID | None:

@@ -42,7 +42,7 @@ select
     e.api_key_sealed,
     e.auth_header_name,
     e.auth_header_prefix,
-    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity,
+    m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     e.requests_per_second as provider_requests_per_second, e.burst_size as provider_burst_size,
     e.requests_per_minute as provider_requests_per_minute, e.tokens_per_minute as provider_tokens_per_minute,
     e.max_concurrent as provider_max_concurrent,

@@ -113,6 +113,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """None for a model that takes calls of every purpose."""
     tariffs: Tariffs | None = None
     """None for a model that is free. They count for the model that answers, not for one whose rule leads here."""
+    batch_capacity: int | None = None
+    """How many queued requests each process runs at a time; None: as the settings say."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):

@@ -134,6 +134,7 @@ class RoutingStore:
             sanitize=row["sanitize_responses"],
             pool=pool_of(row["lb_strategy"], row["fallback"]) if composite else None,
             limits=_limits(f"model:{row['id']}", row, row["capacity"]),
+            batch_capacity=row["batch_capacity"],
         )
 
     def _usable(self, pool: Any, parts: Iterable[Any]) -> Iterator[Target]:

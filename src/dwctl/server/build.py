@@ -23,6 +23,9 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.engine.daemons.actions import DaemonActions
+from dwctl.engine.daemons.api import router as daemons_router
+from dwctl.engine.daemons.store import DaemonStore
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.funds import Funds
@@ -42,6 +45,7 @@ from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
 from dwctl.server.data_directory import Secrets
+from dwctl.server.engine import Charges, build_engine
 from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
@@ -127,6 +131,7 @@ def build(
         installation_id=installation_id,
         version=__version__,
         settings=recording,
+        config={"batch_daemon": msgspec.to_builtins(settings.background_services.batch_daemon)},
     )
     replay = Replay(
         database=database,
@@ -152,14 +157,6 @@ def build(
 
     reservations = settings.reservations
     pockets = PocketBook(reservations.terms, reservations.kept)
-    supply = CreditSupply(
-        book=pockets,
-        store=LeaseStore(database, daemon_id, installation_id, reservations.terms),
-        noted=lambda: recorder.noted,
-        done=lambda: writer.done,
-    )
-    notices.subscribe(CREDIT, supply)
-
     uploads = data_dir / "uploads"
     uploads.mkdir(mode=0o700, exist_ok=True)
     dialer = dialer_of(settings)
@@ -181,6 +178,30 @@ def build(
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
     )
+    engine = build_engine(
+        settings.background_services.batch_daemon,
+        database=database,
+        gateway=gateway,
+        routing=routing,
+        notices=notices,
+        clock=clock,
+        metrics=metrics,
+        daemon_id=daemon_id,
+        drain=settings.listener.drain,
+    )
+    daemon.stats = engine.stats
+    replay.on_taken_over = engine.rescuer.look
+    charges = Charges(
+        (lambda: recorder.noted, lambda: engine.completer.noted),
+        (lambda: writer.done, lambda: engine.completer.done),
+    )
+    supply = CreditSupply(
+        book=pockets,
+        store=LeaseStore(database, daemon_id, installation_id, reservations.terms),
+        noted=charges.noted,
+        done=charges.done,
+    )
+    notices.subscribe(CREDIT, supply)
     proxies = Networks(map(parse_network, settings.gateway.trusted_proxies))
     plane = build_plane(
         database=database,
@@ -195,6 +216,8 @@ def build(
         credit=settings.credits,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
+    silent = settings.background_services.batch_daemon.stale_daemon_threshold_ms / 1000
+    daemons = DaemonActions(DaemonStore(database), silent)
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
     app = build_app(
@@ -205,6 +228,7 @@ def build(
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses)],
+        ai_own_routes=[daemons_router(daemons)],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )
@@ -253,8 +277,8 @@ def build(
     traced: tuple[Service, ...] = () if spans is None else (spans,)
     services = (
         *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *traced, client,
-        LoopLag(metrics, clock), KeyUse(database, gateway.used), *beside,
-        listener,
+        LoopLag(metrics, clock), KeyUse(database, gateway.used), *engine.services, *beside,
+        listener, engine.gate,
     )  # fmt: skip
     return Application(services=services, listener=listener, plane=plane, spool=spool)
 

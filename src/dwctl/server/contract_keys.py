@@ -9,7 +9,6 @@ NOT_YET = (
     "analytics.*",
     "auth.native.password_reset_token_duration",
     "auth.proxy_header.*",
-    "background_services.batch_daemon.*",
     "background_services.leader_election.*",
     "background_services.notifications.*",
     "background_services.onwards_sync.enabled",

@@ -1,5 +1,6 @@
 """The root of the settings: one Struct of each package under the contract's keys (spec/platform §10)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from dwctl.core.networks import parse_network
 from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
+from dwctl.engine.settings import BatchDaemonSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
 from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
@@ -23,6 +25,7 @@ from dwctl.usage.settings import CreditSettings
 
 DEFAULT_FILE = Path("config.yaml")
 MAX_WORKERS = 256
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +52,7 @@ class BackgroundSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """`background_services.*`."""
 
     onwards_sync: SyncSettings = SyncSettings()
+    batch_daemon: BatchDaemonSettings = BatchDaemonSettings()
 
 
 class MetadataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,6 +141,7 @@ def _validate(settings: Settings) -> None:
     pool = settings.database.pool
     uploads = settings.gateway.uploads
     networks = settings.gateway.upstream.networks
+    daemon = settings.background_services.batch_daemon
     initial = settings.credits.initial_credits_for_standard_users
     rules = (
         (0 <= settings.port <= 65535, "port: expected a number from 0 to 65535"),
@@ -215,6 +220,22 @@ def _validate(settings: Settings) -> None:
         (
             settings.reservations.lease >= 1 and settings.reservations.ahead > 0,
             "reservations: expected lease >= 1s and ahead > 0",
+        ),
+        (
+            all(map(TOKEN.fullmatch, daemon.batch_metadata_fields)),
+            "background_services.batch_daemon.batch_metadata_fields: expected names such as completion_window",
+        ),
+        (
+            all(path.startswith("/") for path in daemon.streamable_endpoints),
+            "background_services.batch_daemon.streamable_endpoints: expected paths such as /v1/chat/completions",
+        ),
+        (
+            all(escalation.escalation_model for escalation in daemon.model_escalations.values()),
+            "background_services.batch_daemon.model_escalations: expected an escalation_model for each model",
+        ),
+        (
+            daemon.stale_daemon_threshold_ms / 1000 > settings.recording.heartbeat_secs,
+            "background_services.batch_daemon.stale_daemon_threshold_ms: expected more than recording.heartbeat_secs",
         ),
         (pool.acquire_timeout_secs > 0, "database.pool.acquire_timeout_secs: expected more than 0"),
         (

@@ -21,16 +21,15 @@ async def add_batch(
     owner = owner or new_uuid()
     file_id, batch_id, key_id = new_uuid(), new_uuid(), new_uuid()
     await database.execute(
-        """insert into files (id, name, purpose, lines, owner_id, creator_id)
-        values ($1, 'in.jsonl', 'batch', $2, $3, $3)""",
+        "insert into files (id, name, purpose, lines, owner_id, creator_id) values ($1, 'in', 'batch', $2, $3, $3)",
         file_id,
         lines,
         owner,
     )
     await database.execute(
         """insert into file_lines (file_id, line, custom_id, model, url, prefix, body)
-        select $1, n, 'line-' || n, 'model-' || n % $3, '/v1/chat/completions', 0,
-            convert_to('{"n":' || n || '}', 'UTF8')
+        select
+            $1, n, 'line-' || n, 'model-' || n % $3, '/v1/chat/completions', 0, convert_to('{"n":' || n || '}', 'UTF8')
         from generate_series(0, $2 - 1) n""",
         file_id,
         lines,

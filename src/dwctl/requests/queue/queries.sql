@@ -68,18 +68,22 @@ order by created_at
 limit $1;
 
 -- name: live_lanes
--- Lanes that something waits in, at once or later.
+-- Lanes that something waits in and can be claimed at once.
 -- row: dwctl.requests.queue.structs:Lane
 select
     a.id, a.tier, a.model, a.owner_id, a.creator_id, a.key_id, k.secret_hash as run_key, a.batch_id,
-    a.completion_window, a.deadline, b.created_at as batch_created_at, b.endpoint, b.metadata, b.request_source
+    a.completion_window, h.deadline, b.created_at as batch_created_at, b.endpoint, b.metadata, b.request_source, a.live,
+    h.rank as head
 from lanes a
+join lateral (
+    select q.deadline, q.rank from queue q
+    where q.lane_id = a.id and q.holder is null and q.not_before is null
+    order by q.rank
+    limit 1
+) h on true
 left join api_keys k on k.id = a.run_key_id
 left join batches b on b.id = a.batch_id
-where not a.closed
-    and exists (
-        select from queue q where q.lane_id = a.id and q.holder is null and q.not_before is null
-    );
+where not a.closed;
 
 -- name: claim
 -- From each lane $1 its number $2 of rows, in their order from the rank $4 on, for the process $3. A row that another
@@ -89,6 +93,7 @@ where not a.closed
 with picked as materialized (
     select p.id
     from unnest($1::bigint[], $2::integer[], $4::bigint[]) as w (lane_id, n, floor)
+    join lanes a on a.id = w.lane_id and not a.closed
     cross join lateral (
         select q.id from queue q
         where q.lane_id = w.lane_id and q.rank >= w.floor and q.holder is null and q.not_before is null
@@ -267,12 +272,27 @@ update queue q set not_before = null from ripe where q.id = ripe.id returning q.
 -- When the next request can be tried again.
 select min(not_before) from queue where holder is null and not_before is not null;
 
+-- name: held
+-- What a process holds.
+select id from queue where holder = $1;
+
 -- name: release
 -- Handed back untried: another process may take them in the same attempt.
 update queue q set holder = null, claimed_at = null
 from unnest($2::uuid[]) as i (id)
 where q.id = i.id and q.holder = $1
 returning q.lane_id;
+
+-- name: abandon
+-- Lines of a batch that has not started can never be made, for its file is gone: it is cancelled, and says why.
+update batches set
+    cancelling_at = now(),
+    errors = jsonb_build_object('object', 'list', 'data', jsonb_build_array(jsonb_build_object(
+        'code', 'file_not_found', 'line', null, 'param', 'input_file_id',
+        'message', 'The input file was deleted before all of its lines were read.'
+    )))
+where id = $1 and started_at is null and failed_at is null and cancelling_at is null
+    and not exists (select from file_lines l where l.file_id = batches.file_id and l.line = batches.populated);
 
 -- name: rescue
 -- Requests that a dead process held, at most $2 at once: they wait again, each in its next attempt.

@@ -1,8 +1,8 @@
 """The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
 
-Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing
-of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer
-held.
+Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle,
+nothing of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no
+longer held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +45,10 @@ class QueueStore:
                 return False
             if row["started"]:
                 await connection.execute(self._sql["open_lanes"], batch_id)
+            elif not row["made"]:
+                # It would wait for ever.
+                await connection.execute(self._sql["abandon"], batch_id)
+                return False
             return not row["started"]
 
     async def unstarted(self, most: int) -> list[UUID]:
@@ -114,10 +118,9 @@ class QueueStore:
         return [Claimed(*row.values()) for row in rows]
 
     async def settle(self, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
-        """Write what came of claimed requests: rows, charges, answers, queue and counters of batches, all or none.
+        """Write what came of claimed requests: rows, charges, answers, queue and batches' counters, all or none.
 
-        A request that is no longer held by `holder` in that attempt changes no state; its cost is charged all the
-        same.
+        A request that `holder` no longer holds in that attempt changes no state; its cost is charged all the same.
         """
         async with self._database.transaction() as connection:
             return await self._settle(connection, holder, outcomes)
@@ -173,6 +176,10 @@ class QueueStore:
         moment: datetime | None = await self._database.fetch_value(self._sql["next_ripe"])
         return moment
 
+    async def held(self, holder: UUID) -> set[UUID]:
+        """What this process holds."""
+        return {row["id"] for row in await self._database.fetch(self._sql["held"], holder)}
+
     async def release(self, holder: UUID, ids: Sequence[UUID]) -> None:
         """Hand back what was claimed and never sent; it keeps its attempt."""
         await self._database.execute(self._sql["release"], holder, list(ids))
@@ -224,3 +231,7 @@ class QueueStore:
             if again:
                 await connection.execute(self._sql["reopen_requests"], again, None)
             return len(again)
+
+    async def forget_lanes(self) -> None:
+        """Delete lanes of single calls that nothing waits in."""
+        await self._database.execute(self._sql["forget_lanes"])

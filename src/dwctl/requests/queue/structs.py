@@ -28,12 +28,16 @@ class Lane(msgspec.Struct, frozen=True, gc=False):
     """SHA-256 of the hidden key as which its requests run; None when that key is gone."""
     batch_id: UUID | None
     completion_window: str
-    deadline: datetime | None
-    """Of a batch; single calls have their own."""
+    deadline: datetime
+    """Of its batch; of single calls, which have their own, the nearest of them."""
     batch_created_at: datetime | None
     endpoint: str | None
     metadata: dict[str, Any] | None
     request_source: str | None
+    live: int
+    """Of a batch's lane: requests that wait in it or are being run. Of single calls always zero."""
+    head: int
+    """The rank of the first that waits."""
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,95 @@
+"""Carries out cancellations: of requests that wait, step by step, and of those that run here.
+
+Wakes on: a notice of the queue, a reconnect, and every `cancellation_poll_interval_ms`. Writes: `requests`, `queue`,
+`lanes`, `batches`; what runs is ended in the gateway, and its outcome is the completer's. If the process dies, what it
+had not cancelled yet is cancelled by the next look of any process. May be lost: nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+
+import asyncpg
+
+from dwctl.db.postgres import reason_of
+from dwctl.engine.counts import WorkerCounts
+from dwctl.requests.queue.store import QueueStore
+from dwctl.requests.writer import AWAY
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 20
+STEP = 5000
+"""Requests in one step."""
+
+
+class Runner(Protocol):
+    """What runs requests here."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many."""
+        ...
+
+    def abort(self, ids: Iterable[UUID]) -> None:
+        """End these."""
+        ...
+
+
+class Cancelling:
+    """The service, and a subscriber of the queue's channel."""
+
+    name = "cancelling"
+
+    def __init__(
+        self, store: QueueStore, runner: Runner, holder: UUID, counts: WorkerCounts, *, every: float
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._holder = holder
+        self._counts = counts
+        self._every = every
+        self._wake = asyncio.Event()
+
+    def on_connected(self) -> None:
+        """Notices may have been missed."""
+        self._wake.set()
+
+    def on_notice(self, payload: str) -> None:
+        """Something may be cancelled."""
+        del payload
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Nothing to prepare."""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.look()
+            except (*AWAY, asyncpg.PostgresError) as error:
+                self._counts.poll_errors += 1
+                logger.warning("cancellations wait: %s", reason_of(error))
+                await asyncio.sleep(min(1.0, self._every))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._wake.wait()
+
+    async def stop(self) -> None:
+        """Nothing to flush."""
+
+    async def look(self) -> None:
+        """Cancel what is to be cancelled now."""
+        if self._runner.in_flight:
+            self._runner.abort(await self._store.to_abort(self._holder))
+        for batch_id in await self._store.cancelling(AT_ONCE):
+            canceled = 0
+            while step := await self._store.cancel_step(batch_id, STEP):
+                canceled += step
+            if canceled:
+                self._counts.batches_cancelled += 1

@@ -1,0 +1,1 @@
+"""Processes of this installation, as the contract lists them."""

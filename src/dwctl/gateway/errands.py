@@ -1,0 +1,206 @@
+"""Queued requests through the pipeline, in this process; implements `Dispatch`.
+
+An errand is a call like any other, with two differences. It has no connection: an `ErrandCall` stands where a client's
+exchange would, and takes the answer. And nobody spools it: its claim in the database is the note of its start, and its
+record goes back to the engine, which commits it together with the queue. So the gateway that runs errands is another
+one, which shares everything with the plain one and replaces the few steps that differ; calls over the wire pay nothing
+for them. If the process dies, no errand of it has an end: whoever takes over the queue runs it again.
+
+An account's credit and the limits are given back in the turn in which the engine gets the record, so that whoever asks
+how much of the charges is committed counts the record already.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from dwctl.core.ids import new_id
+from dwctl.core.settings import Duration
+from dwctl.gateway.admit import Admission
+from dwctl.gateway.caller import Caller
+from dwctl.gateway.errand_call import ErrandCall
+from dwctl.gateway.peek import Peek
+from dwctl.gateway.pipeline import Gateway
+from dwctl.gateway.prepare import Rendered
+from dwctl.gateway.routes import Route
+from dwctl.gateway.traced import TracedGateway
+from dwctl.gateway.uploads.upload import Upload
+from dwctl.requests.dispatch import Done, Errand
+from dwctl.requests.record import Record, State
+from dwctl.routing.snapshot import Target
+from dwctl.usage.prices import Tariff, Tariffs
+from dwctl.wire.errors import Problem
+from dwctl.wire.exchange import Exchange
+from dwctl.wire.splice import Member
+
+_stream = Member("stream")
+_FAILED = int(State.FAILED)
+_GONE = Problem(
+    status=403,
+    message="The account or key as which this request runs may not call models any more.",
+    code="forbidden",
+)
+_NO_ROUTE = "There is no way to run a request for '{}'."
+
+
+class _Taken:
+    """Implements `Recording` for errands: what is recorded waits at its call for the end of the answer."""
+
+    def __init__(self, calls: dict[str, ErrandCall]) -> None:
+        self.refusal: str | None = None
+        self._calls = calls
+
+    def start(self, record: Record, body: bytes) -> None:
+        """The claim in the database is the note of it."""
+
+    def finish(self, record: Record, body: bytes) -> None:
+        """The call has its end; of its body the answer itself tells more."""
+        del body
+        call = self._calls.get(record.id)
+        if call is not None:
+            call.record = record
+
+    def after(self, callback: Callable[..., None], *args: object) -> None:
+        """There is no disk to wait for."""
+        callback(*args)
+
+
+class ErrandGateway(Gateway):
+    """The gateway that an errand goes through. Made of a running one."""
+
+    _admitting: ErrandCall
+    """The errand that is being admitted: there is one at a time."""
+    _under_way: dict[str, ErrandCall]
+    """By the id of their record."""
+    _longest: float
+
+    def __init__(self, gateway: Gateway) -> None:
+        # Everything but the recording is shared with the gateway of this process.
+        self.__dict__.update(vars(gateway))
+        self._under_way = {}
+        self.recording = _Taken(self._under_way)
+        # No two errands have the same headers.
+        self._remembers = False
+        self._longest = self._total_timeout
+
+    def begin(self, call: ErrandCall) -> None:
+        """Admit it and send it, or refuse it; it is told of the end either way."""
+        if call.path in self._routes:
+            self.handle(call)
+        else:
+            text = _NO_ROUTE.format(call.errand.path)
+            self.refuse(call, Problem(status=400, message=text, code="unsupported_endpoint"))
+
+    def start(
+        self, exchange: Exchange, caller: Caller, upload: Upload | None = None, peeked: Peek | None = None
+    ) -> None:
+        """Admit it, at once or when there is credit for it."""
+        if isinstance(exchange, ErrandCall):
+            self._admitting = exchange
+            self._total_timeout = Duration(min(self._longest, exchange.errand.total_timeout))
+        super().start(exchange, caller, upload, peeked)
+
+    def tariff(self, tariffs: Tariffs, purpose: str) -> Tariff | None:
+        """That of the errand's completion window."""
+        return tariffs.of(purpose, self._admitting.errand.window)
+
+    def _record(
+        self, route: Route, admission: Admission, caller: Caller, peeked: Peek, size: int, now: float
+    ) -> Record:
+        record = super()._record(route, admission, caller, peeked, size, now)
+        call = self._admitting
+        errand = call.errand
+        record.id = str(errand.id)
+        record.attempt = errand.attempt
+        record.model = errand.asked
+        if errand.key_id is not None:
+            record.key_id = str(errand.key_id)
+        record.origin = errand.origin
+        record.service_tier = errand.service_tier
+        record.background = True
+        record.stream = False
+        self._under_way[record.id] = call
+        return record
+
+    def _rendered(
+        self,
+        route: Route,
+        admission: Admission,
+        caller: Caller,
+        asked: bytes,
+        query: bytes,
+        upload: Upload | None,
+        target: Target,
+    ) -> Rendered:
+        made = super()._rendered(route, admission, caller, asked, query, upload, target)
+        # A stream is put together to an answer that always tells its usage.
+        return msgspec.structs.replace(made, hide_usage=False) if made.hide_usage else made
+
+    def ended(self, record: Record) -> None:
+        """It has its record; the rest follows when the engine gets it."""
+
+    def refuse(self, exchange: Exchange, problem: Problem) -> None:
+        """It did not become a call."""
+        if not isinstance(exchange, ErrandCall):
+            super().refuse(exchange, problem)
+            return
+        if problem.status == 401:
+            problem = _GONE
+        self._counts.refused(
+            "POST", exchange.path.decode("latin-1"), problem.status, self.perf() - exchange.received
+        )
+        exchange.refused(problem)
+
+    def over(self, call: ErrandCall) -> None:
+        """The engine is about to get its record: everything it held is given back."""
+        record = call.record
+        known = self._under_way.pop(str(call.errand.id) if record is None else record.id, None)
+        if record is not None and known is not None:
+            super().ended(record)
+
+    def unmade(self, errand: Errand) -> Record:
+        """The record of an errand that never became a call."""
+        now = self.now()
+        key_id = new_id() if errand.key_id is None else str(errand.key_id)
+        return Record(
+            id=str(errand.id),
+            attempt=errand.attempt,
+            created_at=now,
+            completed_at=now,
+            path=errand.path,
+            model=errand.asked,
+            owner_id=str(errand.owner_id),
+            creator_id=str(errand.creator_id),
+            key_id=key_id,
+            daemon_id=self._daemon_id,
+            background=True,
+            purpose="batch",
+            origin=errand.origin,
+            service_tier=errand.service_tier,
+            request_size=len(errand.body),
+            state=_FAILED,
+        )
+
+
+class TracedErrandGateway(ErrandGateway, TracedGateway):
+    """The same for an installation that exports spans."""
+
+
+class Errands:
+    """Implements `Dispatch`."""
+
+    def __init__(self, gateway: Gateway, *, streamable: Collection[str] = ()) -> None:
+        traced = isinstance(gateway, TracedGateway)
+        self._gateway = TracedErrandGateway(gateway) if traced else ErrandGateway(gateway)
+        self._streamable = frozenset(streamable)
+
+    def run(self, errand: Errand, done: Done) -> Callable[[], None]:
+        """Begin one."""
+        body = errand.body
+        if errand.path in self._streamable:
+            body = _stream.set(body, b"true")
+        call = ErrandCall(self._gateway, errand, body, done, asyncio.get_running_loop())
+        self._gateway.begin(call)
+        call.begun = True
+        return call.cancel
