@@ -23,6 +23,10 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.engine.files.actions import FileActions
+from dwctl.engine.files.api import router as files_router
+from dwctl.engine.files.store import FileStore
+from dwctl.engine.files.upload import Uploads
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.funds import Funds
@@ -194,6 +198,16 @@ def build(
         dialer=dialer,
         credit=settings.credits,
     )
+    file_store = FileStore(database)
+    file_uploads = Uploads(
+        store=file_store,
+        routing=routing,
+        daemon_id=daemon_id,
+        batches=settings.batches,
+        limits=settings.limits.files,
+        max_body_bytes=settings.limits.requests.max_body_size,
+    )
+    files = FileActions(file_store, file_uploads, routing)
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
@@ -204,7 +218,10 @@ def build(
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
-        ai_routes=[responses_router(responses)],
+        ai_routes=[
+            responses_router(responses),
+            files_router(files, plane.authenticator, settings.auth.security.cors.allowed_origins),
+        ],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )
