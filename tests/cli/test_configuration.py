@@ -71,7 +71,12 @@ def test_an_empty_file_is_valid(data_dir: Path) -> None:
         ("recording:\n  heartbeat_secs: 0\n", "recording: expected heartbeat_secs > 0"),
         ("database:\n  pool:\n    max_connections: 0\n", "database.pool: expected max_connections > 0"),
         ("database:\n  pool:\n    acquire_timeout_secs: 0\n", "database.pool.acquire_timeout_secs: "),
-        ("batches: 5\n", "batches: expected keys and values below it"),
+        ("connections: 5\n", "connections: expected keys and values below it"),
+        (
+            "limits: {files: {max_file_size: 0}}\n",
+            "limits.files: expected max_file_size and max_stall_secs > 0",
+        ),
+        ("batches: {files: {max_expiry_seconds: 60}}\n", "batches.files: expected 0 < min_expiry_seconds <="),
         ("host: 0.0.0.0\nadmin_password: password\n", "the admin_password is too weak to listen on 0.0.0.0"),
         ("admin_email: nobody\n", "admin_email: expected an e-mail address"),
         ("listener:\n  max_body_bytes: 1000\n", "set limits.requests.max_body_size instead"),
@@ -138,7 +143,7 @@ def test_the_environment_goes_before_the_file_and_flags_go_before_both(data_dir:
             "data_dir: there is no such home directory: ~no-such-person/x",
         ),
         ({"DWCTL_PORT": "many"}, "port: expected `int`, got `str` (from DWCTL_PORT)"),
-        ({"DWCTL_BATCHES": "1"}, "DWCTL_BATCHES: batches: expected keys and values below it"),
+        ({"DWCTL_CONNECTIONS": "1"}, "DWCTL_CONNECTIONS: connections: expected keys and values below it"),
         ({"DATABASE_URL": "", "DWCTL_DATABASE__TYPE": "external"}, "database.url: expected with"),
     ],
 )

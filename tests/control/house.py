@@ -25,7 +25,7 @@ from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
 from dwctl.core.dial import Dialer
-from dwctl.core.ids import moment_of, new_id
+from dwctl.core.ids import moment_of, new_id, new_uuid
 from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
@@ -33,6 +33,12 @@ from dwctl.db.postgres import Database
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
 from dwctl.engine.daemons.store import DaemonStore
+from dwctl.engine.files.actions import FileActions
+from dwctl.engine.files.api import router as files_router
+from dwctl.engine.files.settings import FileLimits
+from dwctl.engine.files.store import FileStore
+from dwctl.engine.files.upload import Uploads
+from dwctl.engine.settings import BatchSettings
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -182,13 +188,24 @@ def build(
         dialer=dialer,
         credit=credit,
     )
+    routing = Routing()
+    file_store = FileStore(database)
+    uploads = Uploads(
+        store=file_store,
+        routing=routing,
+        daemon_id=NIL,
+        batches=BatchSettings(),
+        limits=FileLimits(),
+        max_body_bytes=1 << 20,
+    )
+    files = FileActions(file_store, uploads, routing)
     app = build_app(
         plane=plane,
         cors=settings.security.cors,
         version="1.2.3",
         checks={"database": _well},
         metrics=_up,
-        ai_routes=[],
+        ai_routes=[files_router(files, plane.authenticator, settings.security.cors.allowed_origins)],
         ai_own_routes=[daemons_router(DaemonActions(DaemonStore(database), DEAD_AFTER))],
         inference=calls(Routing()),
     )
@@ -307,6 +324,17 @@ class House:
         await self._committer.commit(entries)
         return UUID(record.id)
 
+    async def file(self, person: Person, *, name: str = "a.txt") -> UUID:
+        """A file of a person's, with nothing in it."""
+        ident = new_uuid()
+        await self.database.execute(
+            "insert into files (id, name, purpose, owner_id, creator_id) values ($1, $2, 'user_data', $3, $3)",
+            ident,
+            name,
+            person.id,
+        )
+        return ident
+
     async def grant(self, person: Person, amount: str) -> UUID:
         """Credit for a person."""
         booked = await self.ledger.book(
@@ -345,6 +373,7 @@ class House:
         *,
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
+        form: dict[str, Any] | None = None,
         base: str = "http://dwctl.test",
     ) -> httpx.Response:
         """One request on its own, so that no cookie is left over."""
@@ -357,6 +386,7 @@ class House:
                 path,
                 json=body,
                 content=content,
+                files=form,
                 headers={**given, **(headers or {})},
             )
 

@@ -52,6 +52,12 @@ def public(status: int = 200, body: Any = None) -> Row:
     return Row(status, status, status, status, body, public=True)
 
 
+def ai(own: int, foreign: int, manager: int, *, form: bool = False) -> Row:
+    """For keys for calls, and for sessions."""
+    return Row(own, foreign, manager, manager, FORM if form else None, ai_key=True)
+
+
+FORM = {"purpose": (None, "user_data"), "file": ("a.txt", "text")}
 SERVER = "http://127.0.0.1:9/v1"
 CREATE_ENDPOINT = {"name": "new {n}", "url": SERVER, "skip_fetch": True, "model_filter": ["new-{n}"]}
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
@@ -124,6 +130,14 @@ TABLE: dict[tuple[str, str], Row] = {
         },
     ),
     ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
+    # Whoever has BatchAPIUser; the owner and the foreign person of these tests have it.
+    ("GET", "/ai/v1/files"): ai(200, 200, 200),
+    ("POST", "/ai/v1/files"): ai(201, 201, 201, form=True),
+    ("GET", "/ai/v1/files/{file_id}"): ai(200, 404, 200),
+    ("DELETE", "/ai/v1/files/{file_id}"): ai(200, 404, 200),
+    ("GET", "/ai/v1/files/{file_id}/content"): ai(200, 404, 200),
+    # It is no file of requests.
+    ("GET", "/ai/v1/files/{file_id}/cost-estimate"): ai(400, 404, 400),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -171,7 +185,7 @@ class Fresh(msgspec.Struct, frozen=True):
 
 async def fresh(house: House, server: ModelServer) -> Fresh:
     """An account with a key, a group, and an endpoint with one model that is open to everyone."""
-    owner = await house.person()
+    owner = await house.person("BatchAPIUser")
     number = house.number()
     alias = f"model-{number}"
     endpoint_id = await house.endpoint(server.url, alias, open_to=NIL)
@@ -193,6 +207,7 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "component_id": model_id,
         "request_id": await house.request(owner, key_id),
         "transaction_id": await house.grant(owner, "1"),
+        "file_id": await house.file(owner),
         "n": number,
         "path": "x",
     }
@@ -226,7 +241,7 @@ def expectations(row: Row) -> dict[str, int]:
 
 
 async def test_every_route_answers_as_the_table_says(house: House, model_server: ModelServer) -> None:
-    foreign, manager, admin = await house.person(), await house.manager(), await house.admin()
+    foreign, manager, admin = await house.person("BatchAPIUser"), await house.manager(), await house.admin()
     wrong = []
     for (method, path), row in TABLE.items():
         for who, expected in expectations(row).items():
@@ -241,7 +256,11 @@ async def test_every_route_answers_as_the_table_says(house: House, model_server:
             if who.endswith("key"):
                 headers[who] = (await house.key(around.owner, who.removesuffix(" key")))[1]
             answer = await house.call(
-                method, path.format(**around.names), headers[who], filled(row.body, around.names)
+                method,
+                path.format(**around.names),
+                headers[who],
+                None if row.body is FORM else filled(row.body, around.names),
+                form=FORM if row.body is FORM else None,
             )
             if answer.status_code != expected:
                 wrong.append(f"{method} {path} as {who}: {answer.status_code}, not {expected}: {answer.text}")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwctl.engine.policy import Policy, margin_of, retriable
-from dwctl.engine.settings import BatchDaemonSettings
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.structs import AGAIN
 from dwctl.requests.record import State
 

@@ -9,7 +9,7 @@ import pytest
 
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
-from dwctl.engine.settings import BatchDaemonSettings, Escalation
+from dwctl.engine.worker_settings import BatchDaemonSettings, Escalation
 from dwctl.requests.queue.lines import line_of
 from dwctl.requests.record import State
 from dwctl.routing.snapshot import Model

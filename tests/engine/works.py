@@ -16,7 +16,7 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.services import Supervisor
 from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
-from dwctl.engine.settings import BatchDaemonSettings
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.store import QueueStore
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Routing
 from dwctl.server.engine import Engine, build_engine

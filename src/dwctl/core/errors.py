@@ -51,6 +51,12 @@ class NotFound(Error):
     status = 404
 
 
+class TooSlow(Error):
+    """What was announced did not come in time."""
+
+    status = 408
+
+
 class Conflict(Error):
     """It clashes with what is there; `body` is the JSON object of the answer beside the message."""
 

@@ -1,1 +1,1 @@
-"""Durable work. Today stored responses; files, batches and background work are to come."""
+"""Durable work. Today stored responses and files; batches and background work are to come."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from dwctl.engine.settings import BatchDaemonSettings, Escalation
+from dwctl.engine.worker_settings import BatchDaemonSettings, Escalation
 from dwctl.requests.dispatch import Errand
 from dwctl.requests.queue.structs import Claimed, Lane
 

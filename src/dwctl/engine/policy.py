@@ -13,7 +13,7 @@ from random import SystemRandom
 import msgspec
 
 from dwctl.core.settings import Duration
-from dwctl.engine.settings import BatchDaemonSettings
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.structs import AGAIN
 from dwctl.requests.record import State
 

@@ -34,8 +34,8 @@ from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.errand import Errander, Headers
 from dwctl.engine.outcome import outcome_of, unrun
 from dwctl.engine.policy import Policy
-from dwctl.engine.settings import BatchDaemonSettings
 from dwctl.engine.shares import Bidder, share_out
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.dispatch import Dispatch
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import AGAIN, Claimed, Lane

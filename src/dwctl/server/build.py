@@ -26,6 +26,10 @@ from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
 from dwctl.engine.daemons.store import DaemonStore
+from dwctl.engine.files.actions import FileActions
+from dwctl.engine.files.api import router as files_router
+from dwctl.engine.files.store import FileStore
+from dwctl.engine.files.upload import Uploads
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.funds import Funds
@@ -215,6 +219,16 @@ def build(
         dialer=dialer,
         credit=settings.credits,
     )
+    file_store = FileStore(database)
+    file_uploads = Uploads(
+        store=file_store,
+        routing=routing,
+        daemon_id=daemon_id,
+        batches=settings.batches,
+        limits=settings.limits.files,
+        max_body_bytes=settings.limits.requests.max_body_size,
+    )
+    files = FileActions(file_store, file_uploads, routing)
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     silent = settings.background_services.batch_daemon.stale_daemon_threshold_ms / 1000
     daemons = DaemonActions(DaemonStore(database), silent)
@@ -227,7 +241,10 @@ def build(
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
-        ai_routes=[responses_router(responses)],
+        ai_routes=[
+            responses_router(responses),
+            files_router(files, plane.authenticator, settings.auth.security.cors.allowed_origins),
+        ],
         ai_own_routes=[daemons_router(daemons)],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),

@@ -18,8 +18,8 @@ from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.housekeeping import Chore, Housekeeping
 from dwctl.engine.populating import Populating
 from dwctl.engine.rescuer import Rescuer
-from dwctl.engine.settings import BatchDaemonSettings
 from dwctl.engine.worker import Gate, Worker
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.errands import Errands
 from dwctl.gateway.pipeline import Gateway
 from dwctl.requests.queue.store import CHANNEL, QueueStore

@@ -12,7 +12,9 @@ from dwctl.core.networks import parse_network
 from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
-from dwctl.engine.settings import BatchDaemonSettings
+from dwctl.engine.files.settings import FileLimits
+from dwctl.engine.settings import BatchSettings
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
 from dwctl.identity.settings import AuthSettings
 from dwctl.requests.settings import RecordingSettings
@@ -32,13 +34,14 @@ class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Limits of one request."""
 
     max_body_size: int = 32 * 1024 * 1024
-    """Bytes of a gateway request's body."""
+    """Bytes of a gateway request's body, and of that of a line of a file."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`limits.*`."""
 
     requests: RequestLimits = RequestLimits()
+    files: FileLimits = FileLimits()
 
 
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Deprecated name of `database.url`."""
     auth: AuthSettings = AuthSettings()
     limits: Limits = Limits()
+    batches: BatchSettings = BatchSettings()
     background_services: BackgroundSettings = BackgroundSettings()
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True
@@ -254,6 +258,9 @@ def _validate(settings: Settings) -> None:
             host_and_port(settings.metrics.listen)
         except ValueError as error:
             raise SetupError(f"configuration: metrics.listen: {error}") from error
+    for fault in (settings.batches.files.fault(), settings.limits.files.fault()):
+        if fault is not None:
+            raise SetupError(f"configuration: {fault}")
     for holds, text in rules:
         if not holds:
             raise SetupError(f"configuration: {text}")

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-_ERROR = {"$ref": "#/components/schemas/Error"}
+from dwctl.web.document_parts import errors, ok, path_parameter
+from dwctl.web.file_document import FILE_SCHEMAS, file_paths
 
 
 class DocsPage(msgspec.Struct, frozen=True):
@@ -84,16 +85,17 @@ def ai_document(version: str) -> dict[str, Any]:
                     "accounts are not found.",
                     "operationId": "getResponse",
                     "tags": ["responses"],
-                    "parameters": [_path_parameter("response_id", "Such as resp_0199e1c2-…")],
-                    "responses": {"200": _ok("The response", "Response"), **_errors("401", "404")},
+                    "parameters": [path_parameter("response_id", "Such as resp_0199e1c2-…")],
+                    "responses": {"200": ok("The response", "Response"), **errors("401", "404")},
                 }
             },
+            **file_paths(),
             "/ai/v1/models": {
                 "get": {
                     "summary": "List the models that the key may use",
                     "operationId": "listModels",
                     "tags": ["models"],
-                    "responses": {"200": _ok("The models", "ModelList"), **_errors("401", "403")},
+                    "responses": {"200": ok("The models", "ModelList"), **errors("401", "403")},
                 }
             },
             "/ai/v1/models/{model}": {
@@ -101,12 +103,12 @@ def ai_document(version: str) -> dict[str, Any]:
                     "summary": "Get one model",
                     "operationId": "getModel",
                     "tags": ["models"],
-                    "parameters": [_path_parameter("model", "The alias; it may contain slashes")],
-                    "responses": {"200": _ok("The model", "Model"), **_errors("401", "403", "404")},
+                    "parameters": [path_parameter("model", "The alias; it may contain slashes")],
+                    "responses": {"200": ok("The model", "Model"), **errors("401", "403", "404")},
                 }
             },
         },
-        "components": {"securitySchemes": _schemes(), "schemas": _schemas()},
+        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS},
     }
 
 
@@ -116,7 +118,7 @@ def _inference(summary: str, schema: str, required: list[str], *, streams: bool 
         properties["stream"] = {"type": "boolean", "default": False}
     for name in required:
         properties[name] = {}
-    answer = _ok("The reply of the model's server", schema)
+    answer = ok("The reply of the model's server", schema)
     answer["headers"] = {
         "x-onwards-response-id": {
             "description": "Id of the call, for GET /ai/v1/responses/{response_id}.",
@@ -145,7 +147,7 @@ def _inference(summary: str, schema: str, required: list[str], *, streams: bool 
             },
             "responses": {
                 "200": answer,
-                **_errors("400", "401", "403", "404", "413", "415", "422", "429", "502", "503", "504"),
+                **errors("400", "401", "403", "404", "413", "415", "422", "429", "502", "503", "504"),
             },
         }
     }
@@ -177,48 +179,6 @@ def _messages() -> dict[str, Any]:
         if status != "200":
             answer["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/MessageError"}
     return create
-
-
-def _ok(description: str, schema: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
-
-
-_MEANINGS = {
-    "400": "The body cannot be understood",
-    "401": "No valid API key",
-    "403": "The key may not do this",
-    "404": "Not there, or not for this key",
-    "413": "The body is too large",
-    "415": "The body is compressed in a way that is not understood",
-    "422": "The body does not fit its schema (strict mode), or lacks a limit that its effort needs",
-    "429": "A limit of the key, the model or its server is reached; Retry-After says when to come again",
-    "502": "The model's server failed",
-    "503": "No new calls are taken for now",
-    "504": "The model's server was too slow",
-}
-
-
-def _errors(*statuses: str) -> dict[str, Any]:
-    return {
-        status: {
-            "description": _MEANINGS[status],
-            "content": {"application/json": {"schema": _ERROR}},
-        }
-        for status in statuses
-    }
-
-
-def _path_parameter(name: str, description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": {"type": "string"},
-    }
 
 
 def _schemes() -> dict[str, Any]:

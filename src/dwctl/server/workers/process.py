@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import uvloop
 
-import dwctl
 from dwctl.core import logs
 from dwctl.core.errors import Error, SetupError
+from dwctl.core.module_path import module_path
 from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.core.settings import environment, packed, unpacked
 from dwctl.db.postgres import Database
@@ -69,7 +69,7 @@ def starter(settings: Settings, data_dir: Path, database: Database, place: Place
             # Without the working directory in the module path: it may be anybody's.
             [sys.executable, "-P", "-m", __name__, f"worker-{index}", str(data_dir)],
             stdin=subprocess.PIPE,
-            env=environment() | {"PYTHONPATH": _module_path()},
+            env=environment() | {"PYTHONPATH": module_path()},
             pass_fds=(link.fileno(), way.fileno()),
             process_group=0,
         )
@@ -129,13 +129,6 @@ async def _work(settings: Settings, orders: Orders) -> None:
         other.refuse(error.message)
     finally:
         await database.close()
-
-
-def _module_path() -> str:
-    """Where this package was found, then what was given."""
-    given = environment().get("PYTHONPATH")
-    here = str(Path(dwctl.__file__).parent.parent)
-    return f"{here}{os.pathsep}{given}" if given else here
 
 
 def _die_with(parent: int) -> None:

@@ -1,0 +1,47 @@
+"""What is taken as a file, and for how long it is kept."""
+
+import msgspec
+
+from dwctl.core.settings import Duration
+
+
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`batches.files.*`."""
+
+    default_expiry_seconds: int = 86_400
+    """How long a file of the purpose batch lives unless its upload says otherwise; other files live until deleted."""
+    min_expiry_seconds: int = 3600
+    max_expiry_seconds: int = 2_592_000
+    unique_custom_ids: bool = False
+    """Whether a file whose lines share a custom_id is refused."""
+
+    def fault(self) -> str | None:
+        """What is wrong with them."""
+        low, middle, high = self.min_expiry_seconds, self.default_expiry_seconds, self.max_expiry_seconds
+        if not 0 < low <= middle <= high:
+            return "batches.files: expected 0 < min_expiry_seconds <= default_expiry_seconds <= max_expiry_seconds"
+        return None
+
+
+class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`limits.files.*`."""
+
+    max_file_size: int = 100 * 1024 * 1024
+    """Bytes; more is answered with 413."""
+    max_requests_per_file: int = 0
+    """0: no limit."""
+    max_concurrent_uploads: int = 0
+    """In each process; 0: no limit."""
+    max_waiting_uploads: int = 20
+    """Uploads that may wait for one to end; more are answered with 429. 0: none waits."""
+    max_upload_wait_secs: Duration = Duration(60)
+    """How long they wait; then 429."""
+    max_stall_secs: Duration = Duration(30)
+    """An upload of which nothing comes for so long is answered with 408."""
+
+    def fault(self) -> str | None:
+        """What is wrong with them."""
+        counts = (self.max_requests_per_file, self.max_concurrent_uploads, self.max_waiting_uploads)
+        if self.max_file_size <= 0 or min(counts) < 0 or self.max_stall_secs <= 0:
+            return "limits.files: expected max_file_size and max_stall_secs > 0, and no number below 0"
+        return None
