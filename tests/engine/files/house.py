@@ -108,7 +108,7 @@ class Files:
     async def register(self) -> None:
         """This process says that it lives."""
         sql = Queries.load("dwctl.requests")["register_daemon"]
-        await self.database.execute(sql, self.daemon_id, "gateway", "here", 1, "1", self.daemon_id)
+        await self.database.execute(sql, self.daemon_id, "gateway", "here", 1, "1", self.daemon_id, {})
 
     async def person(self) -> Person:
         """Somebody who may have files."""
