@@ -29,7 +29,9 @@ async def test_a_batch_runs_through(database: Database) -> None:
     assert not await store.populate(batch_id, 3)
     assert await store.unstarted(10) == []
     claimed = await claim(store, holder, 10)
-    assert [(c.line, c.body) for c in claimed] == [(n, b'{"n": %d}'.replace(b" ", b"") % n) for n in (0, 2, 4, 1, 3)]
+    assert [(c.line, c.body) for c in claimed] == [
+        (n, b'{"n": %d}'.replace(b" ", b"") % n) for n in (0, 2, 4, 1, 3)
+    ]
     assert await claim(store, new_uuid(), 10) == []
     verdicts = [State.COMPLETED, State.FAILED, AGAIN, State.COMPLETED, State.FAILED]
     done = await store.settle(
@@ -41,7 +43,11 @@ async def test_a_batch_runs_through(database: Database) -> None:
     assert (row["completed"], row["failed"], row["prompt_tokens"], row["output_bytes"]) == (2, 2, 5, 20)
     rows = await database.fetch("select line, state, attempt, position from requests order by line")
     assert [tuple(row.values()) for row in rows] == [
-        (0, 4, 1, 1), (1, 4, 1, 2), (2, 3, 1, 1), (3, 3, 1, 2), (4, 0, 2, None)
+        (0, 4, 1, 1),
+        (1, 4, 1, 2),
+        (2, 3, 1, 1),
+        (3, 3, 1, 2),
+        (4, 0, 2, None),
     ]
     (last,) = await claim(store, holder, 10)
     assert (last.attempt, last.retries) == (2, 1)

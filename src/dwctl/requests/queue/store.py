@@ -100,9 +100,7 @@ class QueueStore:
         async with self._database.transaction() as connection:
             return await self._settle(connection, holder, outcomes)
 
-    async def _settle(
-        self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]
-    ) -> Settlement:
+    async def _settle(self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
         by_id = {UUID(outcome.record.id): outcome for outcome in outcomes}
         records = [outcome.record for outcome in by_id.values()]
         rows = await connection.fetch(
