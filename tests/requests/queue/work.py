@@ -9,6 +9,30 @@ from dwctl.requests.queue.structs import Claimed, Settled
 from dwctl.requests.record import Record, State
 
 
+async def add_file(database: Database, lines: int, *, models: int, owner: UUID) -> UUID:
+    """A file of so many lines for as many models in turn."""
+    file_id = new_uuid()
+    counts = {f"model-{n}": {"lines": len(range(n, lines, models))} for n in range(min(models, lines))}
+    await database.execute(
+        """insert into files (id, name, purpose, lines, models, owner_id, creator_id)
+        values ($1, 'in.jsonl', 'batch', $2, $4, $3, $3)""",
+        file_id,
+        lines,
+        owner,
+        counts,
+    )
+    await database.execute(
+        """insert into file_lines (file_id, line, custom_id, model, url, prefix, body)
+        select
+            $1, n, 'line-' || n, 'model-' || n % $3, '/v1/chat/completions', 0, convert_to('{"n":' || n || '}', 'UTF8')
+        from generate_series(0, $2 - 1) n""",
+        file_id,
+        lines,
+        models,
+    )
+    return file_id
+
+
 async def add_batch(
     database: Database,
     lines: int,
@@ -17,23 +41,10 @@ async def add_batch(
     owner: UUID | None = None,
     window: timedelta = timedelta(hours=24),
 ) -> UUID:
-    """A file of so many lines for as many models in turn, and a batch over it that nothing has populated."""
+    """A batch over a file of its own, that nothing has populated."""
     owner = owner or new_uuid()
-    file_id, batch_id, key_id = new_uuid(), new_uuid(), new_uuid()
-    await database.execute(
-        "insert into files (id, name, purpose, lines, owner_id, creator_id) values ($1, 'in.jsonl', 'batch', $2, $3, $3)",
-        file_id,
-        lines,
-        owner,
-    )
-    await database.execute(
-        """insert into file_lines (file_id, line, custom_id, model, url, prefix, body)
-        select $1, n, 'line-' || n, 'model-' || n % $3, '/v1/chat/completions', 0, convert_to('{"n":' || n || '}', 'UTF8')
-        from generate_series(0, $2 - 1) n""",
-        file_id,
-        lines,
-        models,
-    )
+    batch_id, key_id = new_uuid(), new_uuid()
+    file_id = await add_file(database, lines, models=models, owner=owner)
     await database.execute(
         """insert into batches (
             id, owner_id, creator_id, run_key_id, file_id, endpoint, completion_window, output_file_id, error_file_id,
@@ -49,7 +60,9 @@ async def add_batch(
         window,
     )
     await database.execute(
-        """insert into lanes (tier, model, owner_id, creator_id, run_key_id, batch_id, completion_window, deadline, closed)
+        """insert into lanes (
+            tier, model, owner_id, creator_id, run_key_id, batch_id, completion_window, deadline, closed
+        )
         select 'batch', 'model-' || n, $2, $2, $3, $1, '24h', now() + $5, true from generate_series(0, $4 - 1) n""",
         batch_id,
         owner,

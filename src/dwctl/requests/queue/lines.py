@@ -43,7 +43,10 @@ def line_of(
 
 
 def json_of(body: bytes) -> bytes:
-    """The body as a JSON value on one line: itself, or what is no JSON as a string. Bytes that are no UTF-8 are replaced."""
+    """The body as a JSON value on one line: itself, or what is no JSON as a string.
+
+    Bytes that are no UTF-8 are replaced.
+    """
     try:
         if not body.isascii():
             body.decode()
