@@ -30,6 +30,12 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.engine.batches.actions import BatchActions
+from dwctl.engine.batches.api import router as batches_router
+from dwctl.engine.batches.creation import Creation
+from dwctl.engine.batches.keys import RunKeys
+from dwctl.engine.batches.store import BatchStore
+from dwctl.engine.settings import BatchSettings
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -39,12 +45,14 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettings
 from dwctl.requests.frames import Kind, entry_of
+from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.record import Record, State
 from dwctl.requests.writer import Committer
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.inner_calls import InnerCalls
+from dwctl.server.settings import Settings, config_of
 from dwctl.usage.ledger import Booking, LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
 from tests.gateway.ledger import Ledger
@@ -54,6 +62,7 @@ ADMIN = "/admin/api/v1"
 # The cheapest hash: how dear it is belongs to the settings, not to these tests.
 CHEAP = PasswordSettings(argon2_memory_kib=8, argon2_iterations=1)
 CHEAP_AUTH = AuthSettings(native=NativeSettings(password=CHEAP))
+USUAL_BATCHES = BatchSettings()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -162,29 +171,36 @@ def build(
     proxies: Iterable[str] = (),
     dialer: Dialer | None = None,
     credit: CreditSettings = NO_CREDIT,
+    batches: BatchSettings = USUAL_BATCHES,
 ) -> Built:
     """A plane and its application."""
     clock = LaterClock()
     seal = Seal(SECRET)
+    propagation = propagation or idle_sync(database, seal)
     plane = build_plane(
         database=database,
         settings=settings,
         secret_key=SECRET,
         seal=seal,
         clock=clock,
-        propagation=propagation or idle_sync(database, seal),
+        propagation=propagation,
         proxies=Networks(map(parse_network, proxies)),
         recorded=Settled(),
         dialer=dialer,
         credit=credit,
+        windows=batches.allowed_completion_windows,
     )
+    store = BatchStore(database)
+    creation = Creation(store, RunKeys(database, propagation), batches)
+    actions = BatchActions(store, creation, QueueStore(database), clock)
     app = build_app(
         plane=plane,
+        config=config_of(Settings(batches=batches)),
         cors=settings.security.cors,
         version="1.2.3",
         checks={"database": _well},
         metrics=_up,
-        ai_routes=[],
+        ai_routes=[batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins)],
         inference=calls(Routing()),
     )
     return Built(database, database.dsn, clock, plane, app)
@@ -204,12 +220,13 @@ class House:
         proxies: Sequence[str] = (),
         dialer: Dialer | None = None,
         credit: CreditSettings = NO_CREDIT,
+        batches: BatchSettings = USUAL_BATCHES,
     ) -> None:
         usual = settings is CHEAP_AUTH and credit is NO_CREDIT and propagation is None and dialer is None
-        if usual and not proxies:
+        if usual and not proxies and batches is USUAL_BATCHES:
             built = _HOUSES.usual(database)
         else:
-            built = build(database, settings, propagation, proxies, dialer, credit)
+            built = build(database, settings, propagation, proxies, dialer, credit, batches)
         self.database = database
         self.settings = settings
         self.plane = built.plane

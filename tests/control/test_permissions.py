@@ -9,6 +9,7 @@ from litestar.routes import HTTPRoute
 from dwctl.identity.principal import NIL
 from tests.control.house import ADMIN, House, Person
 from tests.control.model_server import ModelServer
+from tests.engine.batches.ground import Ground, failed
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -28,6 +29,8 @@ class Row(msgspec.Struct, frozen=True):
     """Takes keys of every purpose."""
     session_only: bool = False
     """Takes no key at all."""
+    ai: bool = False
+    """Of the AI API: takes keys for calls, and no platform key."""
 
 
 def managed(status: int = 200, body: Any = None) -> Row:
@@ -50,8 +53,18 @@ def public(status: int = 200, body: Any = None) -> Row:
     return Row(status, status, status, status, body, public=True)
 
 
+def ai(own: int, foreign: int, manager: int, body: Any = None) -> Row:
+    """For keys for calls, and for sessions."""
+    return Row(own, foreign, manager, manager, body, ai=True)
+
+
 SERVER = "http://127.0.0.1:9/v1"
 CREATE_ENDPOINT = {"name": "new {n}", "url": SERVER, "skip_fetch": True, "model_filter": ["new-{n}"]}
+CREATE_BATCH = {
+    "input_file_id": "{batch_file_id}",
+    "endpoint": "/v1/chat/completions",
+    "completion_window": "24h",
+}
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
 
@@ -121,6 +134,20 @@ TABLE: dict[tuple[str, str], Row] = {
         },
     ),
     ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
+    ("GET", f"{ADMIN}/config"): anybody(),
+    ("GET", f"{ADMIN}/monitoring/pending-request-counts"): managed(),
+    # The owner and the foreign person of these tests have BatchAPIUser; the batch has failed, and so has its request.
+    ("GET", "/ai/v1/batches"): ai(200, 200, 200),
+    ("POST", "/ai/v1/batches"): ai(201, 403, 201, CREATE_BATCH),
+    ("GET", "/ai/v1/batches/{batch_id}"): ai(200, 404, 200),
+    ("DELETE", "/ai/v1/batches/{batch_id}"): ai(204, 404, 204),
+    ("GET", "/ai/v1/batches/{batch_id}/analytics"): ai(200, 404, 200),
+    ("GET", "/ai/v1/batches/{batch_id}/results"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/cancel"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/retry"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/retry-requests"): ai(
+        200, 404, 200, {"request_ids": ["{batch_request_id}"]}
+    ),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -168,7 +195,7 @@ class Fresh(msgspec.Struct, frozen=True):
 
 async def fresh(house: House, server: ModelServer) -> Fresh:
     """An account with a key, a group, and an endpoint with one model that is open to everyone."""
-    owner = await house.person()
+    owner = await house.person("BatchAPIUser")
     number = house.number()
     alias = f"model-{number}"
     endpoint_id = await house.endpoint(server.url, alias, open_to=NIL)
@@ -180,7 +207,14 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
     key_id, _ = await house.key(owner)
     model_id = await house.model(alias)
     composite_id = await house.composite(f"composite-{number}", model_id)
+    ground = Ground(house)
+    batch_id = await ground.made(owner, [alias])
+    await ground.run(batch_id, failed)
+    (line,) = await ground.results(owner, batch_id)
     names = {
+        "batch_id": batch_id,
+        "batch_file_id": await ground.file(owner, [alias]),
+        "batch_request_id": line["id"],
         "user_id": owner.id,
         "key_id": key_id,
         "group_id": group_id,
@@ -213,9 +247,9 @@ def expectations(row: Row) -> dict[str, int]:
         return dict.fromkeys(("anonymous", "realtime key", "own", "platform key"), row.own)
     return {
         "anonymous": 401,
-        "realtime key": row.own if row.any_key else 401,
+        "realtime key": row.own if row.any_key or row.ai else 401,
         "own": row.own,
-        "platform key": 401 if row.session_only else row.own,
+        "platform key": 401 if row.session_only or row.ai else row.own,
         "foreign": row.foreign,
         "manager": row.manager,
         "admin": row.admin,
@@ -223,7 +257,7 @@ def expectations(row: Row) -> dict[str, int]:
 
 
 async def test_every_route_answers_as_the_table_says(house: House, model_server: ModelServer) -> None:
-    foreign, manager, admin = await house.person(), await house.manager(), await house.admin()
+    foreign, manager, admin = await house.person("BatchAPIUser"), await house.manager(), await house.admin()
     wrong = []
     for (method, path), row in TABLE.items():
         for who, expected in expectations(row).items():

@@ -29,7 +29,7 @@ def keys(kind: type[msgspec.Struct], at: str = "") -> Iterator[str]:
 def leaves(tree: Tree, at: str = "") -> Iterator[tuple[str, object]]:
     """Dotted keys and values of a configuration."""
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from leaves(value, f"{at}{key}.")
         else:
             yield f"{at}{key}", value

@@ -67,14 +67,14 @@ class Authenticator:
         account = await self._store.account(session.user_id)
         if account is None or session.issued_at < account.sessions_valid_from:
             return None
-        return _principal(account, None)
+        return _principal(account)
 
     async def _by_key(self, secret: str, purposes: Collection[str], peer: Peer) -> Principal | None:
         key = await self._store.key(digest(secret))
         if key is None or key.purpose not in purposes or not key.good_for(peer, self._proxies):
             return None
         account = await self._store.account(key.created_by)
-        return None if account is None else _principal(account, key.id)
+        return None if account is None else _principal(account, key.id, key.user_id)
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
@@ -85,11 +85,12 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-api-key") or None
 
 
-def _principal(account: Account, key_id: UUID | None) -> Principal:
+def _principal(account: Account, key_id: UUID | None = None, account_id: UUID | None = None) -> Principal:
     return Principal(
         user_id=account.id,
         email=account.email,
         roles=frozenset(account.roles or ()) | {STANDARD},
         is_admin=account.is_admin,
         key_id=key_id,
+        account_id=account_id,
     )

@@ -22,4 +22,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[str]
     is_admin: bool = False
     key_id: UUID | None = None
-    """The platform key that the request carried; None with a session."""
+    """The key that the request carried; None with a session."""
+    account_id: UUID | None = None
+    """The account that the key belongs to; None with a session, whose account is the person's own."""
+
+    @property
+    def owner_id(self) -> UUID:
+        """The account that owns and pays for what is made."""
+        return self.account_id or self.user_id

@@ -23,6 +23,12 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.engine.batches.actions import BatchActions
+from dwctl.engine.batches.api import router as batches_router
+from dwctl.engine.batches.creation import Creation
+from dwctl.engine.batches.keys import RunKeys
+from dwctl.engine.batches.retrying import Retrying
+from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.funds import Funds
@@ -31,6 +37,8 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.key_use import KeyUse
 from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
+from dwctl.requests.queue.store import CHANNEL as QUEUE
+from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.replay import Replay
 from dwctl.requests.spool import Spool
@@ -47,7 +55,7 @@ from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
 from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
-from dwctl.server.settings import Settings, fallback_seconds
+from dwctl.server.settings import Settings, config_of, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.workers.fellows import Alone, Crew, Home
@@ -193,18 +201,31 @@ def build(
         recorded=crew,
         dialer=dialer,
         credit=settings.credits,
+        windows=settings.batches.allowed_completion_windows,
     )
+    queue = QueueStore(database)
+    batch_store = BatchStore(database)
+    creation = Creation(batch_store, RunKeys(database, sync), settings.batches)
+    batches = BatchActions(batch_store, creation, queue, clock)
+    retrying = Retrying(queue, clock)
+    notices.subscribe(QUEUE, retrying)
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
+    ai_routes = [responses_router(responses)]
+    if settings.batches.enabled:
+        ai_routes.append(
+            batches_router(batches, plane.authenticator, settings.auth.security.cors.allowed_origins)
+        )
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
     app = build_app(
         plane=plane,
+        config=config_of(settings),
         cors=settings.auth.security.cors,
         version=__version__,
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
-        ai_routes=[responses_router(responses)],
+        ai_routes=ai_routes,
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )
@@ -251,8 +272,9 @@ def build(
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
+    durable: tuple[Service, ...] = (retrying,) if settings.batches.enabled else ()
     services = (
-        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *traced, client,
+        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *durable, *traced, client,
         LoopLag(metrics, clock), KeyUse(database, gateway.used), *beside,
         listener,
     )  # fmt: skip

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from dwctl.web.batch_document import batch_paths, batch_schemas
+
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 
@@ -105,6 +107,7 @@ def ai_document(version: str) -> dict[str, Any]:
                     "responses": {"200": _ok("The model", "Model"), **_errors("401", "403", "404")},
                 }
             },
+            **batch_paths(_ok, _errors),
         },
         "components": {"securitySchemes": _schemes(), "schemas": _schemas()},
     }
@@ -189,6 +192,7 @@ def _ok(description: str, schema: str) -> dict[str, Any]:
 _MEANINGS = {
     "400": "The body cannot be understood",
     "401": "No valid API key",
+    "402": "The account has no credit",
     "403": "The key may not do this",
     "404": "Not there, or not for this key",
     "413": "The body is too large",
@@ -264,6 +268,7 @@ def _schemas() -> dict[str, Any]:
         "EditedImages": anything,
         "ImageVariations": anything,
         "Message": anything,
+        **batch_schemas(),
         "MessageError": {
             "type": "object",
             "required": ["type", "error"],
