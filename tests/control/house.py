@@ -30,6 +30,11 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.engine.batches.actions import BatchActions
+from dwctl.engine.batches.api import router as batches_router
+from dwctl.engine.batches.creation import Creation
+from dwctl.engine.batches.keys import RunKeys
+from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
 from dwctl.engine.daemons.store import DaemonStore
@@ -48,12 +53,14 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettings
 from dwctl.requests.frames import Kind, entry_of
+from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.record import Record, State
 from dwctl.requests.writer import Committer
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.inner_calls import InnerCalls
+from dwctl.server.settings import Settings, config_of
 from dwctl.usage.ledger import Booking, LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
 from tests.gateway.ledger import Ledger
@@ -64,6 +71,7 @@ ADMIN = "/admin/api/v1"
 CHEAP = PasswordSettings(argon2_memory_kib=8, argon2_iterations=1)
 DEAD_AFTER = 30.0
 CHEAP_AUTH = AuthSettings(native=NativeSettings(password=CHEAP))
+USUAL_BATCHES = BatchSettings()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -172,21 +180,24 @@ def build(
     proxies: Iterable[str] = (),
     dialer: Dialer | None = None,
     credit: CreditSettings = NO_CREDIT,
+    batches: BatchSettings = USUAL_BATCHES,
 ) -> Built:
     """A plane and its application."""
     clock = LaterClock()
     seal = Seal(SECRET)
+    propagation = propagation or idle_sync(database, seal)
     plane = build_plane(
         database=database,
         settings=settings,
         secret_key=SECRET,
         seal=seal,
         clock=clock,
-        propagation=propagation or idle_sync(database, seal),
+        propagation=propagation,
         proxies=Networks(map(parse_network, proxies)),
         recorded=Settled(),
         dialer=dialer,
         credit=credit,
+        windows=batches.allowed_completion_windows,
     )
     routing = Routing()
     file_store = FileStore(database)
@@ -199,13 +210,20 @@ def build(
         max_body_bytes=1 << 20,
     )
     files = FileActions(file_store, uploads, routing)
+    store = BatchStore(database)
+    creation = Creation(store, RunKeys(database, propagation), batches)
+    actions = BatchActions(store, creation, QueueStore(database), clock)
     app = build_app(
         plane=plane,
+        config=config_of(Settings(batches=batches)),
         cors=settings.security.cors,
         version="1.2.3",
         checks={"database": _well},
         metrics=_up,
-        ai_routes=[files_router(files, plane.authenticator, settings.security.cors.allowed_origins)],
+        ai_routes=[
+            files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
+            batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
+        ],
         ai_own_routes=[daemons_router(DaemonActions(DaemonStore(database), DEAD_AFTER))],
         inference=calls(Routing()),
     )
@@ -226,12 +244,13 @@ class House:
         proxies: Sequence[str] = (),
         dialer: Dialer | None = None,
         credit: CreditSettings = NO_CREDIT,
+        batches: BatchSettings = USUAL_BATCHES,
     ) -> None:
         usual = settings is CHEAP_AUTH and credit is NO_CREDIT and propagation is None and dialer is None
-        if usual and not proxies:
+        if usual and not proxies and batches is USUAL_BATCHES:
             built = _HOUSES.usual(database)
         else:
-            built = build(database, settings, propagation, proxies, dialer, credit)
+            built = build(database, settings, propagation, proxies, dialer, credit, batches)
         self.database = database
         self.settings = settings
         self.plane = built.plane

@@ -11,6 +11,7 @@ from tests.control.house import House, Person
 ALWAYS = {
     *("id", "model_name", "alias", "display_name", "description", "model_type", "capabilities", "hosted_on"),
     *("active", "created_at", "updated_at", "last_sync", "deleted", "metadata"),
+    "allowed_batch_completion_windows",
 }
 LIMITS = {
     *("requests_per_second", "burst_size", "requests_per_minute", "tokens_per_minute", "capacity"),

@@ -9,6 +9,7 @@ from litestar.routes import HTTPRoute
 from dwctl.identity.principal import NIL
 from tests.control.house import ADMIN, House, Person
 from tests.control.model_server import ModelServer
+from tests.engine.batches.ground import Ground, failed
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -52,14 +53,19 @@ def public(status: int = 200, body: Any = None) -> Row:
     return Row(status, status, status, status, body, public=True)
 
 
-def ai(own: int, foreign: int, manager: int, *, form: bool = False) -> Row:
+def ai(own: int, foreign: int, manager: int, body: Any = None) -> Row:
     """For keys for calls, and for sessions."""
-    return Row(own, foreign, manager, manager, FORM if form else None, ai_key=True)
+    return Row(own, foreign, manager, manager, body, ai_key=True)
 
 
 FORM = {"purpose": (None, "user_data"), "file": ("a.txt", "text")}
 SERVER = "http://127.0.0.1:9/v1"
 CREATE_ENDPOINT = {"name": "new {n}", "url": SERVER, "skip_fetch": True, "model_filter": ["new-{n}"]}
+CREATE_BATCH = {
+    "input_file_id": "{batch_file_id}",
+    "endpoint": "/v1/chat/completions",
+    "completion_window": "24h",
+}
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
 
@@ -132,12 +138,26 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
     # Whoever has BatchAPIUser; the owner and the foreign person of these tests have it.
     ("GET", "/ai/v1/files"): ai(200, 200, 200),
-    ("POST", "/ai/v1/files"): ai(201, 201, 201, form=True),
+    ("POST", "/ai/v1/files"): ai(201, 201, 201, FORM),
     ("GET", "/ai/v1/files/{file_id}"): ai(200, 404, 200),
     ("DELETE", "/ai/v1/files/{file_id}"): ai(200, 404, 200),
     ("GET", "/ai/v1/files/{file_id}/content"): ai(200, 404, 200),
     # It is no file of requests.
     ("GET", "/ai/v1/files/{file_id}/cost-estimate"): ai(400, 404, 400),
+    ("GET", f"{ADMIN}/config"): anybody(),
+    ("GET", f"{ADMIN}/monitoring/pending-request-counts"): managed(),
+    # The owner and the foreign person of these tests have BatchAPIUser; the batch has failed, and so has its request.
+    ("GET", "/ai/v1/batches"): ai(200, 200, 200),
+    ("POST", "/ai/v1/batches"): ai(201, 403, 201, CREATE_BATCH),
+    ("GET", "/ai/v1/batches/{batch_id}"): ai(200, 404, 200),
+    ("DELETE", "/ai/v1/batches/{batch_id}"): ai(204, 404, 204),
+    ("GET", "/ai/v1/batches/{batch_id}/analytics"): ai(200, 404, 200),
+    ("GET", "/ai/v1/batches/{batch_id}/results"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/cancel"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/retry"): ai(200, 404, 200),
+    ("POST", "/ai/v1/batches/{batch_id}/retry-requests"): ai(
+        200, 404, 200, {"request_ids": ["{batch_request_id}"]}
+    ),
     ("GET", "/authentication/login"): public(),
     ("POST", "/authentication/login"): public(401, WRONG_LOGIN),
     ("GET", "/authentication/register"): public(),
@@ -197,7 +217,14 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
     key_id, _ = await house.key(owner)
     model_id = await house.model(alias)
     composite_id = await house.composite(f"composite-{number}", model_id)
+    ground = Ground(house)
+    batch_id = await ground.made(owner, [alias])
+    await ground.run(batch_id, failed)
+    (line,) = await ground.results(owner, batch_id)
     names = {
+        "batch_id": batch_id,
+        "batch_file_id": await ground.file(owner, [alias]),
+        "batch_request_id": line["id"],
         "user_id": owner.id,
         "key_id": key_id,
         "group_id": group_id,

@@ -7,7 +7,10 @@ import httpx
 import pytest
 
 from dwctl.control.app import CHECK_WITHIN, Check, build_app
+from dwctl.server.settings import Settings, config_of
 from tests.control.house import House
+
+CONFIG = config_of(Settings())
 
 
 async def ask(
@@ -16,6 +19,7 @@ async def ask(
     """The answer of `/readyz` with these checks."""
     application: Any = build_app(
         plane=house.plane,
+        config=CONFIG,
         cors=house.settings.security.cors,
         version="1.2.3",
         checks=checks,
@@ -85,6 +89,7 @@ async def test_metrics_are_there_only_when_switched_on(house: House) -> None:
     assert on.headers["content-type"].startswith("text/plain; version=0.0.4")
     application: Any = build_app(
         plane=house.plane,
+        config=CONFIG,
         cors=house.settings.security.cors,
         version="1.2.3",
         checks={},
@@ -102,6 +107,7 @@ async def test_metrics_ask_for_their_token(house: House) -> None:
 
     application: Any = build_app(
         plane=house.plane,
+        config=CONFIG,
         cors=house.settings.security.cors,
         version="1.2.3",
         checks={},

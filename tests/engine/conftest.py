@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
+from dwctl.db.postgres import Database
+from tests.control.house import House
 from tests.fakes.upstream import FakeUpstream
 
 
@@ -19,3 +21,9 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
     """A well-behaved model server, until a test tells it otherwise."""
     async with FakeUpstream() as running:
         yield running
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    """The routes on a fresh database."""
+    return House(database)

@@ -15,10 +15,13 @@ from litestar.types import ControllerRouterHandler, Method
 from litestar.types.internal_types import PathParameterDefinition
 
 from dwctl.control.components import api as components_api
+from dwctl.control.config import api as config_api
+from dwctl.control.config.structs import Config
 from dwctl.control.endpoints import api as endpoints_api
 from dwctl.control.groups import api as groups_api
 from dwctl.control.keys import api as keys_api
 from dwctl.control.models import api as models_api
+from dwctl.control.monitoring import api as monitoring_api
 from dwctl.control.plane import Plane
 from dwctl.control.playground import api as playground_api
 from dwctl.control.requests import api as requests_api
@@ -45,6 +48,7 @@ Check = Callable[[], Awaitable[str | None]]
 def build_app(
     *,
     plane: Plane,
+    config: Config,
     cors: CorsSettings,
     version: str,
     checks: dict[str, Check],
@@ -76,6 +80,8 @@ def build_app(
             components_api.router(plane.components),
             requests_api.router(plane.requests),
             transactions_api.router(plane.transactions),
+            monitoring_api.router(plane.monitoring),
+            config_api.router(config),
         ],
     )
     own = _guarded(plane, cors, ANY_PURPOSE, "/", [session_api.own_router(plane.sessions)])

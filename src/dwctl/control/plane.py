@@ -1,5 +1,7 @@
 """The control plane's objects, built once by the composition root."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from dwctl.control.bootstrap import Bootstrap
@@ -17,6 +19,7 @@ from dwctl.control.models.provider import ProviderPriceStore
 from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
 from dwctl.control.models.tariffs import TariffStore
+from dwctl.control.monitoring.actions import MonitoringActions
 from dwctl.control.playground.actions import PlaygroundActions
 from dwctl.control.playground.store import PlaygroundStore
 from dwctl.control.propagation import Propagation
@@ -38,6 +41,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.store import RequestStore
 from dwctl.usage.ledger import LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
@@ -58,6 +62,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     playground: PlaygroundActions
     requests: RequestActions
     transactions: TransactionActions
+    monitoring: MonitoringActions
     bootstrap: Bootstrap
 
 
@@ -73,8 +78,9 @@ def build_plane(
     recorded: Recorded,
     dialer: Dialer | None = None,
     credit: CreditSettings = NO_CREDIT,
+    windows: Sequence[str] = ("24h",),
 ) -> Plane:
-    """Build the objects of the control plane."""
+    """Build the objects of the control plane; `windows` are the completion windows of batches."""
     identity = IdentityStore(database)
     passwords = Passwords(settings.native.password)
     sessions = Sessions(secret_key, settings.security.jwt_expiry, clock)
@@ -118,11 +124,13 @@ def build_plane(
             propagation,
             RuleStore(database),
             Pricing(TariffStore(database), ProviderPriceStore(database)),
+            windows,
         ),
         components=ComponentActions(component_store, model_store, propagation),
         playground=PlaygroundActions(PlaygroundStore(database), propagation),
         requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
         transactions=TransactionActions(TransactionStore(database), ledger),
+        monitoring=MonitoringActions(QueueStore(database), clock, windows),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

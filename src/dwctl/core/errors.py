@@ -12,9 +12,12 @@ class Error(Exception):
 
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.param = param
+        """The field that it is about, and in `code` a word for programs: for callers of the AI API."""
+        self.code = code
 
 
 class SetupError(Error):
@@ -65,6 +68,12 @@ class Conflict(Error):
     def __init__(self, message: str, body: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.body = body or {}
+
+
+class Unprocessable(Error):
+    """It can be understood, and cannot be done as it is asked for."""
+
+    status = 422
 
 
 class PayloadTooLarge(Error):

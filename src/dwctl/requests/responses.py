@@ -39,6 +39,7 @@ from dwctl.core.errors import Error
 from dwctl.db.postgres import Database
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.batches import BatchStore, NewBatch, Template
+from dwctl.requests.queue.windows import REALTIME, deadline_of
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
 from dwctl.requests.store import (
@@ -49,7 +50,6 @@ from dwctl.requests.store import (
     RequestStore,
     SingleRequest,
 )
-from dwctl.requests.windows import REALTIME, deadline_of
 from dwctl.requests.writer import AWAY
 
 logger = logging.getLogger(__name__)

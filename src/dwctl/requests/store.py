@@ -16,8 +16,8 @@ from dwctl.db.queries import Queries
 from dwctl.identity.secrets import digest
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Single
+from dwctl.requests.queue.windows import FLEX, REALTIME, deadline_of
 from dwctl.requests.record import State
-from dwctl.requests.windows import FLEX, REALTIME, deadline_of
 
 NOBODY = UUID(int=0)
 """The account of a request whose key nobody knows: no key reads it back."""

@@ -23,13 +23,6 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
-from dwctl.engine.daemons.actions import DaemonActions
-from dwctl.engine.daemons.api import router as daemons_router
-from dwctl.engine.daemons.store import DaemonStore
-from dwctl.engine.files.actions import FileActions
-from dwctl.engine.files.api import router as files_router
-from dwctl.engine.files.store import FileStore
-from dwctl.engine.files.upload import Uploads
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.gateway.funds import Funds
@@ -55,9 +48,10 @@ from dwctl.server.listener import Listener
 from dwctl.server.metrics_page import MetricsListener
 from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
-from dwctl.server.settings import Settings, fallback_seconds
+from dwctl.server.settings import Settings, config_of, fallback_seconds
 from dwctl.server.storage import Connections, Storage
 from dwctl.server.tracing import gateway_class, open_spans
+from dwctl.server.work import work_of, work_routes
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
 from dwctl.usage.credit.book import PocketBook
@@ -182,6 +176,7 @@ def build(
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
     )
+    work_parts = work_of(settings, database, routing, daemon_id)
     engine = build_engine(
         settings.background_services.batch_daemon,
         database=database,
@@ -192,6 +187,7 @@ def build(
         metrics=metrics,
         daemon_id=daemon_id,
         drain=settings.listener.drain,
+        chores=work_parts.chores,
     )
     daemon.stats = engine.stats
     replay.on_taken_over = engine.rescuer.look
@@ -218,34 +214,23 @@ def build(
         recorded=crew,
         dialer=dialer,
         credit=settings.credits,
+        windows=settings.batches.allowed_completion_windows,
     )
-    file_store = FileStore(database)
-    file_uploads = Uploads(
-        store=file_store,
-        routing=routing,
-        daemon_id=daemon_id,
-        batches=settings.batches,
-        limits=settings.limits.files,
-        max_body_bytes=settings.limits.requests.max_body_size,
-    )
-    files = FileActions(file_store, file_uploads, routing)
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
-    silent = settings.background_services.batch_daemon.stale_daemon_threshold_ms / 1000
-    daemons = DaemonActions(DaemonStore(database), silent)
+    work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
+    gateway.stateful = work.queued
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
     app = build_app(
         plane=plane,
+        config=config_of(settings),
         cors=settings.auth.security.cors,
         version=__version__,
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
-        ai_routes=[
-            responses_router(responses),
-            files_router(files, plane.authenticator, settings.auth.security.cors.allowed_origins),
-        ],
-        ai_own_routes=[daemons_router(daemons)],
+        ai_routes=[responses_router(responses), *work.routes],
+        ai_own_routes=[work.daemons],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )
@@ -293,7 +278,7 @@ def build(
         beside += (MetricsListener(settings.metrics, apart, page),)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
     services = (
-        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *traced, client,
+        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *work.services, *traced, client,
         LoopLag(metrics, clock), KeyUse(database, gateway.used), *engine.services, *beside,
         listener, engine.gate,
     )  # fmt: skip

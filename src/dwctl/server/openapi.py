@@ -13,6 +13,7 @@ from dwctl.identity.settings import AuthSettings
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
+from dwctl.server.settings import Settings, config_of
 from dwctl.server.workers.fellows import Alone
 from dwctl.web.admin_document import with_errors
 from dwctl.web.documents import ai_document
@@ -56,6 +57,7 @@ def admin() -> dict[str, Any]:
     )
     app = build_app(
         plane=plane,
+        config=config_of(Settings()),
         cors=settings.security.cors,
         version=__version__,
         checks={},

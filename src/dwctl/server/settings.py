@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
+from dwctl.control.config.structs import BatchConfig, Config, GatewayConfig
 from dwctl.core.errors import SetupError
 from dwctl.core.networks import parse_network
 from dwctl.core.proxies import read_proxies
@@ -258,12 +260,34 @@ def _validate(settings: Settings) -> None:
             host_and_port(settings.metrics.listen)
         except ValueError as error:
             raise SetupError(f"configuration: metrics.listen: {error}") from error
-    for fault in (settings.batches.files.fault(), settings.limits.files.fault()):
+    for fault in (settings.batches.fault(), settings.batches.files.fault(), settings.limits.files.fault()):
         if fault is not None:
             raise SetupError(f"configuration: {fault}")
     for holds, text in rules:
         if not holds:
             raise SetupError(f"configuration: {text}")
+
+
+def config_of(settings: Settings) -> Config:
+    """What pages are told of them."""
+    shown, batches = settings.metadata, settings.batches
+    return Config(
+        region=shown.region,
+        organization=shown.organization,
+        title=shown.title,
+        payment_enabled=False,
+        docs_url=shown.docs_url,
+        docs_jsonl_url=shown.docs_jsonl_url,
+        ai_api_base_url=UNSET if shown.ai_api_base_url is None else shown.ai_api_base_url,
+        onwards=GatewayConfig(strict_mode=settings.onwards.strict_mode),
+        batches=BatchConfig(
+            enabled=True,
+            allowed_completion_windows=list(batches.allowed_completion_windows),
+            allowed_url_paths=list(batches.allowed_url_paths),
+        )
+        if batches.enabled
+        else UNSET,
+    )
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

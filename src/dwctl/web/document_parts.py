@@ -16,6 +16,7 @@ def ok(description: str, schema: str) -> dict[str, Any]:
 _MEANINGS = {
     "400": "The body cannot be understood",
     "401": "No valid API key",
+    "402": "The account has no credit",
     "403": "The key may not do this",
     "404": "Not there, or not for this key",
     "408": "The body does not come in time",

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from dwctl.web.batch_document import batch_paths, batch_schemas
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
 
@@ -107,6 +108,7 @@ def ai_document(version: str) -> dict[str, Any]:
                     "responses": {"200": ok("The model", "Model"), **errors("401", "403", "404")},
                 }
             },
+            **batch_paths(ok, errors),
         },
         "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS},
     }
@@ -224,6 +226,7 @@ def _schemas() -> dict[str, Any]:
         "EditedImages": anything,
         "ImageVariations": anything,
         "Message": anything,
+        **batch_schemas(),
         "MessageError": {
             "type": "object",
             "required": ["type", "error"],

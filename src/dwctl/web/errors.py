@@ -30,7 +30,8 @@ from dwctl.wire.messages.problems import problem_for
 logger = logging.getLogger(__name__)
 
 API_PREFIXES = ("/admin/api/", "/ai/", "/authentication/")
-_TYPES = {401: "invalid_request_error", 429: "rate_limit_error"}
+_TYPES = {401: "invalid_request_error", 402: "insufficient_credits", 429: "rate_limit_error"}
+_CODES = {401: "invalid_api_key", 402: "insufficient_credits"}
 
 
 RETRY_AFTER = 30
@@ -76,6 +77,8 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
+    if error.status == 402:
+        headers["x-should-retry"] = "false"
     if isinstance(error, Conflict) and not request.url.path.startswith("/ai/"):
         body = {"message": error.message, **error.body}
         return Response(body, status_code=409, media_type="application/json", headers=ALWAYS)
@@ -84,7 +87,7 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, TooManyRequests | Unavailable):
         word = "too_many_requests" if error.status == 429 else "unavailable"
         return _try_later(request, error.status, word, error.message, headers)
-    return _answer(request, error.status, error.message, headers)
+    return _answer(request, error.status, error.message, headers, error.param, error.code)
 
 
 def render_http(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -148,12 +151,17 @@ def _not_found(request: Request[Any, Any, Any]) -> Response[Any]:
 
 
 def _answer(
-    request: Request[Any, Any, Any], status: int, message: str, headers: dict[str, str]
+    request: Request[Any, Any, Any],
+    status: int,
+    message: str,
+    headers: dict[str, str],
+    param: str | None = None,
+    code: str | None = None,
 ) -> Response[Any]:
     if request.url.path.startswith("/ai/"):
         kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-        code = "invalid_api_key" if status == 401 else None
-        problem = Problem(status=status, message=message, type=kind, code=code)
+        code = code or _CODES.get(status)
+        problem = Problem(status=status, message=message, type=kind, param=param, code=code)
         return _json(problem_for(request.url.path.encode(), problem), headers)
     return _text(status, message, headers)
 

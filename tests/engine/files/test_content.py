@@ -1,5 +1,6 @@
 """What is downloaded: lines of requests, and outputs and errors while their batch runs."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -149,7 +150,7 @@ async def test_errors_that_are_tried_again_leave_holes(files: Files) -> None:
     work = await Work.begin(files, 4)
     await work.run(State.FAILED, State.FAILED, State.FAILED, State.COMPLETED)
     retried = await files.database.fetch_value("select id from requests where line = 0")
-    assert await work.queue.retry(work.batch_id, [retried], 10) == 1
+    assert await work.queue.retry(work.batch_id, [retried], datetime.now(UTC) + timedelta(hours=1)) == 1
     assert await work.get(work.errors) == (names(1, 2), "true", 3)
     assert await work.get(work.errors, limit=1) == (names(1), "true", 2)
     assert await work.get(work.errors, skip=2, limit=1) == (names(2), "true", 3)

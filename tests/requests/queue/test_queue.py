@@ -1,5 +1,7 @@
 """The queue, step by step."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from dwctl.core.ids import new_uuid
@@ -7,6 +9,7 @@ from dwctl.db.postgres import Database
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import AGAIN, Claimed
 from dwctl.requests.record import State
+from tests.requests.queue.invariants import check
 from tests.requests.queue.work import add_batch, outcome
 
 
@@ -60,7 +63,7 @@ async def test_a_batch_runs_through(database: Database) -> None:
     assert row["completed_at"] is not None
     assert row["cancelled_at"] is None
     assert await database.fetch_value("select count(*) from lanes") == 0
-    assert await store.retry(batch_id, None, 10) == 2
+    assert await store.retry_failed(batch_id, 10, datetime.now(UTC)) == 2
     row = await batch_row(database, batch_id)
     assert (row["completed_at"], row["failed"], row["error_bytes"]) == (None, 0, 0)
     again = await claim(store, holder, 10)
@@ -94,3 +97,27 @@ async def test_rescue_and_cancel(database: Database) -> None:
     row = await batch_row(database, batch_id)
     assert (row["canceled"], row["cancelled_at"] is None) == (6, False)
     assert await database.fetch_value("select count(*) from queue") == 0
+
+
+async def test_what_was_handed_back_is_settled_by_nobody_but_its_next_holder(database: Database) -> None:
+    """Neither state nor charge: the attempt is still to be run."""
+    store, holder, owner = QueueStore(database), new_uuid(), new_uuid()
+    batch_id = await add_batch(database, 1, owner=owner)
+    await store.populate(batch_id, 1)
+    (claimed,) = await claim(store, holder, 1)
+    await store.release(holder, [claimed.id])
+    late = outcome(claimed, State.COMPLETED, owner=owner)
+    late.record.cost = Decimal(1)
+    other, again = new_uuid(), None
+    for taken in (False, True):
+        if taken:
+            (again,) = await claim(store, other, 1)
+        assert (await store.settle(holder, [late])).accepted == frozenset()
+        assert await database.fetch_value("select state from requests") == State.PENDING
+        assert await database.fetch_value("select count(*) from ledger_entries") == 0
+    assert again is not None
+    done = outcome(again, State.COMPLETED, owner=owner)
+    done.record.cost = Decimal(2)
+    assert (await store.settle(other, [done])).accepted == {claimed.id}
+    assert await database.fetch_value("select cost from batches") == 2
+    await check(database, {})

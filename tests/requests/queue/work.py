@@ -9,22 +9,17 @@ from dwctl.requests.queue.structs import Claimed, Settled
 from dwctl.requests.record import Record, State
 
 
-async def add_batch(
-    database: Database,
-    lines: int,
-    *,
-    models: int = 1,
-    owner: UUID | None = None,
-    window: timedelta = timedelta(hours=24),
-) -> UUID:
-    """A file of so many lines for as many models in turn, and a batch over it that nothing has populated."""
-    owner = owner or new_uuid()
-    file_id, batch_id, key_id = new_uuid(), new_uuid(), new_uuid()
+async def add_file(database: Database, lines: int, *, models: int, owner: UUID) -> UUID:
+    """A file of so many lines for as many models in turn."""
+    file_id = new_uuid()
+    counts = {f"model-{n}": {"lines": len(range(n, lines, models))} for n in range(min(models, lines))}
     await database.execute(
-        "insert into files (id, name, purpose, lines, owner_id, creator_id) values ($1, 'in', 'batch', $2, $3, $3)",
+        """insert into files (id, name, purpose, lines, models, owner_id, creator_id)
+        values ($1, 'in.jsonl', 'batch', $2, $4, $3, $3)""",
         file_id,
         lines,
         owner,
+        counts,
     )
     await database.execute(
         """insert into file_lines (file_id, line, custom_id, model, url, prefix, body)
@@ -35,6 +30,21 @@ async def add_batch(
         lines,
         models,
     )
+    return file_id
+
+
+async def add_batch(
+    database: Database,
+    lines: int,
+    *,
+    models: int = 1,
+    owner: UUID | None = None,
+    window: timedelta = timedelta(hours=24),
+) -> UUID:
+    """A batch over a file of its own, that nothing has populated."""
+    owner = owner or new_uuid()
+    batch_id, key_id = new_uuid(), new_uuid()
+    file_id = await add_file(database, lines, models=models, owner=owner)
     await database.execute(
         """insert into batches (
             id, owner_id, creator_id, run_key_id, file_id, endpoint, completion_window, output_file_id, error_file_id,

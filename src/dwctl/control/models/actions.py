@@ -1,5 +1,6 @@
 """What may be done with models, and to whom what shows (spec/platform §1.9, §4.4)."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -48,10 +49,13 @@ class ModelActions:
         propagation: Propagation,
         rules: RuleStore,
         pricing: Pricing,
+        windows: Sequence[str],
     ) -> None:
+        """`windows` are the completion windows that are configured for batches."""
         self._store = store
         self._rules = rules
         self._pricing = pricing
+        self._windows = windows
         self._endpoints = endpoints
         self._components = components
         self._propagation = propagation
@@ -116,6 +120,7 @@ class ModelActions:
             trusted=wanted.trusted,
             open_responses_adapter=wanted.open_responses_adapter,
             reasoning_translation=_translation(wanted.reasoning_translation),
+            windows=self._checked(wanted.allowed_batch_completion_windows),
         )
         rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
         prices = await self._pricing.checked(
@@ -137,6 +142,8 @@ class ModelActions:
         current = await self._store.get(model_id)
         if current is None or (current.deleted and not who.is_admin):
             raise _missing(model_id)
+        if not isinstance(change.allowed_batch_completion_windows, UnsetType):
+            self._checked(change.allowed_batch_completion_windows)
         row = _changed(current, change, _limits(who, _limits_of(current), change))
         rules = None
         if not isinstance(change.traffic_routing_rules, UnsetType):
@@ -218,6 +225,16 @@ class ModelActions:
             raise BadRequest(f"hosted_on: there is no endpoint with ID {wanted.hosted_on}")
         return False
 
+    def _checked(self, windows: list[str] | None) -> list[str] | None:
+        """Windows of a model: some of those that are configured."""
+        for window in windows or ():
+            if window not in self._windows:
+                expected = ", ".join(self._windows)
+                raise BadRequest(
+                    f"allowed_batch_completion_windows: expected some of {expected}, got '{window}'"
+                )
+        return windows
+
     @staticmethod
     def _sees_all(who: Principal) -> bool:
         return allows(who, Resource.MODELS, Operation.READ, Scope.ALL)
@@ -270,6 +287,9 @@ def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelR
         reasoning_translation=(current.reasoning_translation or None)
         if isinstance(change.reasoning_translation, UnsetType)
         else _translation(change.reasoning_translation),
+        windows=current.allowed_batch_completion_windows
+        if isinstance(change.allowed_batch_completion_windows, UnsetType)
+        else change.allowed_batch_completion_windows,
     )
 
 

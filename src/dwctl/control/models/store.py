@@ -55,6 +55,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = False
     open_responses_adapter: bool | None = None
     reasoning_translation: dict[str, Any] | None = None
+    windows: list[str] | None = None
+    """Completion windows of its batches; None for all that are configured."""
 
 
 class ModelStore:
@@ -156,6 +158,7 @@ class ModelStore:
             row.trusted,
             row.open_responses_adapter,
             row.reasoning_translation,
+            row.windows,
         )
 
     async def update(self, row: ModelRow) -> None:
@@ -178,6 +181,7 @@ class ModelStore:
                 row.trusted,
                 row.open_responses_adapter,
                 row.reasoning_translation,
+                row.windows,
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(row.alias) from error
@@ -211,6 +215,7 @@ def _model(row: Any) -> Model:
         fallback=msgspec.convert(row["fallback"] or {}, Fallback) if composite else UNSET,
         response_headers=UNSET if row["response_headers"] is None else row["response_headers"],
         **{name: row[name] for name in ModelLimits.__struct_fields__},
+        allowed_batch_completion_windows=row["allowed_batch_completion_windows"],
         sanitize_responses=row["sanitize_responses"],
         trusted=row["trusted"],
         open_responses_adapter=row["open_responses_adapter"],

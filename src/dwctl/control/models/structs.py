@@ -58,6 +58,8 @@ class ModelCreate(Body, kw_only=True):
     capacity: int | None = None
     batch_capacity: int | None = None
     throughput: float | None = None
+    allowed_batch_completion_windows: list[str] | None = None
+    """Windows in which batches of it may be done, of those that are configured; null for all, empty for none."""
     sanitize_responses: bool = False
     """Whether answers lose what only this provider sends, and its error texts (gateway/sanitise.py)."""
     trusted: bool = False
@@ -97,6 +99,7 @@ class ModelUpdate(Body, kw_only=True):
     capacity: int | UnsetType | None = UNSET
     batch_capacity: int | UnsetType | None = UNSET
     throughput: float | UnsetType | None = UNSET
+    allowed_batch_completion_windows: list[str] | UnsetType | None = UNSET
     sanitize_responses: bool | UnsetType = UNSET
     trusted: bool | UnsetType = UNSET
     open_responses_adapter: bool | UnsetType | None = UNSET
@@ -155,6 +158,7 @@ class Model(msgspec.Struct, kw_only=True):
     batch_capacity: int | UnsetType | None = UNSET
     throughput: float | UnsetType | None = UNSET
     """Limits are for those who may read them."""
+    allowed_batch_completion_windows: list[str] | None = None
     groups: list[GroupSummary] | UnsetType = UNSET
     endpoint: Endpoint | UnsetType = UNSET
     traffic_routing_rules: list[TrafficRule] | UnsetType = UNSET

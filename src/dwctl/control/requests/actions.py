@@ -92,8 +92,8 @@ class RequestActions:
         if window.skip > MAX_SKIP:
             raise BadRequest(f"skip: expected at most {MAX_SKIP}, got {window.skip}; go on with cursor")
         method = query.method and query.method.upper()
-        # No row is of another method, and none is a line of a batch yet.
-        if method not in (None, "GET", "POST") or query.custom_id or query.fusillade_batch_id:
+        # No row is of another method.
+        if method not in (None, "GET", "POST"):
             return EntryPage([], None)
         found = await self._log.find(wanted, window.skip + window.limit)
         rows = await self._log.describe(found.ids[window.skip :])
@@ -170,6 +170,8 @@ def _wanted(query: Query, owner: UUID | None) -> Wanted:
         min_duration_ms=query.min_duration_ms,
         max_duration_ms=query.max_duration_ms,
         uri_pattern=only if query.uri_pattern is None else query.uri_pattern,
+        batch=query.fusillade_batch_id,
+        custom_id=query.custom_id,
     )
 
 
@@ -236,6 +238,8 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
         "target_model": row.target_model if with_upstream else None,
         "upstream_status": row.upstream_status if with_upstream else None,
         "overhead_ms": _rounded(row.overhead_ms) if with_upstream else None,
+        "fusillade_batch_id": row.batch_id,
+        "custom_id": row.custom_id,
     }
 
 

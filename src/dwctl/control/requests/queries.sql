@@ -2,8 +2,15 @@
 -- For the rest of this transaction.
 select set_config('enable_sort', 'off', true);
 
+-- name: bounds_of_batch
+-- Between which ids the requests of a batch lie, or of the group of a single call: then that call's own.
+select first_id, last_id from batches where id = $1
+union all
+(select id, id from requests where batch_id = $1 and line is null limit 1)
+limit 1;
+
 -- name: newest_of_all
--- Ids of calls in [$1, $2), newest first, that fit the filters $5 to $11: at most $4 of them, and at most $3 rows are
+-- Ids of calls in [$1, $2), newest first, that fit the filters $5 to $13: at most $4 of them, and at most $3 rows are
 -- looked at. The last row that was looked at comes along even if it does not fit: from there the next page goes on.
 -- The statements below differ in index and direction only; whatever is no index's first column is a filter. They are
 -- written so that one index alone gives their order, and run without sorting: otherwise a plan that is kept for all
@@ -17,7 +24,8 @@ from (
         ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
     where id >= $1 and id < $2
     order by id desc
@@ -27,7 +35,7 @@ where fits or last
 limit $4::bigint;
 
 -- name: newest_of_owner
--- The same for calls of the account $12.
+-- The same for calls of the account $14.
 select id, fits, last
 from (
     select
@@ -36,9 +44,10 @@ from (
         ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
-    where (owner_id, id) >= ($12, $1) and (owner_id, id) < ($12, $2) and id >= $1 and id < $2
+    where (owner_id, id) >= ($14, $1) and (owner_id, id) < ($14, $2) and id >= $1 and id < $2
     order by owner_id desc, id desc
     limit $3::bigint
 ) as seen
@@ -55,7 +64,8 @@ from (
         ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
     where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
     order by model desc, id desc
@@ -74,7 +84,8 @@ from (
         ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
     where id >= $1 and id < $2
     order by id
@@ -84,7 +95,7 @@ where fits or last
 limit $4::bigint;
 
 -- name: oldest_of_owner
--- From the oldest on, calls of the account $12.
+-- From the oldest on, calls of the account $14.
 select id, fits, last
 from (
     select
@@ -93,9 +104,10 @@ from (
         ($5::text is null or model = $5) and ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
-    where (owner_id, id) >= ($12, $1) and (owner_id, id) < ($12, $2) and id >= $1 and id < $2
+    where (owner_id, id) >= ($14, $1) and (owner_id, id) < ($14, $2) and id >= $1 and id < $2
     order by owner_id, id
     limit $3::bigint
 ) as seen
@@ -112,7 +124,8 @@ from (
         ($6::integer is null or status_code = $6)
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
-        and ($11::text is null or '/ai' || path like $11) as fits
+        and ($11::text is null or '/ai' || path like $11)
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
     from requests
     where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
     order by model, id
@@ -129,7 +142,8 @@ select
     k.name as key_name, k.secret_prefix, r.endpoint_id, e.name as endpoint_name, r.path, r.model, r.target_model,
     r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
     r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated,
-    r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent
+    r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent,
+    r.batch_id, r.custom_id
 from requests r
 left join users u on u.id = r.owner_id
 left join api_keys k on k.id = r.key_id

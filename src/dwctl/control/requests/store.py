@@ -41,6 +41,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     min_duration_ms: float | None = None
     max_duration_ms: float | None = None
     uri_pattern: str | None = None
+    batch: UUID | None = None
+    """A batch, or the group of a single queued call."""
+    custom_id: str | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -89,6 +92,8 @@ class Row(msgspec.Struct, frozen=True):
     error_code: str | None
     error_message: str | None
     user_agent: str | None
+    batch_id: UUID | None
+    custom_id: str | None
 
 
 class RequestLog:
@@ -111,10 +116,17 @@ class RequestLog:
             wanted.min_duration_ms,
             wanted.max_duration_ms,
             wanted.uri_pattern,
+            wanted.batch,
+            wanted.custom_id,
             *more,
         )
         ids: list[UUID] = []
         async with self._database.transaction() as connection:
+            if wanted.batch is not None:
+                bounds = await connection.fetchrow(self._sql["bounds_of_batch"], wanted.batch)
+                if bounds is None:
+                    return Found([], None)
+                wanted = _within(wanted, bounds["first_id"], bounds["last_id"])
             await connection.execute(self._sql["without_sorting"])
             for low, high in self._steps(wanted):
                 # One more than wanted tells whether there is a next page.
@@ -148,6 +160,12 @@ class RequestLog:
         yield middle, wanted.high
         if middle > wanted.low:
             yield wanted.low, middle
+
+
+def _within(wanted: Wanted, first: UUID, last: UUID) -> Wanted:
+    """Between these two ids."""
+    behind = UUID(int=min(last.int + 1, MOST.int))
+    return msgspec.structs.replace(wanted, low=max(wanted.low, first), high=min(wanted.high, behind))
 
 
 def statement(wanted: Wanted) -> tuple[str, tuple[UUID, ...]]:

@@ -64,9 +64,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     upstream_status: int | None
     overhead_ms: float | None
     """Time spent here before the upstream was called."""
-    fusillade_batch_id: UUID | None = None
-    """The batch that the call was a line of; there are no batches yet."""
-    custom_id: str | None = None
+    fusillade_batch_id: UUID | None
+    """The batch that the call is a line of; of a single queued call a group of its own."""
+    custom_id: str | None
+    """Of a line."""
 
 
 class EntryPage(msgspec.Struct, frozen=True):

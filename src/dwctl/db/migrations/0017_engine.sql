@@ -74,6 +74,8 @@ create table batches (
     metadata jsonb not null default '{}',
     request_source text not null default 'api',
     idempotency_key text,
+    -- Of the body that the key came with: another body with the same key is refused.
+    idempotency_digest bytea,
     output_file_id uuid not null,
     error_file_id uuid not null,
     created_at timestamptz not null default now(),
@@ -98,10 +100,17 @@ create table batches (
     reasoning_tokens bigint not null default 0,
     total_tokens bigint not null default 0,
     cost numeric(36, 15) not null default 0,
+    -- Of runs that ended a request, be it for the first time or after a retry; the first byte of those that have one.
+    runs integer not null default 0,
     duration_ms double precision not null default 0,
+    first_bytes integer not null default 0,
+    first_byte_ms double precision not null default 0,
+    -- Failed requests of positions in (retry_from, retry_to] are being put back step by step; null when none are.
+    retry_from integer not null default 0,
+    retry_to integer,
     -- Populated: lines can run.
     started_at timestamptz,
-    -- Ended: every request is final. Exactly one of completed_at, failed_at, cancelled_at is set by then.
+    -- Ended: every request is final and none is to be retried. Exactly one of completed_at, failed_at, cancelled_at is set.
     completed_at timestamptz,
     failed_at timestamptz,
     cancelling_at timestamptz,
@@ -115,10 +124,16 @@ create table batches (
 create unique index batches_idempotency_key on batches (owner_id, creator_id, idempotency_key) where idempotency_key is not null;
 create index batches_owner_idx on batches (owner_id, created_at, id) where deleted_at is null;
 create index batches_created_idx on batches (created_at, id) where deleted_at is null;
+-- Those that go on, which lists show first.
+create index batches_active_owner_idx on batches (owner_id, created_at, id) where
+    deleted_at is null and completed_at is null and failed_at is null and cancelling_at is null and cancelled_at is null;
+create index batches_active_idx on batches (created_at, id) where
+    deleted_at is null and completed_at is null and failed_at is null and cancelling_at is null and cancelled_at is null;
 create index batches_file_idx on batches (file_id) where file_id is not null;
 -- What is to be populated or cancelled step by step, or told of.
 create index batches_unstarted_idx on batches (created_at) where started_at is null and failed_at is null and cancelled_at is null;
 create index batches_cancelling_idx on batches (cancelling_at) where cancelling_at is not null and cancelled_at is null;
+create index batches_retrying_idx on batches (id) where retry_to is not null and cancelling_at is null;
 
 -- batch_id: of a single queued call a group of its own, which has no row in batches.
 alter table requests
@@ -177,7 +192,9 @@ create table lanes (
     -- Nothing is claimed from it any more: its batch is being cancelled, or not yet populated.
     closed boolean not null default false,
     -- Of a batch's lane: its rows in the queue, moved by the statements that move them. Of single calls always zero.
-    live integer not null default 0
+    live integer not null default 0,
+    -- Of a batch's lane: its lines that are not requests yet. Admission counts live and promised.
+    promised integer not null default 0
 ) with (fillfactor = 50);
 create unique index lanes_batch_key on lanes (batch_id, model) where batch_id is not null;
 create unique index lanes_single_key on lanes (run_key_id, key_id, model, tier, completion_window) nulls not distinct where batch_id is null;
@@ -327,3 +344,8 @@ begin
     return null;
 end $$;
 create trigger lanes_notice after insert or update of closed on lanes for each statement execute function notify_queue();
+
+create trigger batches_notice after update of retry_to on batches for each statement execute function notify_queue();
+
+-- Windows in which a model's batches may be done; null for all that are configured, empty for none.
+alter table models add column allowed_batch_completion_windows text[];

@@ -21,14 +21,15 @@ import msgspec
 
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import reason_of
+from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.responses.settings import AsyncRequestSettings
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Single
+from dwctl.requests.queue.windows import REALTIME, deadline_of
 from dwctl.requests.record import State
 from dwctl.requests.render import response_object
 from dwctl.requests.store import RequestStore, StoredRequest
-from dwctl.requests.windows import REALTIME, deadline_of
 from dwctl.requests.writer import AWAY
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -72,9 +73,15 @@ class QueuedCalls:
     name = "queued-calls"
 
     def __init__(
-        self, queue: QueueStore, requests: RequestStore, endings: Endings, settings: AsyncRequestSettings
+        self,
+        queue: QueueStore,
+        requests: RequestStore,
+        keys: RunKeys,
+        endings: Endings,
+        settings: AsyncRequestSettings,
     ) -> None:
         self._queue = queue
+        self._keys = keys
         self._requests = requests
         self._endings = endings
         self._settings = settings
@@ -163,7 +170,7 @@ class QueuedCalls:
         place = (call.owner_id, call.creator_id)
         known = self._run_keys.get(place)
         if known is None:
-            known = self._run_keys[place] = await self._queue.run_key(UUID(place[0]), UUID(place[1]))
+            known = self._run_keys[place] = await self._keys.key(UUID(place[0]), UUID(place[1]))
         return msgspec.structs.replace(taken.single, run_key_id=known)
 
     def _acknowledge(self, taken: Taken) -> None:

@@ -1,15 +1,20 @@
-"""Lines of output and error files (spec/wire-api §2.8): made when they are asked for, and measured when a request ends.
+"""Lines of output and error files (spec/wire-api §2.8). Pure.
 
-Pure, and the only place that knows their shape: `contents.size` is the length of what this gives.
+What has an answer has it in `response`, whatever its status: in the output file when it completed, else in the error
+file, with `error` null in both. What never got an answer has `response` null and says why in `error`. The answer's JSON
+is put in as it came; only line breaks between its members go, so that a line is one line.
 """
 
+import json
 from uuid import UUID
 
 import msgspec
 
 from dwctl.requests.record import State
 
-_encode = msgspec.json.encode
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_encode = msgspec.json.Encoder().encode
+_NEVER_RAN = "The request was not run."
 
 
 def line_of(
@@ -21,34 +26,43 @@ def line_of(
     error_code: str | None,
     error_message: str | None,
 ) -> bytes:
-    """One line with its line break.
-
-    What got an answer carries it, whatever its status; what never got one has `response` null and an error.
-    """
-    response, error = b"null", b"null"
-    if status_code is not None and body is not None:
-        response = b'{"status_code":%d,"request_id":"resp_%b","body":%b}' % (
-            status_code,
-            str(request_id).encode("ascii"),
-            _one_line(body),
+    """The line of a request that has ended, with its line break."""
+    name = _encode(custom_id)
+    if state == State.COMPLETED or (state == State.FAILED and status_code is not None and body is not None):
+        shown = b"null" if body is None else json_of(body)
+        return (
+            b'{"id":"batch_req_%b","custom_id":%b,"response":{"status_code":%d,"request_id":"resp_%b","body":%b},'
+            b'"error":null}\n' % (ident := str(request_id).encode(), name, status_code or 200, ident, shown)
         )
-    elif state != State.COMPLETED:
-        error = _encode({"code": error_code, "message": error_message or "This request failed."})
-    return b'{"id":"batch_req_%b","custom_id":%b,"response":%b,"error":%b}\n' % (
-        str(request_id).encode("ascii"),
-        _encode(custom_id),
-        response,
+    error = _encode({"code": error_code, "message": error_message or _NEVER_RAN})
+    return b'{"id":"batch_req_%b","custom_id":%b,"response":null,"error":%b}\n' % (
+        str(request_id).encode(),
+        name,
         error,
     )
 
 
-def _one_line(body: bytes) -> bytes:
-    """The body as a JSON value without line breaks; what is no JSON becomes a text."""
+def json_of(body: bytes) -> bytes:
+    """The body as a JSON value on one line: itself, or what is no JSON as a string.
+
+    Bytes that are no UTF-8 are replaced.
+    """
     try:
-        body.decode()
-        msgspec.json.decode(body, type=msgspec.Raw)
-        if b"\n" in body or b"\r" in body:
-            return msgspec.json.format(body, indent=-1)
+        if not body.isascii():
+            body.decode()
+        found = bytes(_raw(body))
+        return msgspec.json.format(found, indent=-1) if b"\n" in found or b"\r" in found else found
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _anyway(body.decode(errors="replace"))
+
+
+def _anyway(text: str) -> bytes:
+    """What the strict reader refuses: half of a surrogate pair in an escape is JSON all the same."""
+    try:
+        return json.dumps(json.loads(text, parse_constant=_refuse), separators=(",", ":")).encode()
     except (ValueError, RecursionError):
-        return _encode(body.decode(errors="replace"))
-    return body
+        return _encode(text)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -40,7 +40,7 @@ waiting as (
     returning lane_id
 ),
 lengthened as (
-    update lanes a set live = a.live + n.n
+    update lanes a set live = a.live + n.n, promised = greatest(0, a.promised - n.n)
     from (select lane_id, count(*)::integer as n from waiting group by lane_id) n
     where a.id = n.lane_id
 ),
@@ -140,10 +140,10 @@ with incoming as (
     select *
     from unnest(
         $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::bytea[], $7::integer[], $8::integer[],
-        $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::numeric[], $14::real[]
+        $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::numeric[], $14::real[], $15::real[]
     ) with ordinality as i (
         id, attempt, verdict, not_before, body, size, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
-        total_tokens, cost, duration_ms, n
+        total_tokens, cost, duration_ms, first_byte_ms, n
     )
 ),
 held as materialized (
@@ -182,13 +182,19 @@ sums as (
         coalesce(sum(reasoning_tokens), 0) as reasoning_tokens,
         coalesce(sum(total_tokens), 0) as total_tokens,
         coalesce(sum(cost), 0) as cost,
-        coalesce(sum(duration_ms) filter (where verdict >= 3), 0) as duration_ms
+        count(*) filter (where verdict >= 3)::integer as runs,
+        coalesce(sum(duration_ms) filter (where verdict >= 3), 0) as duration_ms,
+        count(first_byte_ms) filter (where verdict >= 3)::integer as first_bytes,
+        coalesce(sum(first_byte_ms) filter (where verdict >= 3), 0) as first_byte_ms
     from held
     where batch_id is not null
     group by batch_id
 ),
 locked as materialized (
-    select b.id, b.completed + b.failed + b.canceled + s.completed + s.failed + s.canceled >= b.total as ends
+    select
+        b.id,
+        b.completed + b.failed + b.canceled + s.completed + s.failed + s.canceled >= b.total
+            and (b.retry_to is null or b.cancelling_at is not null) as ends
     from batches b join sums s on s.batch_id = b.id
     order by b.id
     for update of b
@@ -214,7 +220,10 @@ counted as (
         reasoning_tokens = b.reasoning_tokens + s.reasoning_tokens,
         total_tokens = b.total_tokens + s.total_tokens,
         cost = b.cost + s.cost,
+        runs = b.runs + s.runs,
         duration_ms = b.duration_ms + s.duration_ms,
+        first_bytes = b.first_bytes + s.first_bytes,
+        first_byte_ms = b.first_byte_ms + s.first_byte_ms,
         completed_at = case
             when l.ends and b.cancelling_at is null and b.completed + s.completed > 0 then now() else b.completed_at
         end,
@@ -243,6 +252,21 @@ select
     case when h.batch_id is null and h.verdict >= 3 then pg_notify('dwctl_ended', h.id::text) end as told
 from held h
 left join counted c on c.id = h.batch_id;
+
+-- name: lock_held
+-- What settle will lock first.
+select id from queue where holder = $1 and id = any ($2::uuid[]) order by id for update;
+
+-- name: lock_batches_of
+-- And then: also the batches of requests that are no longer held, whose costs it will move.
+select b.id from batches b
+where b.id in (select r.batch_id from requests r where r.id = any ($1::uuid[]))
+order by b.id
+for update;
+
+-- name: held_by_others
+-- Of requests $1 in attempts $2 those whose attempt waits or is run by somebody else.
+select q.id from unnest($1::uuid[], $2::smallint[]) as i (id, attempt) join queue q on q.id = i.id and q.attempt = i.attempt;
 
 -- name: reopen_requests
 -- Rows of attempts that are followed by another one.
@@ -342,7 +366,9 @@ picked as materialized (
     limit $2
     for update of q skip locked
 ),
-locked as materialized (select b.* from batches b join batch on batch.id = b.id for update of b),
+locked as materialized (
+    select b.* from batches b join batch on batch.id = b.id where b.cancelled_at is null for update of b
+),
 gone as (delete from queue q using picked p where q.id = p.id returning q.id, q.lane_id),
 shortened as (
     update lanes a set live = a.live - n.n
@@ -364,50 +390,6 @@ update batches b set
 from sums s
 where b.id = s.id
 returning (select count(*) from gone)::integer as canceled, b.cancelled_at is not null as ended, (select count(*) from ended);
-
--- name: retry_step
--- Failed requests of a batch, all or those of $2, wait again, each in its next attempt; at most $3 at once. Gives their ids.
--- Nothing for a batch that is being cancelled or whose file is gone. Their rows follow by reopen_requests.
-with batch as (
-    select * from batches
-    where id = $1 and file_id is not null and started_at is not null and cancelling_at is null and deleted_at is null
-    for update
-),
-failed as materialized (
-    select r.id, r.model, r.line, r.attempt, k.size, b.expires_at
-    from batch b
-    join requests r on r.batch_id = b.id and r.id between b.first_id and b.last_id
-    join file_lines l on l.file_id = b.file_id and l.line = r.line
-    left join lateral (select c.size from contents c where c.id = r.id offset 0) k on true
-    where r.state = 3 and ($2::uuid[] is null or r.id = any($2))
-    order by r.line
-    limit $3
-),
-lane as (
-    insert into lanes as kept (
-        tier, model, owner_id, creator_id, key_id, run_key_id, batch_id, completion_window, deadline, live
-    )
-    select
-        'batch', f.model, b.owner_id, b.creator_id, b.key_id, b.run_key_id, b.id, b.completion_window, b.expires_at, f.n
-    from batch b cross join (select model, count(*)::integer as n from failed group by model order by model) f
-    on conflict (batch_id, model) where batch_id is not null do update set live = kept.live + excluded.live, closed = false
-    returning id, model
-),
-waiting as (
-    insert into queue (id, lane_id, rank, deadline, line, attempt)
-    select f.id, a.id, f.line, f.expires_at, f.line, f.attempt + 1
-    from failed f join lane a on a.model = f.model
-    returning id
-),
-counted as (
-    update batches b set
-        failed = b.failed - n.n,
-        error_bytes = b.error_bytes - n.size,
-        completed_at = null, failed_at = null, notified_at = null
-    from (select count(*)::integer as n, coalesce(sum(size), 0) as size from failed) n
-    where b.id = $1 and n.n > 0
-)
-select id from waiting;
 
 -- name: enqueue
 -- Single queued calls: rows, contents, and places in the queue, each in the lane of its kind, which is made when there is
@@ -445,22 +427,14 @@ waiting as (
 )
 select id, pg_notify('dwctl_queue', '') as told from waiting;
 
--- name: run_key
--- The hidden key of the purpose batch of an account and a person; nothing when there is none yet.
-select id from api_keys
-where user_id = $1 and created_by = $2 and purpose = 'batch' and hidden and deleted_at is null;
-
--- name: make_run_key
--- Make it, unless somebody just has. $3 is its id, $4 the digest of a secret that nobody keeps.
-insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by, hidden)
-values ($3, $4, '', 'batch', 'batch', $1, $2, true)
-on conflict do nothing;
-
 -- name: depths
--- What waits or is being run, by model and deadline: of batches from the lanes' counters, single calls one by one.
-select a.model, a.deadline, sum(a.live)::bigint as live
+-- What waits, is being run or is still to become requests, by model and deadline: of batches from the lanes' counters,
+-- single calls one by one. Not what is being cancelled.
+-- row: dwctl.requests.queue.structs:Depth
+select a.model, a.deadline, sum(a.live + a.promised)::bigint as requests
 from lanes a
-where a.batch_id is not null and a.live > 0
+join batches b on b.id = a.batch_id and b.cancelling_at is null
+where a.live + a.promised > 0
 group by a.model, a.deadline
 union all
 select a.model, q.deadline, count(*)

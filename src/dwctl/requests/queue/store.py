@@ -1,8 +1,8 @@
 """The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
 
-Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle,
-nothing of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no
-longer held.
+Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing
+of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer
+held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,19 @@ from uuid import UUID
 
 import msgspec
 
-from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
-from dwctl.identity.secrets import new_key
-from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settlement, Single
+from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single
+from dwctl.requests.record import Record
 
 CHANNEL = "dwctl_queue"
 """Notices: something waits, or a batch is to be populated or cancelled. Their payload is empty."""
 ENDED = "dwctl_ended"
 """Notices of single requests that have ended; the payload is the request's id."""
+
+
+class _LateCost(Exception):
+    """Something is charged whose request is no longer held."""
 
 
 class QueueStore:
@@ -29,6 +32,7 @@ class QueueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._commands = Queries.load(f"{__package__}.commands")
         self._upsert = Queries.load("dwctl.requests")["upsert_requests"]
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -82,16 +86,6 @@ class QueueStore:
         ]
         return {row["id"] for row in await self._database.fetch(self._sql["enqueue"], *columns)}
 
-    async def run_key(self, owner_id: UUID, creator_id: UUID) -> UUID:
-        """The hidden key as which queued work of an account and a person runs; made when there is none."""
-        while True:
-            found: UUID | None = await self._database.fetch_value(self._sql["run_key"], owner_id, creator_id)
-            if found is not None:
-                return found
-            await self._database.execute(
-                self._sql["make_run_key"], owner_id, creator_id, new_uuid(), new_key().digest
-            )
-
     # Being run
 
     async def lanes(self) -> list[Lane]:
@@ -118,14 +112,25 @@ class QueueStore:
         return [Claimed(*row.values()) for row in rows]
 
     async def settle(self, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
-        """Write what came of claimed requests: rows, charges, answers, queue and batches' counters, all or none.
+        """Write what came of claimed requests: rows, charges, answers, queue and the batches' counters, all or none.
 
-        A request that `holder` no longer holds in that attempt changes no state; its cost is charged all the same.
+        A request that is no longer held by `holder` in that attempt changes no state. Its cost is charged all the same,
+        unless that attempt is still to be run, or is run by somebody else.
         """
-        async with self._database.transaction() as connection:
-            return await self._settle(connection, holder, outcomes)
+        try:
+            async with self._database.transaction() as connection:
+                return await self._settle(connection, holder, outcomes, ordered=False)
+        except _LateCost:
+            # Rare: from the beginning, with everything locked in the order in which others lock it.
+            ids = [UUID(outcome.record.id) for outcome in outcomes]
+            async with self._database.transaction() as connection:
+                await connection.execute(self._sql["lock_held"], holder, ids)
+                await connection.execute(self._sql["lock_batches_of"], ids)
+                return await self._settle(connection, holder, outcomes, ordered=True)
 
-    async def _settle(self, connection: Connection, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:
+    async def _settle(
+        self, connection: Connection, holder: UUID, outcomes: Sequence[Settled], *, ordered: bool
+    ) -> Settlement:
         by_id = {UUID(outcome.record.id): outcome for outcome in outcomes}
         records = [outcome.record for outcome in by_id.values()]
         rows = await connection.fetch(
@@ -144,6 +149,7 @@ class QueueStore:
             [record.total_tokens for record in records],
             [record.cost for record in records],
             [record.duration_ms for record in records],
+            [record.first_byte_ms for record in records],
         )
         accepted: set[UUID] = set()
         ended: set[UUID] = set()
@@ -156,6 +162,11 @@ class QueueStore:
                 again.append(request_id)
             if batch_ended:
                 ended.add(batch_id)
+        if len(accepted) < len(records):
+            records = await self._without_others(connection, records, accepted)
+            if not ordered and any(record.cost and UUID(record.id) not in accepted for record in records):
+                # It moves its batch's cost, after the accounts' balances: too late to lock that batch.
+                raise _LateCost
         nothing: list[int | None] = [None] * len(records)
         await connection.fetchrow(
             self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", nothing, nothing, 0
@@ -166,6 +177,17 @@ class QueueStore:
             await connection.execute(self._sql["close_lanes"], list(ended))
         await connection.execute(self._sql["durable"])
         return Settlement(frozenset(accepted), frozenset(ended))
+
+    async def _without_others(
+        self, connection: Connection, records: list[Record], accepted: set[UUID]
+    ) -> list[Record]:
+        """Without those whose attempt waits again, or is somebody else's: whoever runs it says what came of it."""
+        lost = [record for record in records if UUID(record.id) not in accepted]
+        rows = await connection.fetch(
+            self._sql["held_by_others"], [UUID(one.id) for one in lost], [one.attempt for one in lost]
+        )
+        others = {row["id"] for row in rows}
+        return [record for record in records if UUID(record.id) not in others]
 
     async def ripen(self, most: int) -> set[int]:
         """Let requests whose time to be tried again has come wait with the others; gives their lanes."""
@@ -187,6 +209,10 @@ class QueueStore:
     async def to_abort(self, holder: UUID) -> set[UUID]:
         """What this process runs for batches that are being cancelled."""
         return {row["id"] for row in await self._database.fetch(self._sql["to_abort"], holder)}
+
+    async def depths(self) -> list[Depth]:
+        """What is to be done, by model and deadline."""
+        return [Depth(*row.values()) for row in await self._database.fetch(self._sql["depths"])]
 
     # After a death
 
@@ -222,15 +248,57 @@ class QueueStore:
             canceled: int = row["canceled"]
             return canceled
 
-    async def retry(self, batch_id: UUID, ids: Sequence[UUID] | None, most: int) -> int:
-        """Let failed requests of a batch wait again: all or these, at most so many at once; gives how many."""
+    async def cancel(self, batch_id: UUID) -> bool:
+        """Let nothing of a batch be started any more; its requests are cancelled by steps.
+
+        False for one that has ended, or is being cancelled.
+        """
         async with self._database.transaction() as connection:
-            only = None if ids is None else list(ids)
-            rows = await connection.fetch(self._sql["retry_step"], batch_id, only, most)
-            again = [row["id"] for row in rows]
-            if again:
-                await connection.execute(self._sql["reopen_requests"], again, None)
-            return len(again)
+            if await connection.fetchval(self._commands["cancel"], batch_id) is None:
+                return False
+            await connection.execute(self._commands["shut_lanes"], batch_id)
+            return True
+
+    async def retry_failed(self, batch_id: UUID, most: int, deadline: datetime) -> int | None:
+        """Let all requests of a batch that have failed by now wait again, the first `most` at once; gives how many.
+
+        The others follow by steps, for which the batch is marked. A batch whose deadline has passed gets this one. None
+        when there is nothing to retry, or the batch is being cancelled, or its file is gone.
+        """
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(self._commands["begin_retry"], batch_id, deadline) is None:
+                return None
+            again, _ = await self._retry(connection, batch_id, None, most, deadline)
+            return again
+
+    async def retrying(self, most: int) -> list[UUID]:
+        """Batches that have more steps of a retry before them."""
+        return [row["id"] for row in await self._database.fetch(self._commands["retrying_batches"], most)]
+
+    async def retry_step(self, batch_id: UUID, most: int, deadline: datetime) -> bool:
+        """The next step of a batch's retry; whether there is more to do."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._commands["lock_batch"], batch_id)
+            _, more = await self._retry(connection, batch_id, None, most, deadline)
+            return more
+
+    async def retry(self, batch_id: UUID, ids: Sequence[UUID], deadline: datetime) -> int:
+        """Let these requests of a batch wait again, if they have failed; gives how many."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._commands["lock_batch"], batch_id)
+            again, _ = await self._retry(connection, batch_id, list(ids), len(ids), deadline)
+            return again
+
+    async def _retry(
+        self, connection: Connection, batch_id: UUID, ids: list[UUID] | None, most: int, deadline: datetime
+    ) -> tuple[int, bool]:
+        (row,) = await connection.fetch(self._commands["retry_step"], batch_id, ids, most, deadline)
+        again, ended, more = row
+        if again:
+            await connection.execute(self._sql["reopen_requests"], again, None)
+        if ended:
+            await connection.execute(self._sql["close_lanes"], [batch_id])
+        return len(again), more
 
     async def forget_lanes(self) -> None:
         """Delete lanes of single calls that nothing waits in."""

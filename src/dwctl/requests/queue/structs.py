@@ -60,6 +60,14 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     stream: bool
 
 
+class Depth(msgspec.Struct, frozen=True):
+    """What is due of a model at a moment."""
+
+    model: str
+    deadline: datetime
+    requests: int
+
+
 class Settled(msgspec.Struct, kw_only=True, gc=False):
     """What came of one attempt."""
 

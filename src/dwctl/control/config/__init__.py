@@ -1,0 +1,1 @@
+"""What pages need to know of this installation (spec/platform §1.2)."""

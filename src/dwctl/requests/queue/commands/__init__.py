@@ -1,0 +1,1 @@
+"""Statements of what people ask for of a batch that is there: cancelling it, retrying what failed."""

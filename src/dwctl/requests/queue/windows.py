@@ -1,0 +1,29 @@
+"""Completion windows: within what time a batch, or a queued call, is to be done. Pure."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_WINDOW = re.compile(r"([1-9][0-9]{0,9})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+LONGEST = 100 * 366 * 86_400
+EXPECTED = "a number above 0 and s, m, h or d, such as 24h"
+REALTIME = "0s"
+"""What the contract calls the window of a call that is not put off."""
+FLEX = "1h"
+
+
+def seconds_of(window: str) -> int | None:
+    """Of a window such as `24h`, `90m`, `30s` or `7d`; None for any other text, and above a hundred years."""
+    match = _WINDOW.fullmatch(window)
+    if match is None:
+        return None
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    return seconds if seconds <= LONGEST else None
+
+
+def deadline_of(window: str) -> datetime:
+    """When work that is accepted now must be done; raises ValueError for a text that is no window."""
+    seconds = 0 if window == REALTIME else seconds_of(window)
+    if seconds is None:
+        raise ValueError(f"completion window: expected {EXPECTED}, got '{window}'")
+    return datetime.now(UTC) + timedelta(seconds=seconds)

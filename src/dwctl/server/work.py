@@ -1,0 +1,109 @@
+"""The part of the composition root that is about files, batches and queued calls: how work comes in and is shown."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+from litestar import Router
+
+from dwctl.control.plane import Plane
+from dwctl.core.clock import Clock
+from dwctl.core.services import Service
+from dwctl.db.listen import Listener
+from dwctl.db.postgres import Database
+from dwctl.engine.batches.actions import BatchActions
+from dwctl.engine.batches.api import router as batches_router
+from dwctl.engine.batches.creation import Creation
+from dwctl.engine.batches.keys import RunKeys
+from dwctl.engine.batches.retrying import Retrying
+from dwctl.engine.batches.store import BatchStore
+from dwctl.engine.daemons.actions import DaemonActions
+from dwctl.engine.daemons.api import router as daemons_router
+from dwctl.engine.daemons.store import DaemonStore
+from dwctl.engine.files.actions import FileActions
+from dwctl.engine.files.api import router as files_router
+from dwctl.engine.files.keeping import Keeping
+from dwctl.engine.files.store import FileStore
+from dwctl.engine.files.upload import Uploads
+from dwctl.engine.housekeeping import Chore
+from dwctl.engine.responses.queued import QueuedCalls
+from dwctl.requests.endings import Endings
+from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
+from dwctl.requests.store import RequestStore
+from dwctl.routing.snapshot import Routing
+from dwctl.routing.sync import RoutingSync
+from dwctl.server.settings import Settings
+
+
+class WorkParts(msgspec.Struct, frozen=True):
+    """What is needed before there is a control plane."""
+
+    files: FileActions
+    chores: tuple[Chore, ...]
+    silent: float
+    """Seconds of silence after which a process is taken for dead."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """How work comes in."""
+
+    routes: tuple[Router, ...]
+    daemons: Router
+    services: tuple[Service, ...]
+    queued: QueuedCalls | None
+    """Who takes the gateway's calls that are to be queued; None when none are."""
+
+
+def work_of(settings: Settings, database: Database, routing: Routing, daemon_id: UUID) -> WorkParts:
+    """Files, and what is to be swept up after them."""
+    silent = settings.background_services.batch_daemon.stale_daemon_threshold_ms / 1000
+    store = FileStore(database)
+    uploads = Uploads(
+        store=store,
+        routing=routing,
+        daemon_id=daemon_id,
+        batches=settings.batches,
+        limits=settings.limits.files,
+        max_body_bytes=settings.limits.requests.max_body_size,
+    )
+    keeping = Keeping(store, uploads, silent_secs=silent)
+    return WorkParts(FileActions(store, uploads, routing), (_chore(keeping.step),), silent)
+
+
+def work_routes(
+    settings: Settings,
+    parts: WorkParts,
+    database: Database,
+    plane: Plane,
+    sync: RoutingSync,
+    notices: Listener,
+    clock: Clock,
+) -> Work:
+    """Routes, and the services behind them."""
+    queue, keys = QueueStore(database), RunKeys(database, sync)
+    daemons = daemons_router(DaemonActions(DaemonStore(database), parts.silent))
+    if not settings.batches.enabled:
+        return Work((), daemons, (), None)
+    store = BatchStore(database)
+    batches = BatchActions(store, Creation(store, keys, settings.batches), queue, clock)
+    retrying = Retrying(queue, clock)
+    notices.subscribe(CHANNEL, retrying)
+    origins = settings.auth.security.cors.allowed_origins
+    routes = (
+        files_router(parts.files, plane.authenticator, origins),
+        batches_router(batches, plane.authenticator, origins),
+    )
+    if not settings.batches.async_requests.enabled:
+        return Work(routes, daemons, (retrying,), None)
+    endings = Endings()
+    notices.subscribe(ENDED, endings)
+    queued = QueuedCalls(queue, RequestStore(database), keys, endings, settings.batches.async_requests)
+    return Work(routes, daemons, (retrying, queued), queued)
+
+
+def _chore(step: Callable[[], Awaitable[bool]]) -> Chore:
+    async def chore(most: int) -> int:
+        del most
+        return int(await step())
+
+    return chore

@@ -1,0 +1,73 @@
+"""Lines of batches in the list of calls."""
+
+from typing import Any
+
+import pytest
+
+from dwctl.core.ids import new_uuid
+from dwctl.requests.queue.structs import Single
+from tests.control.house import House, Person
+from tests.engine.batches.ground import CHAT, Ground, later
+
+
+@pytest.fixture
+def ground(house: House) -> Ground:
+    return Ground(house)
+
+
+async def logged(ground: Ground, who: Person, query: str) -> list[dict[str, Any]]:
+    answer = await ground.house.api("GET", f"/requests?limit=50&{query}", who)
+    assert answer.status_code == 200, answer.text
+    entries: list[dict[str, Any]] = answer.json()["entries"]
+    return entries
+
+
+async def test_by_batch_and_custom_id(ground: Ground) -> None:
+    user, stranger, admin = await ground.user(), await ground.user(), await ground.house.admin()
+    await ground.models("m", "n")
+    batch_id = await ground.made(user, ["m", "n", "m"])
+    other_id = await ground.made(user, ["m"])
+    for one in (batch_id, other_id):
+        await ground.populate(one)
+    for who in (user, admin):
+        found = await logged(ground, who, f"fusillade_batch_id={batch_id}")
+        assert [entry["custom_id"] for entry in found] == ["line-2", "line-1", "line-0"]
+        assert {entry["fusillade_batch_id"] for entry in found} == {str(batch_id)}
+        assert {entry["status"] for entry in found} == {"queued"}
+        found = await logged(ground, who, f"fusillade_batch_id={batch_id}&order_desc=false&model=m")
+        assert [entry["custom_id"] for entry in found] == ["line-0", "line-2"]
+        assert len(await logged(ground, who, "custom_id=line-0")) == 2
+        assert len(await logged(ground, who, f"custom_id=line-0&fusillade_batch_id={other_id}")) == 1
+        assert await logged(ground, who, "custom_id=line") == []
+        assert await logged(ground, who, f"fusillade_batch_id={new_uuid()}") == []
+    assert await logged(ground, stranger, f"fusillade_batch_id={batch_id}") == []
+
+
+async def test_pages_of_a_batch_end_where_it_ends(ground: Ground) -> None:
+    user = await ground.user()
+    await ground.models("m")
+    batch_id = await ground.made(user, ["m"] * 5)
+    await ground.populate(batch_id)
+    found: list[str] = []
+    cursor = ""
+    while True:
+        answer = await ground.house.api(
+            "GET", f"/requests?fusillade_batch_id={batch_id}&limit=2{cursor and '&cursor=' + cursor}", user
+        )
+        page = answer.json()
+        found += [entry["custom_id"] for entry in page["entries"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == [f"line-{n}" for n in (4, 3, 2, 1, 0)]
+
+
+async def test_a_single_call_by_its_group(ground: Ground) -> None:
+    user = await ground.user()
+    single = Single(
+        id=new_uuid(), group_id=new_uuid(), tier="flex", path=CHAT, model="m", owner_id=user.id, creator_id=user.id,
+        key_id=None, run_key_id=new_uuid(), completion_window="1h", deadline=later(), body=b"{}",
+    )  # fmt: skip
+    assert await ground.queue.enqueue([single])
+    (entry,) = await logged(ground, user, f"fusillade_batch_id={single.group_id}")
+    assert entry["id"] == f"resp_{single.id}"

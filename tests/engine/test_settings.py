@@ -1,0 +1,50 @@
+"""Settings of durable work."""
+
+from pathlib import Path
+
+import pytest
+
+from dwctl.core.errors import SetupError
+from dwctl.requests.queue.windows import LONGEST, seconds_of
+from dwctl.server.settings import read
+
+
+def loaded(tmp_path: Path, text: str) -> object:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"batches:\n  {text}\n", encoding="utf-8")
+    settings, _ = read(file, {}, {})
+    return settings.batches
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("allowed_completion_windows: []", "allowed_completion_windows"),
+        ("allowed_completion_windows: [24h, soon]", "allowed_completion_windows"),
+        ("window_relaxation_factors: {24h: -0.1}", "window_relaxation_factors"),
+        ("window_relaxation_factors: {24h: .nan}", "window_relaxation_factors"),
+        ("allowed_url_paths: []", "allowed_url_paths"),
+        ("default_throughput: -1", "default_throughput"),
+        ("default_throughput: .nan", "default_throughput"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, text: str, name: str) -> None:
+    with pytest.raises(SetupError, match=f"batches.{name}: expected"):
+        loaded(tmp_path, text)
+
+
+def test_factors_by_window(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "window_relaxation_factors: {1h: 1, 24h: 1.25}")
+    assert getattr(settings, "window_relaxation_factors", None) == {"1h": 1.0, "24h": 1.25}
+
+
+@pytest.mark.parametrize(
+    ("window", "seconds"),
+    [
+        ("1s", 1), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), (f"{LONGEST}s", LONGEST), (f"{LONGEST + 1}s", None),
+        ("0h", None), ("-1h", None), ("1.5h", None), ("1h30m", None), ("h", None), ("24", None), ("24H", None),
+        (" 24h", None), ("24h\n", None), ("\u0661h", None), ("", None),
+    ],
+)  # fmt: skip
+def test_windows(window: str, seconds: int | None) -> None:
+    assert seconds_of(window) == seconds
