@@ -182,7 +182,9 @@ async def test_a_row_that_is_not_there(requests: RequestStore) -> None:
         await fail_response(requests, str(request_id), "no")
 
 
-@pytest.mark.parametrize("text", ["resp_", "resp_x", "resp_resp_5f2c8f5e-9d0c-4a53-9a46-1f0a6a4f7f11", "", "123"])
+@pytest.mark.parametrize(
+    "text", ["resp_", "resp_x", "resp_resp_5f2c8f5e-9d0c-4a53-9a46-1f0a6a4f7f11", "", "123"]
+)
 async def test_what_is_no_id(requests: RequestStore, text: str) -> None:
     with pytest.raises(ResponseNotFound, match="Response not found: Invalid response ID: "):
         await ResponseStore(requests).get_response(text)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from dwctl.web.batch_document import batch_paths, batch_schemas
+from dwctl.web.daemon_document import DAEMON_SCHEMAS, daemon_paths
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
 
@@ -109,8 +110,9 @@ def ai_document(version: str) -> dict[str, Any]:
                 }
             },
             **batch_paths(ok, errors),
+            **daemon_paths(),
         },
-        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS},
+        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS},
     }
 
 
