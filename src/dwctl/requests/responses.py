@@ -38,7 +38,6 @@ import msgspec
 from dwctl.core.errors import Error
 from dwctl.db.postgres import Database
 from dwctl.requests.endings import Endings
-from dwctl.requests.queue.batches import BatchStore, NewBatch, Template
 from dwctl.requests.queue.windows import REALTIME, deadline_of
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
@@ -50,6 +49,7 @@ from dwctl.requests.store import (
     RequestStore,
     SingleRequest,
 )
+from dwctl.requests.whole.store import BatchStore, NewBatch, Template
 from dwctl.requests.writer import AWAY
 
 logger = logging.getLogger(__name__)
