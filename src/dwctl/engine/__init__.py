@@ -1,1 +1,1 @@
-"""Durable work. Today stored responses and files; batches and background work are to come."""
+"""Durable work: files, batches, queued calls, and what runs them. Decision 0034."""
