@@ -40,8 +40,8 @@ export function Ledger({ account, search, narrow }: Props) {
   return (
     <>
       <div className="my-4 grid grid-cols-2 gap-2 sm:flex sm:flex-wrap">
-        <SearchBox label="Search transactions" className="col-span-2 sm:w-64" value={q ?? ""} onSearch={(wanted) => narrow({ q: wanted || undefined })} />
-        <Filter label="Type" className="col-span-2 sm:w-44" options={KIND_OPTIONS} value={type ?? ""} onChange={(event) => narrow({ type: (event.target.value || undefined) as typeof type })} />
+        <SearchBox label="Search transactions" className="col-span-2 sm:w-56 xl:w-64" value={q ?? ""} onSearch={(wanted) => narrow({ q: wanted || undefined })} />
+        <Filter label="Type" className="col-span-2 sm:w-40" options={KIND_OPTIONS} value={type ?? ""} onChange={(event) => narrow({ type: (event.target.value || undefined) as typeof type })} />
         <DateFilter label="From" value={from ?? ""} max={to} onChange={(day) => narrow({ from: day || undefined })} />
         <DateFilter label="To" value={to ?? ""} min={from} onChange={(day) => narrow({ to: day || undefined })} />
       </div>

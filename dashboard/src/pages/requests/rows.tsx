@@ -132,6 +132,12 @@ function columnsFor(withOwner: boolean, priced: boolean, onOpen: (id: string) =>
           <span className="block truncate text-[0.9rem] text-quiet tabular-nums">
             <span className="md:hidden">{when(entry.timestamp)} · </span>
             {kind(entry)}
+            {entry.tariff_id !== null && entry.total_cost !== null && (
+              <span className="xl:hidden">
+                {" · "}
+                <Cost entry={entry} />
+              </span>
+            )}
             {entry.error_code && <> · {entry.error_code}</>}
           </span>
         </div>
@@ -159,7 +165,7 @@ function columnsFor(withOwner: boolean, priced: boolean, onOpen: (id: string) =>
       meta: { numeric: true, from: "sm" },
       cell: ({ row: { original: entry } }) => <Tokens entry={entry} />,
     }),
-    ...(priced ? [column.accessor("total_cost", { header: "Cost", meta: { numeric: true, from: "lg" }, cell: ({ row }) => <Cost entry={row.original} /> })] : []),
+    ...(priced ? [column.accessor("total_cost", { header: "Cost", meta: { numeric: true, from: "xl" }, cell: ({ row }) => <Cost entry={row.original} /> })] : []),
     column.accessor("timestamp", {
       header: "Time",
       meta: { numeric: true, from: "md" },
