@@ -48,7 +48,7 @@ export function PricesTab({ model }: { model: Model }) {
           </Empty>
         )}
       </Card>
-      {manager && !model.is_composite && <ProviderCard key={JSON.stringify(model.provider_pricing)} model={model} />}
+      {manager && !model.is_composite && <ProviderCard model={model} />}
       {before.length > 0 && (
         <Card title="Earlier tariffs" className="overflow-hidden">
           <TariffTable label="Earlier tariffs" tariffs={before} />

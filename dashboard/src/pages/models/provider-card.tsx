@@ -44,7 +44,6 @@ export function ProviderCard({ model }: { model: Model }) {
   const pricing = model.provider_pricing ?? null;
   const [mode, setMode] = useState<Mode | "">(pricing?.mode ?? "");
   const [typed, setTyped] = useState<Partial<Record<Name, string>>>(() => shownOf(pricing));
-  const [touched, setTouched] = useState(false);
   const save = useModelChange(model.id, "Provider prices saved.");
   const fields = mode === "" ? [] : FIELDS[mode];
   const faultOf = ({ name, million }: Shown) => {
@@ -53,29 +52,19 @@ export function ProviderCard({ model }: { model: Model }) {
     if (million) return priceFault(text);
     return readMoney(text) === null ? "Write it like 2.50." : null;
   };
-  const submit = () => {
-    if (mode === "") {
-      save.mutate({ provider_pricing: null });
-      return;
-    }
-    const given = fields.map(({ name, million }) => {
-      const read = readMoney(typed[name] ?? "");
-      return [name, read === null ? null : million ? perToken(read) : read] as const;
-    });
-    save.mutate({ provider_pricing: { mode, ...(Object.fromEntries(given) as Partial<Record<Name, string | null>>) } });
-  };
+  const faulty = fields.some((field) => faultOf(field) !== null);
+  const wanted = faulty ? null : given(mode, (name) => readMoney(typed[name] ?? ""), true);
+  // What is typed while it is saved stays, and is not saved yet.
+  const same = JSON.stringify(wanted) === JSON.stringify(given(pricing?.mode ?? "", (name) => pricing?.[name] ?? null, false));
   return (
     <Card title="What you pay for it">
-      <Form className="max-w-2xl space-y-4 p-5" onSubmit={submit}>
+      <Form className="max-w-2xl space-y-4 p-5" onSubmit={() => save.mutate({ provider_pricing: wanted })}>
         <p className="text-quiet">For comparison only. No call is charged by it.</p>
         <SelectField
           label="Your provider charges"
           options={MODES}
           value={mode}
-          onChange={(event) => {
-            setMode(event.target.value as Mode | "");
-            setTouched(true);
-          }}
+          onChange={(event) => setMode(event.target.value as Mode | "")}
         />
         {fields.length > 0 && (
           <div className="grid gap-4 sm:grid-cols-2">
@@ -89,21 +78,28 @@ export function ProviderCard({ model }: { model: Model }) {
                 inputMode="decimal"
                 boxClass="tabular-nums"
                 value={typed[field.name] ?? ""}
-                onChange={(event) => {
-                  setTyped((now) => ({ ...now, [field.name]: event.target.value }));
-                  setTouched(true);
-                }}
+                onChange={(event) => setTyped((now) => ({ ...now, [field.name]: event.target.value }))}
               />
             ))}
           </div>
         )}
         {save.error && <ErrorNote error={save.error} />}
-        <Button look="solid" type="submit" busy={save.isPending} disabled={!touched || fields.some((field) => faultOf(field) !== null)}>
+        <Button look="solid" type="submit" busy={save.isPending} disabled={faulty || same}>
           Save provider prices
         </Button>
       </Form>
     </Card>
   );
+}
+
+/** As the server takes it; `read` gives each field's amount, `shown` says whether that is for a million tokens. */
+function given(mode: Mode | "", read: (name: Name) => string | null, shown: boolean) {
+  if (mode === "") return null;
+  const fields = FIELDS[mode].map(({ name, million }) => {
+    const amount = read(name);
+    return [name, amount !== null && million && shown ? perToken(amount) : amount] as const;
+  });
+  return { mode, ...(Object.fromEntries(fields) as Partial<Record<Name, string | null>>) };
 }
 
 function shownOf(pricing: Pricing | null): Partial<Record<Name, string>> {
