@@ -172,6 +172,20 @@ from model_tariffs
 where model_id = any ($1::uuid[]) and valid_until is null
 order by purpose nulls first, completion_window nulls first;
 
+-- name: closed_tariffs_of_models
+-- The last $2 that were closed of each.
+select
+    t.id, t.model_id, t.name, t.purpose, t.completion_window, t.input_price, t.output_price, t.cached_input_price,
+    t.reasoning_price, t.valid_from, t.valid_until
+from unnest($1::uuid[]) as wanted (id)
+cross join lateral (
+    select * from model_tariffs
+    where model_id = wanted.id and valid_until is not null
+    order by valid_until desc, id desc
+    limit $2
+) as t
+order by t.valid_until desc, t.id desc;
+
 -- name: close_tariffs
 -- One that was opened in this very transaction would end before it began.
 update model_tariffs set valid_until = greatest(now(), valid_from) where id = any ($1::uuid[]);

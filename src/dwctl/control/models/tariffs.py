@@ -23,6 +23,8 @@ MAX_WINDOW = 32
 PRICE_LIMIT = Decimal(100_000)
 """A price is below it: the columns hold no more, and no number of tokens makes more than the ledger can hold."""
 PLACES = Decimal("1e-15")
+MOST_CLOSED = 50
+"""As many of a model's closed tariffs are shown, the last ones."""
 
 
 class TariffGiven(Body, kw_only=True):
@@ -90,6 +92,14 @@ class TariffStore:
         """The tariffs in force, in the order of purpose and window."""
         found: defaultdict[UUID, list[Tariff]] = defaultdict(list)
         for row in await self._database.fetch(self._sql["tariffs_of_models"], list(models)):
+            found[row["model_id"]].append(_shown(row))
+        return found
+
+    async def closed_of_models(self, models: Iterable[UUID]) -> dict[UUID, list[Tariff]]:
+        """The tariffs that are no longer in force, the last one first."""
+        found: defaultdict[UUID, list[Tariff]] = defaultdict(list)
+        sql = self._sql["closed_tariffs_of_models"]
+        for row in await self._database.fetch(sql, list(models), MOST_CLOSED):
             found[row["model_id"]].append(_shown(row))
         return found
 
