@@ -6,6 +6,7 @@ is parked, outside of all limits, and admitted anew when it has its reservation.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 from dwctl.gateway.bounds import bound
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body, Parked
+from dwctl.gateway.peek import Caps
 from dwctl.gateway.routes import Route
 from dwctl.requests.record import Record
 from dwctl.usage.credit.book import PocketBook
@@ -39,32 +41,26 @@ class Funds(Collector):
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
 
-    def waits(
-        self,
-        calls: Calls,
-        exchange: Exchange,
-        account: str,
-        tariff: Tariff,
-        route: Route,
-        asked: bytes,
-        body: Body,
-    ) -> bool:
+    def reserve(self, account: str, tariff: Tariff, route: Route, caps: Caps, size: int) -> Decimal | None:
         """Reserve for the call that is being admitted, by what is asked of the model server.
 
-        True when there is not enough at once: the call waits and then begins anew with its reservation entering, or is
-        refused, or its client leaves. Comes before any limit is taken.
+        None when it may go on; else there is not so much at once, and the call is to be parked. Comes before any limit
+        is taken.
         """
         if self.entering is not None:
-            return False
-        amount = bound(tariff, route, asked, body.size(asked), self.settings)
-        if not amount:
-            return False
-        self.entering = self.book.reserve(account, amount)
-        if self.entering is not None:
-            return False
+            # Parked before, and admitted anew.
+            return None
+        amount = bound(tariff, route, caps, size, self.settings)
+        if amount:
+            self.entering = self.book.reserve(account, amount)
+            if self.entering is None:
+                return amount
+        return None
+
+    def park(self, calls: Calls, exchange: Exchange, body: Body, account: str, amount: Decimal) -> None:
+        """The call waits and then begins anew with its reservation entering, or is refused, or its client leaves."""
         self._waited += 1
         Parked(self, calls, exchange, body).wait(account, amount)
-        return True
 
     def keep(self, ident: str) -> None:
         """The call that was entering is under way."""

@@ -22,7 +22,7 @@ from dwctl.gateway.peek import Peeker
 from dwctl.gateway.pools import LATE, Plan, Reason
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.realtime_calls import Calls
-from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, priced, upstream_error
+from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, upstream_error
 from dwctl.gateway.reply import our_lines
 from dwctl.gateway.routes import PREFIX, IdStyle, Route
 from dwctl.gateway.settings import GatewaySettings
@@ -309,7 +309,9 @@ class RealtimeSession:
         self._upstream = first.upstream
         self._pick = None if self._plan is None else self._plan.pick
         self._record = record = around.record(admission, caller)
-        self._tariff = priced(record, admission.answering)
+        self._tariff = admission.tariff
+        if self._tariff is not None:
+            record.tariff_id = self._tariff.id
         self._far = TunnelConnection(self, first.request, around.settings.upstream.max_head_bytes)
         around.sessions += 1
         first.upstream.load.active += 1

@@ -25,6 +25,14 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of those tokens of the input that the model server had in its cache."""
     reasoning: Decimal
     """Of those tokens of the output that were thoughts."""
+    dearest_input: Decimal = ZERO
+    """What no token of the input is above; worked out here."""
+    dearest_output: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        """Once for each tariff, so that a call need not compare prices."""
+        msgspec.structs.force_setattr(self, "dearest_input", max(self.input, self.cached_input))
+        msgspec.structs.force_setattr(self, "dearest_output", max(self.output, self.reasoning))
 
     def cost(
         self, input_tokens: int | None, output_tokens: int | None, cached: int | None, reasoning: int | None
