@@ -37,7 +37,7 @@ class Funds(Collector):
         """Of the call that is being admitted."""
         self.held: dict[str, Reservation] = {}
         """Of the calls under way, by the id of their record."""
-        self._waited = 0
+        self._waits = 0
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
 
@@ -59,8 +59,18 @@ class Funds(Collector):
 
     def park(self, calls: Calls, exchange: Exchange, body: Body, account: str, amount: Decimal) -> None:
         """The call waits and then begins anew with its reservation entering, or is refused, or its client leaves."""
-        self._waited += 1
+        self.waited()
         Parked(self, calls, exchange, body).wait(account, amount)
+
+    def waited(self) -> None:
+        """A call waits for credit; counted."""
+        self._waits += 1
+
+    def settle(self, reservation: Reservation, cost: Decimal) -> None:
+        """What it was for is charged so much; the charge has been noted."""
+        if cost > reservation.amount:
+            self._exceeded += 1
+        self.book.settle(reservation, cost)
 
     def keep(self, ident: str) -> None:
         """The call that was entering is under way."""
@@ -84,10 +94,7 @@ class Funds(Collector):
         """A call has been recorded."""
         reservation = self.held.pop(record.id, None)
         if reservation is not None:
-            cost = record.cost or ZERO
-            if cost > reservation.amount:
-                self._exceeded += 1
-            self.book.settle(reservation, cost)
+            self.settle(reservation, record.cost or ZERO)
 
     def problem(self, shortage: Shortage) -> Problem:
         """The answer to a call that gets no credit; counted."""
@@ -102,7 +109,7 @@ class Funds(Collector):
         for shortage, count in self._refused.items():
             refused.add_metric([shortage.value], count)
         yield refused
-        yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waited)
+        yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waits)
         yield CounterMetricFamily(
             "dwctl_credit_exceeded", "Calls that cost more than was reserved.", self._exceeded
         )

@@ -115,7 +115,8 @@ class Gateway:
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
-        self._reserves = funds is not None
+        self.reserves = funds is not None
+        """Whether calls of priced models reserve what they may cost."""
         self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
@@ -373,7 +374,7 @@ class Gateway:
         begun: tuple[Caller, Upload | None, Peek],
     ) -> bool:
         """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
-        if not self._reserves:
+        if not self.reserves:
             return False
         account, (_, upload, peeked) = admission.key.owner_id, begun
         size = len(asked) if upload is None else upload.size
