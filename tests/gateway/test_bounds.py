@@ -20,9 +20,15 @@ CHAT = ROUTES[b"/ai/v1/chat/completions"]
 EMBEDDINGS = ROUTES[b"/ai/v1/embeddings"]
 
 
-def tariff(entry: int = 0, out: int = 1, cached: int = 0, reasoning: int = 0) -> Tariff:
+def tariff(entry: int = 0, out: int = 1, cached: int = 0, reasoning: int = 0, written: int = 0) -> Tariff:
     """Prices in whole units."""
-    prices = {"input": entry, "output": out, "cached_input": cached, "reasoning": reasoning}
+    prices = {
+        "input": entry,
+        "output": out,
+        "cached_input": cached,
+        "reasoning": reasoning,
+        "cache_write": written,
+    }
     return Tariff(id="t", **{name: Decimal(price) for name, price in prices.items()})
 
 
@@ -74,6 +80,7 @@ def test_input_is_a_token_for_each_byte_unless_told_otherwise() -> None:
 
 def test_the_dearest_price_counts() -> None:
     assert bound(tariff(entry=1, out=1, cached=3, reasoning=5), CHAT, Caps(max_tokens=2), 10, SETTINGS) == 40
+    assert bound(tariff(entry=1, cached=3, written=4), CHAT, Caps(max_tokens=2), 10, SETTINGS) == 42
 
 
 def test_what_answers_without_tokens_reserves_none_for_them() -> None:

@@ -4,7 +4,7 @@
 bound for text, whatever the language and the tokenizer; what is not text (pictures, sound) is overestimated.
 **Output**: the largest of `max_completion_tokens`, `max_output_tokens` and `max_tokens`, or `output_tokens` where the
 request names none; as often as `n` or `best_of` says. Embeddings, scores and moderations have none.
-Both at the dearest price that could count: cached tokens and thoughts may cost more than others.
+Both at the dearest price that could count: tokens of a cache and thoughts may cost more than others.
 """
 
 from decimal import Decimal

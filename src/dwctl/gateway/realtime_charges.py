@@ -87,7 +87,7 @@ class Charges:
 
 
 def _cost(tariff: Tariff, tokens: Tokens) -> Decimal:
-    return tariff.cost(tokens.input, tokens.output, tokens.cached, tokens.reasoning)
+    return tariff.cost(tokens.input, tokens.output, tokens.cached, tokens.reasoning, tokens.cache_write)
 
 
 def _sum(known: int | None, more: int | None) -> int | None:

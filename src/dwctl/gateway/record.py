@@ -66,7 +66,11 @@ def complete(
         record.finish_reason = metered.finish_reason
     if tariff is not None:
         record.cost = tariff.cost(
-            record.prompt_tokens, record.completion_tokens, record.cached_tokens, record.reasoning_tokens
+            record.prompt_tokens,
+            record.completion_tokens,
+            record.cached_tokens,
+            record.reasoning_tokens,
+            record.cache_write_tokens,
         )
 
 
