@@ -96,15 +96,24 @@ async def test_a_model_is_made_with_its_prices(house: House, manager: Person, pa
     body = {
         "model_name": "new",
         "hosted_on": str(endpoint),
-        "tariffs": [tariff(cached_input_price_per_token="1e-7", reasoning_price_per_token=3)],
+        "tariffs": [
+            tariff(
+                cached_input_price_per_token="1e-7",
+                reasoning_price_per_token=3,
+                cache_write_price_per_token="0.00000125",
+            )
+        ],
         "provider_pricing": {"mode": "hourly", "rate": "2.5"},
     }
     made = (await house.api("POST", "/models", manager, body)).json()
     assert made["tariffs"][0]["cached_input_price_per_token"] == "0.0000001"
     assert made["tariffs"][0]["reasoning_price_per_token"] == "3"
+    assert made["tariffs"][0]["cache_write_price_per_token"] == "0.00000125"
     assert made["provider_pricing"] == {"mode": "hourly", "rate": "2.5", "input_token_cost_ratio": None}
     found = await routed(house, "new")
     assert found is not None
+    assert found.realtime is not None
+    assert found.realtime.cache_write == Decimal("0.00000125")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +133,7 @@ async def test_a_model_is_made_with_its_prices(house: House, manager: Person, pa
         ([tariff(api_key_purpose="night")], "api_key_purpose"),
         ([{"name": "x"}], "input_price_per_token"),
         ([tariff(cached_input_price_per_token="x")], "cached_input_price_per_token"),
+        ([tariff(cache_write_price_per_token="-1")], "tariffs[0].cache_write_price_per_token: expected"),
     ],
 )
 async def test_what_cannot_be_a_tariff(
@@ -206,9 +216,11 @@ async def test_provider_prices_change_in_part(house: House, manager: Person, pat
         "output_price_per_token": None,
         "cached_input_price_per_token": None,
         "reasoning_price_per_token": None,
+        "cache_write_price_per_token": "0.125",
     }
     assert "provider_pricing.mode: expected" in await change({"input_price_per_token": 1})
-    assert await change({"mode": "per_token", "input_price_per_token": 0.1}) == {
+    first = {"mode": "per_token", "input_price_per_token": 0.1, "cache_write_price_per_token": "0.125"}
+    assert await change(first) == {
         "mode": "per_token",
         **tokens,
     }

@@ -35,7 +35,6 @@ from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.reasoning import check_effort, with_effort
-from dwctl.gateway.record import priced
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
@@ -50,6 +49,7 @@ from dwctl.routing.limit_book import LimitBook
 from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.prices import Tariff
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -115,7 +115,8 @@ class Gateway:
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
-        self._reserves = funds is not None
+        self.reserves = funds is not None
+        """Whether calls of priced models reserve what they may cost."""
         self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
@@ -298,8 +299,9 @@ class Gateway:
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
-        if model.tariffs is not None and self._waits(
-            exchange, admission, route, asked, Body(caller, upload, peeked)
+        tariff = admission.tariff if known is None else known.tariff
+        if tariff is not None and self._waits(
+            exchange, admission, tariff, route, asked, (caller, upload, peeked)
         ):
             return
         if known is not None:
@@ -315,7 +317,7 @@ class Gateway:
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
-        record = self._record(route, admission, caller, peeked, size, now)
+        record = self._record(route, admission, caller, peeked, size, now, tariff)
         sanitiser: Sanitiser | None = None
         if model.sanitize or admission.model.sanitize or self._strict is not None:
             strict = self._strict is not None
@@ -335,7 +337,7 @@ class Gateway:
             else route.dialect.reshape(record.id, record.model, translated),
             sanitiser=sanitiser,
         )
-        flight.tariff = priced(record, model)
+        flight.tariff = tariff
         if upload is not None:
             flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
@@ -363,14 +365,24 @@ class Gateway:
             memo.call = name
 
     def _waits(
-        self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body
+        self,
+        exchange: Exchange,
+        admission: Admission,
+        tariff: Tariff,
+        route: Route,
+        asked: bytes,
+        begun: tuple[Caller, Upload | None, Peek],
     ) -> bool:
         """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
-        tariffs = admission.answering.tariffs
-        tariff = None if tariffs is None or not self._reserves else tariffs.of(admission.key.purpose)
-        return tariff is not None and self.funds.waits(
-            self, exchange, admission.key.owner_id, tariff, route, asked, body
-        )
+        if not self.reserves:
+            return False
+        account, (_, upload, peeked) = admission.key.owner_id, begun
+        size = len(asked) if upload is None else upload.size
+        short = self.funds.reserve(account, tariff, route, peeked.caps, size)
+        if short is None:
+            return False
+        self.funds.park(self, exchange, Body(*begun), account, short)
+        return True
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
         """Take the limits of a call, and of its target where that is the only one; the lines its answer carries."""
@@ -407,7 +419,14 @@ class Gateway:
         return Rendered(upstream, request_head(upstream, query, headers, len(body)) + body, hide_usage)
 
     def _record(
-        self, route: Route, admission: Admission, caller: Caller, peeked: Peek, size: int, now: float
+        self,
+        route: Route,
+        admission: Admission,
+        caller: Caller,
+        peeked: Peek,
+        size: int,
+        now: float,
+        tariff: Tariff | None,
     ) -> Record:
         key = admission.key
         return Record(
@@ -423,6 +442,7 @@ class Gateway:
             purpose=key.purpose,
             user_agent=caller.user_agent,
             request_size=size,
+            tariff_id=None if tariff is None else tariff.id,
         )
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:

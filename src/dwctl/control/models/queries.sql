@@ -167,7 +167,7 @@ select id from models where alias = $1 and deleted_at is null;
 -- Those in force.
 select
     id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
-    valid_from, valid_until
+    cache_write_price, valid_from, valid_until
 from model_tariffs
 where model_id = any ($1::uuid[]) and valid_until is null
 order by purpose nulls first, completion_window nulls first;
@@ -192,25 +192,28 @@ update model_tariffs set valid_until = greatest(now(), valid_from) where id = an
 
 -- name: open_tariff
 insert into model_tariffs (
-    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price
+    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
+    cache_write_price
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: provider_prices_of
 select
-    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, cache_write_price, hourly_rate,
+    input_ratio
 from provider_prices
 where model_id = any ($1::uuid[]);
 
 -- name: set_provider_prices
 insert into provider_prices (
-    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, cache_write_price, hourly_rate,
+    input_ratio
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (model_id) do update set
     mode = excluded.mode, input_price = excluded.input_price, output_price = excluded.output_price,
     cached_input_price = excluded.cached_input_price, reasoning_price = excluded.reasoning_price,
-    hourly_rate = excluded.hourly_rate, input_ratio = excluded.input_ratio, updated_at = now();
+    cache_write_price = excluded.cache_write_price, hourly_rate = excluded.hourly_rate, input_ratio = excluded.input_ratio, updated_at = now();
 
 -- name: delete_provider_prices
 delete from provider_prices where model_id = $1;

@@ -37,6 +37,8 @@ class TariffGiven(Body, kw_only=True):
     """Null: as input."""
     reasoning_price_per_token: Decimal | None = None
     """Null: as output."""
+    cache_write_price_per_token: Decimal | None = None
+    """Of input that the model server writes to its cache. Null: as input."""
     api_key_purpose: Purpose | None = None
     """Null: calls of every purpose that has no tariff of its own."""
     completion_window: str | None = None
@@ -53,6 +55,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     output_price_per_token: str
     cached_input_price_per_token: str | None
     reasoning_price_per_token: str | None
+    cache_write_price_per_token: str | None
     api_key_purpose: str | None
     completion_window: str | None
     valid_from: datetime
@@ -65,6 +68,7 @@ PRICES = {
     "output_price_per_token": "output_price",
     "cached_input_price_per_token": "cached_input_price",
     "reasoning_price_per_token": "reasoning_price",
+    "cache_write_price_per_token": "cache_write_price",
 }
 """Public name and column of each price of a token."""
 
@@ -79,6 +83,7 @@ class TariffRow(msgspec.Struct, frozen=True):
     output_price: Decimal
     cached_input_price: Decimal | None
     reasoning_price: Decimal | None
+    cache_write_price: Decimal | None
 
 
 class TariffStore:
@@ -148,10 +153,10 @@ def tariff_rows(given: Iterable[TariffGiven]) -> list[TariffRow]:
             raise BadRequest(f"{where}: expected one tariff for each purpose and window, got two")
         kinds.add((purpose, window))
         prices = (price(f"{where}.{public}", getattr(tariff, public)) for public in PRICES)
-        entry, out, cached, reasoning = prices
+        entry, out, *parts = prices
         if entry is None or out is None:
             raise BadRequest(f"{where}: expected a price of input and of output")
-        rows.append(TariffRow(name, purpose, window, entry, out, cached, reasoning))
+        rows.append(TariffRow(name, purpose, window, entry, out, *parts))
     return rows
 
 
@@ -180,6 +185,7 @@ def _shown(row: Any) -> Tariff:
         output_price_per_token=plain(row["output_price"]),
         cached_input_price_per_token=text_of(row["cached_input_price"]),
         reasoning_price_per_token=text_of(row["reasoning_price"]),
+        cache_write_price_per_token=text_of(row["cache_write_price"]),
         api_key_purpose=row["purpose"],
         completion_window=row["completion_window"],
         valid_from=row["valid_from"],
@@ -197,4 +203,5 @@ def _written(row: Any) -> TariffRow:
         row["output_price"],
         row["cached_input_price"],
         row["reasoning_price"],
+        row["cache_write_price"],
     )
