@@ -41,7 +41,6 @@ class EventRelay:
     """Cuts, rewrites and watches one stream."""
 
     __slots__ = (
-        "_boundary",
         "_cutter",
         "_hide_usage",
         "_new",
@@ -59,7 +58,6 @@ class EventRelay:
         self._cutter = Cutter()
         self._old: bytes | None = None
         self._new = b""
-        self._boundary = b"\n\n"
         self.hidden = b""
         """The event with usage that the client did not ask for and does not see."""
         self.ended = False
@@ -86,11 +84,10 @@ class EventRelay:
             if match is not None:
                 old = self._old = match[0]
                 self._new = match[1] + self._quoted
-                self._boundary = b"\n\r\n" if whole.endswith(b"\r\n") else b"\n\n"
         if old is not None:
             # Every event begins as the first one did, but for the one that says that there are no more.
             pieces = whole.split(old)
-            count = whole.count(self._boundary)
+            count = whole.count(b"\n\n") + whole.count(b"\n\r\n")
             if len(pieces) - 1 == count:
                 return self._new.join(pieces)
             if len(pieces) == count and whole.endswith(_LAST):

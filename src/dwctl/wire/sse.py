@@ -172,7 +172,7 @@ def data_of(event: bytes) -> bytes:
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
-    """The event with other data on one line; its other lines and its line ends as they are."""
+    """The event with other data, in as many lines as it has; its other lines and its line ends as they are."""
     lines = event.split(b"\n")
     kept: list[bytes] = []
     placed = False
@@ -181,5 +181,6 @@ def with_data(event: bytes, data: bytes) -> bytes:
             kept.append(line)
         elif not placed:
             placed = True
-            kept.append(b"data: %b%b" % (data, b"\r" if line.endswith(b"\r") else b""))
+            end = b"\r" if line.endswith(b"\r") else b""
+            kept += [b"data: %b%b" % (each, end) for each in data.split(b"\n")]
     return b"\n".join(kept)
