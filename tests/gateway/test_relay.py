@@ -86,3 +86,10 @@ def _relayed(reads: list[bytes], hide_usage: bool) -> tuple[bytes, bytes, bool]:
     relay = EventRelay(IdStyle.TOP, b"resp_1", hide_usage=hide_usage)
     sent = b"".join(map(relay.feed, reads)) + relay.rest()
     return sent, relay.hidden, relay.ended
+
+
+def test_an_event_may_be_cut_at_any_byte() -> None:
+    event = b'data: {"id":"up-1","choices":[{"delta":{"content":"a"}}]}\n\n'
+    whole = _relayed([event, event, event], True)
+    for at in range(len(event) + 1):
+        assert _relayed([event, event[:at], event[at:] + event], True) == whole
