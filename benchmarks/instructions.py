@@ -26,6 +26,9 @@ from benchmarks.upstream import Upstream, UpstreamOptions
 
 _TOTALS = re.compile(r"^(?:totals|summary):\s+(\d+)", re.MULTILINE)
 CONNECTIONS = 8
+PACED_CONNECTIONS = 100
+PACE_MS = 100
+"""Between two chunks of a paced stream: long enough for each to be read before the next one comes."""
 WARM_UP = 200
 """Calls before the first count: what is done once for each connection and line of a head."""
 
@@ -106,7 +109,7 @@ def count(load: Load, sizes: Sequence[int], options: UpstreamOptions) -> list[Co
 
 
 def _sized(load: Load, calls: int) -> Load:
-    return Load(mode=load.mode, seconds=600, connections=CONNECTIONS, count=calls, timeout=120)
+    return Load(mode=load.mode, seconds=600, connections=load.connections, count=calls, timeout=120)
 
 
 def _dump(running: Running) -> None:
@@ -127,18 +130,21 @@ def _last(folder: Path) -> Path:
 
 @click.command(help="Count the instructions that dwctl executes for a call. See docs/benchmarks.md.")
 @click.option("--stream", is_flag=True, help="Streams of 50 chunks instead of plain calls.")
+@click.option("--paced", is_flag=True, help="Such streams, each chunk in a read of its own.")
 @click.option("--calls", default=2000, show_default=True, type=click.IntRange(100, 100_000))
-def main(*, stream: bool, calls: int) -> None:
+def main(*, stream: bool, paced: bool, calls: int) -> None:
     """A small load and one that is larger by `calls`."""
-    load = Load(mode="sse" if stream else "json", seconds=1)
+    connections = PACED_CONNECTIONS if paced else CONNECTIONS
+    load = Load(mode="sse" if stream or paced else "json", seconds=1, connections=connections)
+    options = UpstreamOptions(pace_ms=PACE_MS if paced else 0)
     try:
-        counted = count(load, (WARM_UP, WARM_UP + calls), UpstreamOptions())
+        counted = count(load, (WARM_UP, WARM_UP + calls), options)
     except (Broken, Unavailable) as error:
         print(f"instructions: {error}", file=sys.stderr)
         sys.exit(2)
     for each in counted:
         print(f"{each.calls:>8,} calls  {each.instructions:>16,} instructions")
-    print(f"instructions for a {'stream' if stream else 'call'}: {slope(counted):,.0f}")
+    print(f"instructions for a {'stream' if load.mode == 'sse' else 'call'}: {slope(counted):,.0f}")
 
 
 if __name__ == "__main__":
