@@ -32,6 +32,9 @@ from benchmarks.upstream import Upstream, UpstreamOptions
 
 _TOTALS = re.compile(r"^(?:totals|summary):\s+(\d+)", re.MULTILINE)
 CONNECTIONS = 8
+PACED_CONNECTIONS = 100
+PACE_MS = 100
+"""Between two chunks of a paced stream: long enough for each to be read before the next one comes."""
 WARM_UP = 200
 """Calls before the first count: what is done once for each connection and line of a head."""
 SLOWER = (("DWCTL_RECORDING__FLUSH_INTERVAL_MS", "1000"), ("DWCTL_RESERVATIONS__AHEAD", "60"))
@@ -128,7 +131,7 @@ def without_idle(calls: int, instructions: int, seconds: float, idle: float) -> 
 
 
 def _sized(load: Load, calls: int) -> Load:
-    return Load(mode=load.mode, seconds=600, connections=CONNECTIONS, count=calls, timeout=120)
+    return Load(mode=load.mode, seconds=600, connections=load.connections, count=calls, timeout=120)
 
 
 def _dump(running: Running) -> None:
@@ -150,15 +153,18 @@ def _told(folder: Path) -> int:
 
 @click.command(help="Count the instructions that dwctl executes for a call. See docs/benchmarks.md.")
 @click.option("--stream", is_flag=True, help="Streams of 50 chunks instead of plain calls.")
+@click.option("--paced", is_flag=True, help="Such streams, each chunk in a read of its own.")
 @click.option("--priced", is_flag=True, help="Of a model with a price, beside those of a free one.")
 @click.option("--calls", default=2000, show_default=True, type=click.IntRange(100, 100_000))
-def main(*, stream: bool, priced: bool, calls: int) -> None:
+def main(*, stream: bool, paced: bool, priced: bool, calls: int) -> None:
     """A small load and one that is larger by `calls`."""
-    load = Load(mode="sse" if stream else "json", seconds=1)
+    connections = PACED_CONNECTIONS if paced else CONNECTIONS
+    load = Load(mode="sse" if stream or paced else "json", seconds=1, connections=connections)
+    options = UpstreamOptions(pace_ms=PACE_MS if paced else 0)
     slopes = []
     for plain in (FREE, PRICED) if priced else (Dwctl(),):
         try:
-            counted = count(load, (WARM_UP, WARM_UP + calls), UpstreamOptions(), plain)
+            counted = count(load, (WARM_UP, WARM_UP + calls), options, plain)
         except (Broken, Unavailable) as error:
             print(f"instructions: {error}", file=sys.stderr)
             sys.exit(2)
@@ -166,7 +172,7 @@ def main(*, stream: bool, priced: bool, calls: int) -> None:
         print(f"{plain.name}:")
         for each in counted:
             print(f"{each.calls:>8,} calls  {each.instructions:>16,} instructions")
-        print(f"instructions for a {'stream' if stream else 'call'}: {slopes[-1]:,.0f}")
+        print(f"instructions for a {'stream' if load.mode == 'sse' else 'call'}: {slopes[-1]:,.0f}")
     if priced:
         print(f"a priced one against a free one: {slopes[1] / slopes[0]:.3f}")
 
