@@ -4,7 +4,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { whoami } from "./session/session";
 import { Shell } from "./shell/shell";
 import { NoSuchPage, PageBroke } from "./shell/trouble";
-import { flag, number, oneOf, reads, text } from "./text/search";
+import { date, flag, number, oneOf, reads, text } from "./text/search";
 import { Bones } from "./ui/state";
 
 interface Context {
@@ -82,7 +82,7 @@ const model = createRoute({
   getParentRoute: () => shell,
   path: "/models/$modelId",
   validateSearch: reads({
-    tab: oneOf(["overview", "use", "pool", "access", "limits", "settings"] as const),
+    tab: oneOf(["overview", "use", "pool", "prices", "access", "limits", "settings"] as const),
   }),
   component: lazyRouteComponent(() => import("./pages/models/model"), "ModelPage"),
 });
@@ -99,6 +99,26 @@ const keys = createRoute({
   path: "/keys",
   validateSearch: listSearch,
   component: lazyRouteComponent(() => import("./pages/keys/keys"), "KeysPage"),
+});
+
+export const KINDS = ["usage", "admin_grant", "admin_removal", "purchase"] as const;
+
+const costSearch = reads({
+  q: text,
+  type: oneOf(KINDS),
+  /** An account's id, or `everyone`; absent is one's own. */
+  user: text,
+  from: date,
+  to: date,
+  page: number,
+});
+export type CostSearch = ReturnType<typeof costSearch>;
+
+const costs = createRoute({
+  getParentRoute: () => shell,
+  path: "/cost-management",
+  validateSearch: costSearch,
+  component: lazyRouteComponent(() => import("./pages/costs/costs"), "CostsPage"),
 });
 
 const endpoints = createRoute({
@@ -132,7 +152,7 @@ const users = createRoute({
 const user = createRoute({
   getParentRoute: () => shell,
   path: "/users/$userId",
-  validateSearch: reads({ tab: oneOf(["roles", "groups", "keys"] as const) }),
+  validateSearch: reads({ tab: oneOf(["roles", "groups", "keys", "credits"] as const) }),
   component: lazyRouteComponent(() => import("./pages/users/user"), "UserPage"),
 });
 
@@ -144,7 +164,7 @@ const account = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  shell.addChildren([start, requests, models, model, keys, endpoints, groups, group, users, user, account]),
+  shell.addChildren([start, requests, models, model, keys, costs, endpoints, groups, group, users, user, account]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -52,5 +52,7 @@ describe("permissions", () => {
     expect(can({ is_admin: false, roles: ["StandardUser", "PlatformManager"] }, "models.manage")).toBe(true);
     expect(can({ is_admin: false, roles: ["PlatformManager"] }, "requests.all")).toBe(false);
     expect(can({ is_admin: true, roles: [] }, "requests.all")).toBe(true);
+    for (const role of ["PlatformManager", "BillingManager"]) expect(can({ is_admin: false, roles: [role] }, "credits.manage")).toBe(true);
+    expect(can({ is_admin: false, roles: ["RequestViewer"] }, "credits.manage")).toBe(false);
   });
 });

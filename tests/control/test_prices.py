@@ -96,15 +96,24 @@ async def test_a_model_is_made_with_its_prices(house: House, manager: Person, pa
     body = {
         "model_name": "new",
         "hosted_on": str(endpoint),
-        "tariffs": [tariff(cached_input_price_per_token="1e-7", reasoning_price_per_token=3)],
+        "tariffs": [
+            tariff(
+                cached_input_price_per_token="1e-7",
+                reasoning_price_per_token=3,
+                cache_write_price_per_token="0.00000125",
+            )
+        ],
         "provider_pricing": {"mode": "hourly", "rate": "2.5"},
     }
     made = (await house.api("POST", "/models", manager, body)).json()
     assert made["tariffs"][0]["cached_input_price_per_token"] == "0.0000001"
     assert made["tariffs"][0]["reasoning_price_per_token"] == "3"
+    assert made["tariffs"][0]["cache_write_price_per_token"] == "0.00000125"
     assert made["provider_pricing"] == {"mode": "hourly", "rate": "2.5", "input_token_cost_ratio": None}
     found = await routed(house, "new")
     assert found is not None
+    assert found.realtime is not None
+    assert found.realtime.cache_write == Decimal("0.00000125")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +133,7 @@ async def test_a_model_is_made_with_its_prices(house: House, manager: Person, pa
         ([tariff(api_key_purpose="night")], "api_key_purpose"),
         ([{"name": "x"}], "input_price_per_token"),
         ([tariff(cached_input_price_per_token="x")], "cached_input_price_per_token"),
+        ([tariff(cache_write_price_per_token="-1")], "tariffs[0].cache_write_price_per_token: expected"),
     ],
 )
 async def test_what_cannot_be_a_tariff(
@@ -165,6 +175,37 @@ async def test_everyone_sees_tariffs_and_managers_what_the_operator_pays(
         assert "tariffs" not in (await house.api("GET", path, who)).json()
 
 
+async def test_managers_see_tariffs_that_were_closed_the_last_one_first(
+    house: House, manager: Person, path: str
+) -> None:
+    for number in range(1, 4):
+        await set_tariffs(house, manager, path, tariff(f"year {number}", number))
+    shown = (await house.api("GET", f"{path}?include=pricing,tariff_history", manager)).json()
+    assert [each["name"] for each in shown["tariffs"]] == ["year 3"]
+    closed = shown["closed_tariffs"]
+    assert [(each["name"], each["input_price_per_token"]) for each in closed] == [
+        ("year 2", "2"),
+        ("year 1", "1"),
+    ]
+    assert [each["is_active"] for each in closed] == [False, False]
+    assert closed[0]["valid_until"] == shown["tariffs"][0]["valid_from"]
+    assert closed[1]["valid_until"] == closed[0]["valid_from"]
+    assert "closed_tariffs" not in (await house.api("GET", f"{path}?include=pricing", manager)).json()
+    anyone = await house.person()
+    assert "closed_tariffs" not in (await house.api("GET", f"{path}?include=tariff_history", anyone)).json()
+
+
+async def test_no_more_closed_tariffs_are_shown_than_fifty(house: House, manager: Person, path: str) -> None:
+    await house.database.execute(
+        "insert into model_tariffs (id, model_id, name, input_price, output_price, valid_from, valid_until) "
+        "select gen_random_uuid(), $1, 'of day ' || day, 1, 1, now() - interval '1 day' * (day + 1), "
+        "now() - interval '1 day' * day from generate_series(1, 60) as day",
+        await house.model("a"),
+    )
+    closed = (await house.api("GET", f"{path}?include=tariff_history", manager)).json()["closed_tariffs"]
+    assert [each["name"] for each in closed] == [f"of day {day}" for day in range(1, 51)]
+
+
 async def test_provider_prices_change_in_part(house: House, manager: Person, path: str) -> None:
     async def change(pricing: Any) -> Any:
         answer = await house.api("PATCH", path, manager, {"provider_pricing": pricing})
@@ -175,9 +216,11 @@ async def test_provider_prices_change_in_part(house: House, manager: Person, pat
         "output_price_per_token": None,
         "cached_input_price_per_token": None,
         "reasoning_price_per_token": None,
+        "cache_write_price_per_token": "0.125",
     }
     assert "provider_pricing.mode: expected" in await change({"input_price_per_token": 1})
-    assert await change({"mode": "per_token", "input_price_per_token": 0.1}) == {
+    first = {"mode": "per_token", "input_price_per_token": 0.1, "cache_write_price_per_token": "0.125"}
+    assert await change(first) == {
         "mode": "per_token",
         **tokens,
     }

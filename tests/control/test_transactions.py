@@ -61,7 +61,24 @@ async def test_grants_and_removals_move_the_balance(house: House) -> None:
     removal = wanted(person, 0.25, "r", transaction_type="admin_removal")
     assert (await house.api("POST", "/transactions", billing, removal)).json()["exact_amount"] == "0.25"
     assert await billing_of(house, person) == (10.25, False)
-    assert (await house.api("GET", f"/transactions/{shown['id']}", person)).json() == shown
+    assert (shown["user_email"], shown["created_by_email"]) == (person.email, billing.email)
+    path = f"/transactions/{shown['id']}"
+    assert (await house.api("GET", path, billing)).json() == shown
+    assert (await house.api("GET", path, person)).json() == {**shown, "created_by_email": None}
+
+
+async def test_a_list_of_several_accounts_says_whose_and_by_whom(house: House) -> None:
+    admin, one, two = await house.admin(), await house.person(), await house.person()
+    for number, person in enumerate((one, two)):
+        await house.api("POST", "/transactions", admin, wanted(person, 1, f"s{number}"))
+    await charge(house, one, "0.5")
+    names = [
+        (each["user_email"], each["created_by_email"])
+        for each in (await listed(house, admin, "all=true"))["data"]
+    ]
+    assert names == [(one.email, None), (two.email, admin.email), (one.email, admin.email)]
+    own = (await listed(house, one))["data"]
+    assert [(each["user_email"], each["created_by_email"]) for each in own] == [(one.email, None)] * 2
 
 
 async def test_a_source_is_booked_once(house: House) -> None:
@@ -228,12 +245,15 @@ async def test_billing_is_shown_to_its_owner_and_to_those_who_may(house: House) 
     assert "credit_balance" not in (await house.api("GET", "/users/current", person)).json()
     for who in (person, manager):
         shown = (await house.api("GET", f"/users/{person.id}?include=billing", who)).json()
-        assert shown["credit_balance"] == 3
+        assert (shown["credit_balance"], shown["exact_credit_balance"]) == (3, "3")
     page = (await house.api("GET", "/users?include=billing", manager)).json()["data"]
     balances = {each["id"]: each["credit_balance"] for each in page}
     assert balances[str(person.id)] == 3
     assert balances[str(other.id)] == 0
     assert (await house.api("GET", f"/users/{person.id}?include=billing", viewer)).status_code == 403
+    await charge(house, person, "0.000000000000001")
+    exact = (await house.api("GET", "/users/current?include=billing", person)).json()["exact_credit_balance"]
+    assert exact == "2.999999999999999"
 
 
 async def test_a_balance_is_low_below_its_threshold(house: House) -> None:
@@ -241,6 +261,8 @@ async def test_a_balance_is_low_below_its_threshold(house: House) -> None:
     await house.grant(person, "10")
     changed = await house.api("PATCH", "/users/current", person, {"low_balance_threshold": "5.5"})
     assert changed.json()["low_balance_threshold"] == 5.5
+    shown = (await house.api("GET", "/users/current?include=billing", person)).json()
+    assert shown["exact_low_balance_threshold"] == "5.5"
     assert await billing_of(house, person) == (10, False)
     await charge(house, person, "4.5")
     assert await billing_of(house, person) == (5.5, False)

@@ -37,10 +37,41 @@ PEOPLE = (
     ("Alan Turing", "alan@example.com", "BatchAPIUser"),
     ("Katherine Johnson", "katherine@example.com", "BillingManager"),
 )
+
+
+def tariff(name: str, entry: str, out: str, **more: str) -> dict[str, str]:
+    """Prices of one token, as decimal strings."""
+    return {"name": name, "input_price_per_token": entry, "output_price_per_token": out, **more}
+
+
 KEYS: tuple[tuple[str, dict[str, int]], ...] = (
     ("website", {"requests_per_minute": 600, "max_concurrent": 16}),
     ("evaluation", {"tokens_per_minute": 200_000}),
     ("notebook", {}),
+)
+
+
+TARIFFS: tuple[tuple[str, list[dict[str, str]]], ...] = (
+    ("llama-3.3-70b", [tariff("spring", "0.000000650", "0.000001950")]),
+    (
+        "llama-3.3-70b",
+        [
+            tariff("standard", "0.000000590", "0.000001790", cached_input_price_per_token="0.000000295"),
+            tariff(
+                "night",
+                "0.000000295",
+                "0.000000895",
+                api_key_purpose="batch",
+                completion_window="24h",
+            ),
+        ],
+    ),
+    ("mistral-small", [tariff("standard", "0.0000001", "0.0000003")]),
+)
+"""What models cost, one after the other; all others are free."""
+CREDITS: tuple[tuple[str, str, str], ...] = (
+    ("admin_grant", "25", "Budget of the first quarter"),
+    ("admin_removal", "2.5", "Moved to the support desk"),
 )
 
 
@@ -79,6 +110,7 @@ def furnish(house: House) -> list[Shot]:
         person = {"username": email, "email": email, "display_name": name, "roles": ["StandardUser", role]}
         people.append(house.call("POST", "/users", person).json()["id"])
         house.call("POST", f"/groups/{groups[0]}/users/{people[-1]}")
+    _money(house, models, people)
     request_id = _work(house)
     return [
         Shot("start", "/"),
@@ -88,6 +120,10 @@ def furnish(house: House) -> list[Shot]:
         Shot("models", "/models"),
         Shot("model", f"/models/{models['llama-3.3-70b']}?tab=use"),
         Shot("pool", f"/models/{pool_id}?tab=pool"),
+        Shot("prices", f"/models/{models['llama-3.3-70b']}?tab=prices"),
+        Shot("new-tariff", f"/models/{models['llama-3.3-70b']}?tab=prices", ("Add tariff",)),
+        Shot("costs", "/cost-management"),
+        Shot("credits", "/cost-management", ("Add or remove credits",)),
         Shot("keys", "/keys"),
         Shot("new-key", "/keys?create=true"),
         Shot("endpoints", "/endpoints"),
@@ -99,6 +135,20 @@ def furnish(house: House) -> list[Shot]:
         Shot("account", "/account"),
         Shot("palette", "/", ("Search",)),
     ]
+
+
+def _money(house: House, models: dict[str, str], people: list[str]) -> None:
+    """Prices, what they were before, and credits."""
+    for alias, tariffs in TARIFFS:
+        house.call("PATCH", f"/models/{models[alias]}", {"tariffs": tariffs})
+    me = house.call("PATCH", "/users/current", {"low_balance_threshold": "5"}).json()["id"]
+    for number, (kind, amount, why) in enumerate(CREDITS):
+        booking = {"user_id": me, "transaction_type": kind, "amount": amount, "description": why}
+        house.call("POST", "/transactions", {**booking, "source_id": f"credits-{number}"})
+    for number, person in enumerate(people):
+        booking = {"user_id": person, "transaction_type": "admin_grant", "amount": str(5 * number + 1)}
+        house.call("POST", "/transactions", {**booking, "source_id": f"people-{number}"})
+    house.call("PATCH", f"/users/{people[0]}", {"low_balance_threshold": "2"})
 
 
 def _work(house: House) -> str:
@@ -133,6 +183,8 @@ def take(page: Page, shot: Shot, path: Path) -> None:
         expect(page.get_by_role("dialog").get_by_role("tab").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.evaluate("document.fonts.ready")
+    # A dialog that is about to appear is not there yet, even where animations are left out.
+    page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null)))")
     page.screenshot(path=path, animations="disabled")
 
 

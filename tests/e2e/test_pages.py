@@ -8,11 +8,15 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e import axe
 from tests.e2e.house import House, Person
 from tests.e2e.pages import PHONE, WIDE, settled, sign_in, watched
+from tests.e2e.priced import STANDARD, priced
 
-FOR_EVERYONE = ("/", "/requests", "/models", "/keys", "/keys?create=true", "/account")
+NIGHT = {**STANDARD, "name": "night", "api_key_purpose": "batch", "completion_window": "24h"}
+PLACES = ["Start", "Requests", "Models", "API keys", "Cost management"]
+FOR_EVERYONE = ("/", "/requests", "/models", "/keys", "/keys?create=true", "/cost-management", "/account")
 FOR_MANAGERS = (
     *("/models?create=true", "/endpoints", "/endpoints?create=true"),
     *("/groups", "/groups?create=true", "/users", "/users?create=true"),
+    *("/cost-management?user=everyone", "/cost-management?type=usage"),
 )
 VIEWS = (("light", WIDE), ("dark", PHONE), ("dark", WIDE), ("light", PHONE))
 
@@ -27,11 +31,17 @@ def furnished(house: House) -> dict[str, str]:
     group_id = house.call("POST", "/groups", {"name": house.name("group"), "description": "Of tests"}).json()[
         "id"
     ]
-    request_id = house.ask(house.admin, "What does a gateway do?")
     user_id = house.call("GET", "/users/current").json()["id"]
+    credit = {"user_id": user_id, "transaction_type": "admin_grant", "amount": "10"}
+    house.call("POST", "/transactions", {**credit, "source_id": house.name("credit")})
+    model = priced(house)
+    house.call("PATCH", f"/models/{model.id}", {"tariffs": [NIGHT]})
+    house.call("PATCH", f"/models/{model.id}", {"tariffs": [STANDARD, NIGHT]})
+    request_id = house.ask(house.admin, "What does a gateway do?", model.alias)
     return {
         "model": f"/models/{model_id}",
         "pool": f"/models/{pool_id}",
+        "priced": f"/models/{model.id}",
         "group": f"/groups/{group_id}",
         "user": f"/users/{user_id}",
         "request": f"/requests?open={request_id}",
@@ -44,10 +54,11 @@ def addresses(furnished: dict[str, str]) -> list[str]:
     return [
         *FOR_EVERYONE,
         *FOR_MANAGERS,
-        *(f"{model}?tab={tab}" for tab in ("overview", "use", "access", "limits", "settings")),
+        *(f"{model}?tab={tab}" for tab in ("overview", "use", "prices", "access", "limits", "settings")),
+        f"{furnished['priced']}?tab=prices",
         *(f"{pool}?tab={tab}" for tab in ("overview", "pool")),
         *(f"{group}?tab={tab}" for tab in ("members", "models")),
-        *(f"{user}?tab={tab}" for tab in ("roles", "groups", "keys")),
+        *(f"{user}?tab={tab}" for tab in ("roles", "groups", "keys", "credits")),
         *(f"{furnished['request']}&tab={tab}" for tab in ("conversation", "details", "json")),
     ]
 
@@ -92,7 +103,7 @@ def test_pages_of_managers_tell_a_standard_user_that_they_are_closed(
     with watched(browser, house.origin) as (page, _watch):
         sign_in(page, house.origin, house.person())
         pages = page.get_by_role("navigation", name="Pages")
-        expect(pages.get_by_role("link")).to_have_text(["Start", "Requests", "Models", "API keys"])
+        expect(pages.get_by_role("link")).to_have_text(PLACES)
         for address in ("/endpoints", "/groups", "/users", furnished["group"], furnished["user"]):
             page.goto(address)
             expect(page.get_by_text("This page is not open to you")).to_be_visible()
@@ -113,7 +124,7 @@ def test_the_navigation_shows_what_the_roles_open(
     with watched(browser, house.origin) as (page, _watch):
         sign_in(page, house.origin, house.person(*roles))
         pages = page.get_by_role("navigation", name="Pages")
-        expect(pages.get_by_role("link")).to_have_text(["Start", "Requests", "Models", "API keys", *links])
+        expect(pages.get_by_role("link")).to_have_text([*PLACES, *links])
         for link in links:
             pages.get_by_role("link", name=link).click()
             settled(page)

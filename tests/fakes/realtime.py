@@ -46,6 +46,11 @@ class RealtimeServer:
         """How many stand now."""
         return len(self._writers)
 
+    def raw(self, data: bytes) -> None:
+        """Send bytes as they are on every connection."""
+        for writer in list(self._writers):
+            writer.write(data)
+
     def drop(self) -> None:
         """Break every connection off."""
         for writer in list(self._writers):

@@ -154,7 +154,7 @@ async def test_the_window_chooses_the_tariff_and_credit_is_reserved(upstream: Fa
     till = Till("1000")
     cheap = Tariff(
         id=new_id(), input=Decimal("0.5"), output=Decimal("0.5"), cached_input=Decimal("0.5"),
-        reasoning=Decimal("0.5"),
+        cache_write=Decimal("0.5"), reasoning=Decimal("0.5"),
     )  # fmt: skip
     priced = msgspec.structs.replace(
         model("m", target(upstream.url)), tariffs=msgspec.structs.replace(tariffs(), windows={"24h": cheap})

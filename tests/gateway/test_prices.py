@@ -9,6 +9,8 @@ from dwctl.requests.record import Record
 from dwctl.routing.rules import Rule
 from dwctl.routing.snapshot import Model, Purpose
 from dwctl.usage.prices import Tariff, Tariffs
+from tests.fakes import shapes
+from tests.fakes.answers import json_reply
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import SECRET, House, chat, key, model, snapshot, target
 
@@ -21,6 +23,7 @@ def tariff(ident: str, entry: str = "0.000001", out: str = "0.000002") -> Tariff
         output=Decimal(out),
         cached_input=Decimal(entry),
         reasoning=Decimal(out),
+        cache_write=Decimal(entry),
     )
 
 
@@ -47,6 +50,24 @@ async def test_a_call_is_priced_at_its_start_and_costs_at_its_end(
     started = house.ledger.started[0][0]
     assert (started.tariff_id, started.cost) == ("t", None)
     assert (record.tariff_id, record.cost) == ("t", due(record, known))
+
+
+async def test_what_a_cache_took_and_gave_costs_what_the_tariff_says(upstream: FakeUpstream) -> None:
+    known = msgspec.structs.replace(tariff("t"), cache_write=Decimal("0.00000125"), cached_input=Decimal(0))
+    body = shapes.chat_completion("fake-model", "Hello.")
+    body["usage"] = {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 100,
+        "cache_read_input_tokens": 2000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": 12,
+    }
+    upstream.push(json_reply(body))
+    async with House(priced(model("m", target(upstream.url)), realtime=known)) as house:
+        await house.call(chat())
+        record = await house.recorded()
+    assert (record.prompt_tokens, record.cached_tokens, record.cache_write_tokens) == (2103, 2000, 100)
+    assert record.cost == 3 * known.input + 100 * known.cache_write + 12 * known.output
 
 
 @pytest.mark.parametrize(("purpose", "ident"), [("realtime", "r"), ("playground", "p"), ("batch", None)])

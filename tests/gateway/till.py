@@ -64,5 +64,7 @@ class Till:
 
 def tariffs(entry: Decimal = PRICE, out: Decimal = PRICE) -> Tariffs:
     """The same prices for every purpose."""
-    tariff = Tariff(id=new_id(), input=entry, output=out, cached_input=entry, reasoning=out)
+    tariff = Tariff(
+        id=new_id(), input=entry, output=out, cached_input=entry, reasoning=out, cache_write=entry
+    )
     return Tariffs(realtime=tariff, playground=tariff, platform=tariff, batch=tariff)

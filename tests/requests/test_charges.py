@@ -138,6 +138,34 @@ async def test_each_attempt_is_charged_in_any_order_and_any_batches(
         assert await sums(database, owner) == (sum(costs), sum(costs), sum(costs))
 
 
+async def test_a_session_that_dies_with_its_process_has_cost_what_its_responses_did(
+    database: Database, committer: Committer
+) -> None:
+    """Its start and what was noted of each response are there, twice and in any order; an end is not."""
+    choose = random.Random(5)
+    for _ in range(20):
+        owner, ident = new_id(), new_id()
+        costs = [Decimal(choose.randrange(1, 10**9)) * ONE for _ in range(4)]
+        notes = [
+            msgspec.structs.replace(started(owner, ident, attempt), cost=cost, prompt_tokens=10 * attempt)
+            for attempt, cost in enumerate(costs, 2)
+        ]
+        records = [entry_of(Kind.FINISHED, msgspec.json.encode(note), b"") for note in notes] * 2
+        records.append(entry(started(owner, ident)))
+        choose.shuffle(records)
+        while records:
+            size = choose.randint(1, 6)
+            batch, records = records[:size], records[size:]
+            await committer.commit(batch)
+        assert await committer.interrupt(UUID(owner)) == 1
+        assert await sums(database, owner) == (sum(costs), sum(costs), sum(costs))
+        row = await database.fetch_row(
+            "select state, error_code, prompt_tokens from requests where id = $1", ident
+        )
+        assert row is not None
+        assert tuple(row) == (State.FAILED, "interrupted", 50)
+
+
 async def test_two_ends_of_an_attempt_are_one_charge(database: Database, committer: Committer) -> None:
     owner, ident, cost = new_id(), new_id(), Decimal("0.5")
     interrupted = ended(owner, ident, None, state=State.FAILED)

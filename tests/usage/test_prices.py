@@ -18,23 +18,28 @@ TOKENS = st.none() | st.integers(0, MOST)
 def tariff(**prices: str) -> Tariff:
     """A tariff with these prices; the others are those of input and output."""
     known = {"input": "0", "output": "0", **prices}
-    known = {"cached_input": known["input"], "reasoning": known["output"], **known}
+    entry, out = known["input"], known["output"]
+    known = {"cached_input": entry, "cache_write": entry, "reasoning": out, **known}
     return Tariff(id="t", **{name: Decimal(price) for name, price in known.items()})
 
 
-@given(st.tuples(PRICES, PRICES, PRICES, PRICES), TOKENS, TOKENS, TOKENS, TOKENS)
+@given(st.tuples(PRICES, PRICES, PRICES, PRICES, PRICES), TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
 def test_a_cost_is_exact_and_fits_the_ledger(
-    prices: tuple[Decimal, Decimal, Decimal, Decimal],
+    prices: tuple[Decimal, Decimal, Decimal, Decimal, Decimal],
     entry: int | None,
     out: int | None,
     cached: int | None,
     reasoning: int | None,
+    written: int | None,
 ) -> None:
-    known = Tariff(id="t", input=prices[0], output=prices[1], cached_input=prices[2], reasoning=prices[3])
-    cost = known.cost(entry, out, cached, reasoning)
+    named = zip(("input", "output", "cached_input", "reasoning", "cache_write"), prices, strict=True)
+    known = Tariff(id="t", **dict(named))
+    cost = known.cost(entry, out, cached, reasoning, written)
     hit, thought = min(cached or 0, entry or 0), min(reasoning or 0, out or 0)
     exact = [Fraction(price) for price in prices]
-    parts = ((entry or 0) - hit, (out or 0) - thought, hit, thought)
+    kept = min(written or 0, (entry or 0) - hit)
+    parts = ((entry or 0) - hit - kept, (out or 0) - thought, hit, thought, kept)
+    assert cost <= (entry or 0) * known.dearest_input + (out or 0) * known.dearest_output
     assert Fraction(cost) == sum(price * count for price, count in zip(exact, parts, strict=True))
     assert cost >= 0
     assert (Fraction(cost) * 10**15).denominator == 1
@@ -44,6 +49,13 @@ def test_a_cost_is_exact_and_fits_the_ledger(
 def test_parts_have_prices_of_their_own() -> None:
     known = tariff(input="3", output="15", cached_input="0.3", reasoning="20")
     assert known.cost(10, 7, 4, 2) == 6 * 3 + 4 * Decimal("0.3") + 5 * 15 + 2 * 20
+
+
+def test_what_is_written_to_a_cache_has_its_price_and_what_came_from_it_its_own() -> None:
+    known = tariff(input="3", cached_input="0.3", cache_write="3.75")
+    assert known.cost(100, 0, 40, None, 50) == 10 * 3 + 40 * Decimal("0.3") + 50 * Decimal("3.75")
+    assert known.cost(100, 0, 40, None, 90) == 40 * Decimal("0.3") + 60 * Decimal("3.75")
+    assert known.cost(100, 0, None, None, None) == 300
 
 
 def test_nothing_known_costs_nothing() -> None:
@@ -69,6 +81,7 @@ def row(ident: str, purpose: str | None, window: str | None = None) -> dict[str,
         "output_price": Decimal(1),
         "cached_input_price": None,
         "reasoning_price": Decimal("0.5"),
+        "cache_write_price": None,
     }
 
 
@@ -100,4 +113,5 @@ def test_a_price_that_is_not_there_is_that_of_the_whole() -> None:
     assert tariffs is not None
     assert tariffs.realtime is not None
     assert tariffs.realtime.cached_input == tariffs.realtime.input == Decimal("0.000001")
+    assert tariffs.realtime.cache_write == tariffs.realtime.input
     assert tariffs.realtime.reasoning == Decimal("0.5")

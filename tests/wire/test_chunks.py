@@ -43,6 +43,43 @@ def test_any_split_gives_the_body_and_what_follows(
     assert (body, after) == (plain, surplus)
 
 
+PARTS = st.sampled_from(
+    [b"x", b"\r\n", b"a\r\n", b"\r\nb", b"0\r\n\r\n", b"data: 1\n\n", b"3\r\nabc\r\n", b"y" * 300]
+)
+
+
+@st.composite
+def nearly_plain(draw: st.DrawFn) -> bytes:
+    """Chunks as servers write them, with the last one or without, and perhaps a byte of them wrong."""
+    parts = draw(st.lists(PARTS, max_size=4))
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    coded += draw(
+        st.sampled_from([b"", b"0\r\n\r\n", b"0\r\n", b"0\r\n\r\n\r\n", b"0\r\nx: 1\r\n\r\n", b"1"])
+    )
+    at = draw(st.integers(0, len(coded)))
+    cut = draw(st.sampled_from([0, 0, 0, 1, 2]))
+    return coded[:at] + draw(st.sampled_from([b"", b"", b"", b"0", b"\r\n", b"\n"])) + coded[at + cut :]
+
+
+@given(nearly_plain())
+def test_a_read_of_many_chunks_is_read_as_its_bytes_one_by_one(coded: bytes) -> None:
+    assert _outcome([coded]) == _outcome([coded[at : at + 1] for at in range(len(coded))])
+
+
+def _outcome(reads: list[bytes]) -> tuple[bytes, bytes, bool] | None:
+    """(body, what follows it, whether it has ended), None for what is no chunks."""
+    chunks = Chunks()
+    body = after = b""
+    try:
+        for read in reads:
+            found, rest = (b"", read) if chunks.ended else chunks.feed(read)
+            body += found
+            after += rest
+    except ChunkError:
+        return None
+    return body, after, chunks.ended
+
+
 @pytest.mark.parametrize(
     "coded",
     [

@@ -2,9 +2,10 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api } from "./client";
 import type { paths } from "./schema";
-import type { Model } from "./types";
+import type { Model, Transaction } from "./types";
 
 type ModelsQuery = NonNullable<paths["/admin/api/v1/models"]["get"]["parameters"]["query"]>;
+type TransactionsQuery = NonNullable<paths["/admin/api/v1/transactions"]["get"]["parameters"]["query"]>;
 
 export interface ModelPage {
   data: Model[];
@@ -32,7 +33,7 @@ export const modelQuery = (id: string) =>
     queryFn: ({ signal }) =>
       api.get("/admin/api/v1/models/{model_id}", {
         path: { model_id: id },
-        query: { include: "groups,endpoints,components" },
+        query: { include: "groups,endpoints,components,pricing,tariff_history" },
         signal,
       }),
   });
@@ -53,13 +54,34 @@ export const usersQuery = (query: { search?: string | undefined; skip?: number; 
   queryOptions({
     queryKey: ["users", query],
     queryFn: ({ signal }) =>
-      api.get("/admin/api/v1/users", { query: { limit: MOST, ...query, search: query.search ?? null, include: "groups" }, signal }),
+      api.get("/admin/api/v1/users", { query: { limit: MOST, ...query, search: query.search ?? null, include: "groups,billing" }, signal }),
   });
 
 export const userQuery = (id: string) =>
   queryOptions({
     queryKey: ["users", "one", id],
-    queryFn: ({ signal }) => api.get("/admin/api/v1/users/{user_id}", { path: { user_id: id }, signal }),
+    queryFn: ({ signal }) => api.get("/admin/api/v1/users/{user_id}", { path: { user_id: id }, query: { include: "billing" }, signal }),
+  });
+
+/** The caller's own account with its balance, which calls change at any time. */
+export const ownAccount = queryOptions({
+  queryKey: ["users", "own"],
+  queryFn: ({ signal }) => api.get("/admin/api/v1/users/current", { query: { include: "billing" }, signal }),
+});
+
+export interface TransactionPage {
+  data: Transaction[];
+  total_count: number;
+  page_start_balance: string;
+}
+
+export const transactionsQuery = (query: TransactionsQuery) =>
+  queryOptions({
+    queryKey: ["transactions", query.all ? "everyone" : (query.user_id ?? "own"), query] as const,
+    queryFn: async ({ signal }): Promise<TransactionPage> => {
+      const page = await api.get("/admin/api/v1/transactions", { query, signal });
+      return { ...page, data: page.data as unknown as Transaction[] };
+    },
   });
 
 export const keysQuery = (owner: string) =>

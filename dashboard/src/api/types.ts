@@ -9,6 +9,9 @@ export type ModelUpdate = Schemas["ModelUpdate"];
 export type ModelCreate = Schemas["ModelCreate"];
 export type Component = Schemas["Component"];
 export type ApiKey = Schemas["ApiKey"];
+export type Tariff = Schemas["Tariff"];
+export type TariffGiven = Schemas["TariffGiven"];
+export type Transaction = Schemas["Transaction"];
 export type UpstreamModel = Schemas["UpstreamModel"];
 
 /** The group that everyone is in. */

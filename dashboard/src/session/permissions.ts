@@ -1,9 +1,9 @@
 /** What each role may see and do, so that nobody is offered what the server would refuse; the server decides. */
 export const ROLES = [
   { name: "StandardUser", label: "Standard user", what: "Sees models, makes keys. Everyone has it." },
-  { name: "PlatformManager", label: "Platform manager", what: "Runs models, endpoints, groups and people." },
+  { name: "PlatformManager", label: "Platform manager", what: "Runs models, endpoints, groups, people and credits." },
   { name: "RequestViewer", label: "Request viewer", what: "Reads everyone's requests with their content." },
-  { name: "BillingManager", label: "Billing manager", what: "Sees people and their credits." },
+  { name: "BillingManager", label: "Billing manager", what: "Sees people and their credits, adds and removes them." },
   { name: "BatchAPIUser", label: "Batch user", what: "Uploads files and runs batches." },
   { name: "ConnectionsUser", label: "Connections user", what: "Connects object stores." },
 ] as const;
@@ -16,12 +16,13 @@ export type Permission =
   | "groups.manage"
   | "users.read"
   | "users.manage"
-  | "requests.all";
+  | "requests.all"
+  | "credits.manage";
 
 const GRANTED: Record<string, readonly Permission[]> = {
-  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "users.read", "users.manage"],
+  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "users.read", "users.manage", "credits.manage"],
   RequestViewer: ["requests.all"],
-  BillingManager: ["users.read"],
+  BillingManager: ["users.read", "credits.manage"],
 };
 
 /** Whether somebody with these roles may do it. */

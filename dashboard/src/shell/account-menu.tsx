@@ -1,7 +1,10 @@
+import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { DropdownMenu } from "radix-ui";
+import { ownAccount } from "@/api/queries";
 import { useMe, useSignOut } from "@/session/session";
 import { initials } from "@/text/format";
+import { money } from "@/text/money";
 import { cx } from "@/ui/classes";
 import { Icon, type IconName } from "@/ui/icon";
 import { Item, Menu, MENU_ITEM } from "@/ui/menu";
@@ -48,6 +51,7 @@ export function AccountMenu() {
       }
     >
       <Item icon="user" label="Account" onSelect={() => void router.navigate({ to: "/account" })} />
+      <Credits />
       <Item icon="info" label="API documentation" onSelect={() => location.assign("/admin/docs")} />
       <DropdownMenu.Separator className="my-1.5 border-t border-line" />
       <DropdownMenu.RadioGroup value={theme} onValueChange={(value) => setTheme(value as Theme)} aria-label="Theme">
@@ -65,4 +69,12 @@ export function AccountMenu() {
       <Item icon="out" label="Sign out" onSelect={() => void leave()} />
     </Menu>
   );
+}
+
+/** Asked for when the menu is opened. */
+function Credits() {
+  const router = useRouter();
+  const account = useQuery({ ...ownAccount, staleTime: 0 });
+  const balance = account.data?.exact_credit_balance;
+  return <Item icon="credits" label={balance === undefined ? "Credits" : `Credits: ${money(balance)}`} onSelect={() => void router.navigate({ to: "/cost-management" })} />;
 }

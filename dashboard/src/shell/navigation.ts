@@ -16,6 +16,7 @@ export const PLACES: readonly Place[] = [
   { to: "/requests", label: "Requests", icon: "requests", words: "log calls history" },
   { to: "/models", label: "Models", icon: "models" },
   { to: "/keys", label: "API keys", icon: "keys", words: "tokens secrets" },
+  { to: "/cost-management", label: "Cost management", icon: "credits", words: "billing credits balance transactions spend money" },
 ];
 
 export const ADMINISTRATION: readonly Place[] = [

@@ -22,6 +22,12 @@ export function number(value: unknown): number | undefined {
   return Number.isInteger(found) && found > 1 ? found : undefined;
 }
 
+/** A day, `2026-11-25`. */
+export function date(value: unknown): string | undefined {
+  const written = typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value);
+  return written && !Number.isNaN(new Date(`${value}T00:00`).getTime()) ? value : undefined;
+}
+
 export function flag(value: unknown): true | undefined {
   return value === true || value === "true" || value === 1 ? true : undefined;
 }

@@ -122,6 +122,40 @@ export function Filter({
   );
 }
 
+/** A day in a bar of filters; the label stands before it, because an empty one says nothing. */
+export function DateFilter({
+  label,
+  value,
+  onChange,
+  min,
+  max,
+}: {
+  label: string;
+  /** `2026-11-25`, or nothing. */
+  value: string;
+  onChange: (day: string) => void;
+  min?: string | undefined;
+  max?: string | undefined;
+}) {
+  const id = useId();
+  return (
+    <div className={cx(BOX, "col-span-2 flex h-10 min-w-0 items-center gap-2 py-0 pr-2 sm:w-50 md:h-9 focus-within:border-accent focus-within:outline-2 focus-within:-outline-offset-1 focus-within:outline-accent")}>
+      <label htmlFor={id} className="text-quiet">
+        {label}
+      </label>
+      <input
+        id={id}
+        type="date"
+        min={min}
+        max={max}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        className="min-w-0 flex-1 bg-transparent tabular-nums outline-none"
+      />
+    </div>
+  );
+}
+
 function toOption(option: Option) {
   return (
     <option key={option.value} value={option.value}>

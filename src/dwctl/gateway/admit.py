@@ -7,6 +7,7 @@ from dwctl.gateway.peek import Peek
 from dwctl.gateway.rules import answering
 from dwctl.routing.access import lists, may_infer, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
+from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, Refused
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
@@ -23,6 +24,12 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     answering: Model
     """The one whose targets are called; another one when a traffic rule leads there."""
     peeked: Peek
+
+    @property
+    def tariff(self) -> Tariff | None:
+        """What prices the call; None when it is free."""
+        tariffs = self.answering.tariffs
+        return None if tariffs is None else tariffs.of(self.key.purpose)
 
 
 def authenticate(snapshot: Snapshot, caller: Caller, now: float) -> Key:

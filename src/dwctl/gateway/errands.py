@@ -29,7 +29,7 @@ from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.dispatch import Done, Errand
 from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
-from dwctl.usage.prices import Tariff, Tariffs
+from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.splice import Member
@@ -80,6 +80,8 @@ class ErrandGateway(Gateway):
         self.__dict__.update(vars(gateway))
         self._under_way = {}
         self.recording = _Taken(self._under_way)
+        # What is queued has been.
+        self.stateful = None
         # No two errands have the same headers.
         self._remembers = False
         self._longest = self._total_timeout
@@ -101,14 +103,22 @@ class ErrandGateway(Gateway):
             self._total_timeout = Duration(min(self._longest, exchange.errand.total_timeout))
         super().start(exchange, caller, upload, peeked)
 
-    def tariff(self, tariffs: Tariffs, purpose: str) -> Tariff | None:
+    def tariff(self, admission: Admission) -> Tariff | None:
         """That of the errand's completion window."""
-        return tariffs.of(purpose, self._admitting.errand.window)
+        tariffs = admission.answering.tariffs
+        return None if tariffs is None else tariffs.of(admission.key.purpose, self._admitting.errand.window)
 
     def _record(
-        self, route: Route, admission: Admission, caller: Caller, peeked: Peek, size: int, now: float
+        self,
+        route: Route,
+        admission: Admission,
+        caller: Caller,
+        peeked: Peek,
+        size: int,
+        now: float,
+        tariff: Tariff | None,
     ) -> Record:
-        record = super()._record(route, admission, caller, peeked, size, now)
+        record = super()._record(route, admission, caller, peeked, size, now, tariff)
         call = self._admitting
         errand = call.errand
         record.id = str(errand.id)

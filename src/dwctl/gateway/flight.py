@@ -6,7 +6,7 @@ at any moment leaves a row for every call that an upstream saw, and a complete o
 """
 
 from dwctl.gateway.failures import last_event, problem_of
-from dwctl.gateway.keeping import TAIL, shorten
+from dwctl.gateway.keeping import shorten
 from dwctl.gateway.masking import ACCOUNT
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.reckoning import Passed, reckoned
@@ -39,12 +39,12 @@ class Flight:
         "_body",
         "_commented",
         "_cors",
+        "_dropped",
         "_exchange",
         "_first_byte",
         "_head",
         "_hide_usage",
         "_ident",
-        "_kept",
         "_overhead",
         "_passing",
         "_received",
@@ -56,6 +56,7 @@ class Flight:
         "_route",
         "_sanitiser",
         "_size",
+        "_straight",
         "_ticket",
         "_upstream",
         "attempts",
@@ -108,11 +109,13 @@ class Flight:
         self._relay: EventRelay | None = None
         self._passing = False
         """Whether the head has gone to the client and the body follows as it comes."""
+        self._straight: Exchange | None = None
+        """The exchange, while a stream's events go into chunks for the client as the relay gives them."""
         self._body: list[bytes] = []
-        self._kept = 0
-        """Bytes in `_body`."""
         self._size = 0
         """Bytes of the answer's body so far."""
+        self._dropped = 0
+        """How many of them are not in `_body` any more."""
         self._recorded = False
         self._first_byte: float | None = None
         self._overhead = 0.0
@@ -196,8 +199,19 @@ class Flight:
             except EventTooLarge:
                 self._break_off(Failure.GARBAGE, "an event does not end")
                 return
-            if data:
+            if not data:
+                return
+            straight = self._straight
+            if straight is None or self._relay.ended:
                 self._pass(data)
+                return
+            # The same in one step: this is where every token comes by.
+            size = len(data)
+            self._body.append(data)
+            self._size += size
+            if self._size > self._around.max_record_bytes:
+                self._dropped = shorten(self._body, self._size, self._dropped)
+            straight.write(b"%x\r\n%b\r\n" % (size, data))
         elif self._passing:
             self._pass(data)
         else:
@@ -235,12 +249,10 @@ class Flight:
         if not self._passing:
             self._answer(head, self._body[0] if len(self._body) == 1 else b"".join(self._body))
             return
-        if self._relay is not None:
-            rest = self._relay.rest()
-            if rest:
-                self._pass(rest)
-                if self._head is None:
-                    return
+        if self._relay is not None and (rest := self._relay.rest()):
+            self._pass(rest)
+            if self._head is None:
+                return
         self._note_end(head.status, self._metered(), upstream_error(head.status))
         if self._reshape is not None:
             # After the record: a client may stop reading at these.
@@ -279,7 +291,7 @@ class Flight:
 
     def abort(self) -> None:
         """The client has left."""
-        self._exchange = None
+        self._exchange = self._straight = None
         sent = self._ticket is not None and self._ticket.connection is not None
         self.drop()
         if not self._recorded:
@@ -339,7 +351,8 @@ class Flight:
         """The upstream failed before the client was sent anything."""
         if self._reshape is not None:
             problem = self._reshape.refusal(problem)
-        self._replace_body(problem.body())
+        self._body = [problem.body()]
+        self._size = len(self._body[0])
         self._note_end(problem.status, NOTHING, (problem.code or "upstream_error", problem.message))
         if self._exchange is not None:
             connection = connection_line(self._exchange, keep_alive=self._exchange.keep_alive)
@@ -371,37 +384,34 @@ class Flight:
 
     def _unreadable(self, head: Head) -> bool:
         """Whether the answer's events would have to be changed and cannot be, for they are compressed."""
-        if head.coded and self._reshape is not None:
-            return True
-        return self._sanitiser is not None and not self._sanitiser.streams(head)
+        sanitiser = self._sanitiser
+        return (head.coded and self._reshape is not None) or not (
+            sanitiser is None or sanitiser.streams(head)
+        )
 
     def _open(self, head: Head) -> None:
         """Send the head of an answer whose body follows piece by piece."""
         self._passing = True
         exchange = self._exchange
         if exchange is not None:
+            plain = self._sanitiser is None and self._reshape is None
+            if plain and self._relay is not None and exchange.chunked_ok:
+                self._straight = exchange
             exchange.on_writable = self.writable
             exchange.write(opening(head, self._our_lines(), exchange))
 
     def _pass(self, data: bytes) -> None:
         """A piece of the body to the client, behind the record once the call is recorded."""
-        sanitiser = self._sanitiser
-        if sanitiser is not None and self._relay is not None:
+        sanitiser, relay, head = self._sanitiser, self._relay, self._head
+        if sanitiser is not None and relay is not None:
             data = sanitiser.feed(data)
         self._keep(data)
-        if sanitiser is not None and sanitiser.broken:
-            self._forward(data)
+        broken = sanitiser is not None and sanitiser.broken
+        if relay is not None and relay.ended and not broken and not self._recorded and head is not None:
+            self._note_end(head.status, self._metered(), upstream_error(head.status))
+        self._send(data if self._reshape is None else self._reshape.feed(data))
+        if broken:
             self._break_off(Failure.MALFORMED, "an event is not what its protocol says")
-            return
-        relay = self._relay
-        if relay is not None and relay.ended and not self._recorded and self._head is not None:
-            self._note_end(self._head.status, self._metered(), upstream_error(self._head.status))
-        self._forward(data)
-
-    def _forward(self, data: bytes) -> None:
-        if self._reshape is not None:
-            data = self._reshape.feed(data)
-        self._send(data)
 
     def _send(self, data: bytes) -> None:
         if not data:
@@ -421,9 +431,8 @@ class Flight:
         if self._relay is None and self._route.media:
             return
         self._body.append(data)
-        self._kept += len(data)
-        if self._size > self._around.max_record_bytes and self._kept > 2 * TAIL:
-            self._kept = shorten(self._body, self._kept)
+        if self._size > self._around.max_record_bytes:
+            self._dropped = shorten(self._body, self._size, self._dropped)
 
     def _framed(self, data: bytes) -> bytes:
         exchange = self._exchange
@@ -439,10 +448,6 @@ class Flight:
         lines = self._cors + our_lines(self._ident, self._overhead if self._around.overhead_header else None)
         return lines if self.attempts == 1 else b"%bx-dwctl-attempts: %d\r\n" % (lines, self.attempts)
 
-    def _replace_body(self, body: bytes) -> None:
-        self._body = [body]
-        self._size = len(body)
-
     def _metered(self) -> Metered:
         return NOTHING if self._relay is None else of_stream(self._answer_so_far())
 
@@ -455,19 +460,11 @@ class Flight:
         self._around.recording.after(self._hand_over, data, close)
 
     def _hand_over(self, data: bytes, close: bool) -> None:
-        exchange, self._exchange = self._exchange, None
+        exchange, self._exchange, self._straight = self._exchange, None, None
         if exchange is not None:
             exchange.on_abort = None
             exchange.on_writable = None
             exchange.finish(data, close=close or (self._passing and not exchange.chunked_ok))
-
-    def _reckoned(self, metered: Metered, *, failed: bool, left: bool) -> Metered:
-        """The usage with what the upstream did not tell of it."""
-        answer = self._answer_so_far()
-        head, size, began = self._head, self._size, self._passing
-        return reckoned(
-            metered, Passed(self._route.path, self._asked, head, answer, size, began, failed, left)
-        )
 
     def _note_end(
         self, status: int, metered: Metered, error: tuple[str | None, str] | None, *, left: bool = False
@@ -477,17 +474,19 @@ class Flight:
             return
         self._recorded = True
         self._upstream.load.active -= 1
-        around, record, size = self._around, self._record, self._size
-        if error is not None or not metered.completion_tokens or not metered.prompt_tokens:
-            metered = self._reckoned(metered, failed=error is not None, left=left)
+        around, record, size, head = self._around, self._record, self._size, self._head
+        failed = error is not None
+        if failed or not metered.completion_tokens or not metered.prompt_tokens:
+            # Not all of it was told by the upstream.
+            path, answer, began = self._route.path, self._answer_so_far(), self._passing
+            metered = reckoned(metered, Passed(path, self._asked, head, answer, size, began, failed, left))
         target = self._upstream.target
-        complete(record, target, self._head, status, metered, size=size, error=error, tariff=self.tariff)
+        complete(record, target, head, status, metered, size=size, error=error, tariff=self.tariff)
         if record.estimated and record.cost:
             around.cap(record)
-        received = self._received
         if self._first_byte is not None:
-            record.first_byte_ms = (self._first_byte - received) * 1000
-        record.duration_ms = (around.perf() - received) * 1000
+            record.first_byte_ms = (self._first_byte - self._received) * 1000
+        record.duration_ms = (around.perf() - self._received) * 1000
         record.overhead_ms = self._overhead
         record.completed_at = around.now()
         parts = self._body

@@ -6,6 +6,7 @@ is parked, outside of all limits, and admitted anew when it has its reservation.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 from dwctl.gateway.bounds import bound
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body, Parked
+from dwctl.gateway.peek import Caps
 from dwctl.gateway.routes import Route
 from dwctl.requests.record import Record
 from dwctl.usage.credit.book import PocketBook
@@ -35,36 +37,40 @@ class Funds(Collector):
         """Of the call that is being admitted."""
         self.held: dict[str, Reservation] = {}
         """Of the calls under way, by the id of their record."""
-        self._waited = 0
+        self._waits = 0
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
 
-    def waits(
-        self,
-        calls: Calls,
-        exchange: Exchange,
-        account: str,
-        tariff: Tariff,
-        route: Route,
-        asked: bytes,
-        body: Body,
-    ) -> bool:
+    def reserve(self, account: str, tariff: Tariff, route: Route, caps: Caps, size: int) -> Decimal | None:
         """Reserve for the call that is being admitted, by what is asked of the model server.
 
-        True when there is not enough at once: the call waits and then begins anew with its reservation entering, or is
-        refused, or its client leaves. Comes before any limit is taken.
+        None when it may go on; else there is not so much at once, and the call is to be parked. Comes before any limit
+        is taken.
         """
         if self.entering is not None:
-            return False
-        amount = bound(tariff, route, asked, body.size(asked), self.settings)
-        if not amount:
-            return False
-        self.entering = self.book.reserve(account, amount)
-        if self.entering is not None:
-            return False
-        self._waited += 1
+            # Parked before, and admitted anew.
+            return None
+        amount = bound(tariff, route, caps, size, self.settings)
+        if amount:
+            self.entering = self.book.reserve(account, amount)
+            if self.entering is None:
+                return amount
+        return None
+
+    def park(self, calls: Calls, exchange: Exchange, body: Body, account: str, amount: Decimal) -> None:
+        """The call waits and then begins anew with its reservation entering, or is refused, or its client leaves."""
+        self.waited()
         Parked(self, calls, exchange, body).wait(account, amount)
-        return True
+
+    def waited(self) -> None:
+        """A call waits for credit; counted."""
+        self._waits += 1
+
+    def settle(self, reservation: Reservation, cost: Decimal) -> None:
+        """What it was for is charged so much; the charge has been noted."""
+        if cost > reservation.amount:
+            self._exceeded += 1
+        self.book.settle(reservation, cost)
 
     def keep(self, ident: str) -> None:
         """The call that was entering is under way."""
@@ -88,10 +94,7 @@ class Funds(Collector):
         """A call has been recorded."""
         reservation = self.held.pop(record.id, None)
         if reservation is not None:
-            cost = record.cost or ZERO
-            if cost > reservation.amount:
-                self._exceeded += 1
-            self.book.settle(reservation, cost)
+            self.settle(reservation, record.cost or ZERO)
 
     def problem(self, shortage: Shortage) -> Problem:
         """The answer to a call that gets no credit; counted."""
@@ -106,7 +109,7 @@ class Funds(Collector):
         for shortage, count in self._refused.items():
             refused.add_metric([shortage.value], count)
         yield refused
-        yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waited)
+        yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waits)
         yield CounterMetricFamily(
             "dwctl_credit_exceeded", "Calls that cost more than was reserved.", self._exceeded
         )

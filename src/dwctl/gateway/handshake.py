@@ -68,12 +68,13 @@ def nonce_of(headers: Headers) -> bytes:
 def upgrade_request(
     upstream: Upstream, query: bytes, passed_on: bytes, headers: Headers, protocols: list[bytes]
 ) -> bytes:
-    """The whole request; frames that follow are the client's own, so its key and extensions go on as they are."""
+    """The whole request; frames that follow are the client's own, so its key goes on as it is.
+
+    Its extensions do not: they change frames (compression), and what the server tells in them is read on the way.
+    """
     ours = [line for line in upstream.headers.split(b"\r\n") if line and not line.startswith(_OF_A_BODY)]
     kept = [
-        b"%b: %b" % pair
-        for pair in headers
-        if pair[0] in (b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions")
+        b"%b: %b" % pair for pair in headers if pair[0] in (b"sec-websocket-key", b"sec-websocket-version")
     ]
     if protocols:
         kept.append(b"sec-websocket-protocol: " + b", ".join(protocols))
@@ -94,7 +95,8 @@ def switching(head: Head, nonce: bytes, ours: bytes) -> bytes | None:
         for line in head.lines.split(b"\r\n")
         if line.lower().startswith(b"sec-websocket-accept:")
     ]
-    if said != [accept]:
+    if said != [accept] or b"\nsec-websocket-extensions:" in b"\n" + head.lines.lower():
+        # Also an extension that nobody has asked for.
         return None
     return b"%bupgrade: websocket\r\nconnection: Upgrade\r\n%b%b\r\n" % (status_line(101), head.lines, ours)
 

@@ -17,6 +17,7 @@ from dwctl.gateway.peek import Peek
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, head_start, request_body
 from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot
+from dwctl.usage.prices import Tariff
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +35,8 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     upstream: Upstream
     start: bytes
     """The upstream request up to the digits of its length."""
+    tariff: Tariff | None
+    """What prices its calls; None when they are free."""
     limited: bool
     """Whether there are limits to be asked."""
 
@@ -73,5 +76,6 @@ def known_of(
         route,
         upstream,
         head_start(upstream, query, headers + JSON_LINE if route.form else headers),
+        admission.tariff,
         any(limit is not None for limit in limits),
     )

@@ -22,10 +22,6 @@ class Body(NamedTuple):
     upload: Upload | None
     peeked: Peek | None
 
-    def size(self, asked: bytes) -> int:
-        """Bytes of it."""
-        return len(asked) if self.upload is None else self.upload.size
-
 
 class Till(Protocol):
     """Where calls get their reservations; implemented by `Funds`."""

@@ -3,11 +3,29 @@
 Whether a key stands twice decides which model a lenient upstream would serve, so it has to be known exactly. A
 decoder that keeps the last one does not tell; but it calls its hook for each value of a type of ours, however the key
 is written, and so the values are counted while they are read, in the same single pass.
+
+What limits the answer is read in that pass too, for calls that reserve what they may cost; there the last one counts,
+and what is no count is for the model server to judge.
 """
+
+from typing import Any
 
 import msgspec
 
 from dwctl.wire.errors import Problem, Refused
+
+
+class Caps(msgspec.Struct, frozen=True, gc=False):
+    """What limits the output of a call, as the body has it; None where it does not."""
+
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    max_tokens: Any = None
+    n: Any = None
+    best_of: Any = None
+
+
+NO_CAPS = Caps()
 
 
 class Peek(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +37,7 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     """Whether the client itself asks for usage in the stream."""
     has_stream_options: bool
     """Whether the key is there at all, be it null."""
+    caps: Caps = NO_CAPS
     tier: str | None = None
     """What `service_tier` says, if it is a text."""
     background: bool = False
@@ -45,7 +64,7 @@ class _Background:
     """Stands for the value of `background`."""
 
 
-class _Fields(msgspec.Struct, gc=False):
+class _Fields(Caps, frozen=True, gc=False):
     """Every other key is skipped unparsed."""
 
     model: _Model | msgspec.UnsetType = msgspec.UNSET
@@ -79,7 +98,7 @@ class Peeker:
         values: dict[type, object] = {}
         self._values = values
         try:
-            self._decode(body)
+            fields = self._decode(body)
         except msgspec.ValidationError as error:
             raise Refused(_not_an_object()) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -93,18 +112,12 @@ class Peeker:
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
         if _StreamOptions not in values and _Tier not in values and _Background not in values:
-            return Peek(model, bool(stream), includes_usage=False, has_stream_options=False)
+            return Peek(model, bool(stream), False, False, fields)
         has_options = _StreamOptions in values
         asked = has_options and _includes_usage(values[_StreamOptions])
         tier = values.get(_Tier)
-        return Peek(
-            model,
-            bool(stream),
-            includes_usage=asked,
-            has_stream_options=has_options,
-            tier=tier if isinstance(tier, str) else None,
-            background=values.get(_Background) is True,
-        )
+        told = tier if isinstance(tier, str) else None
+        return Peek(model, bool(stream), asked, has_options, fields, told, values.get(_Background) is True)
 
     def _found(self, kind: type, value: object) -> object:
         if kind in self._values:

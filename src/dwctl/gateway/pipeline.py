@@ -36,7 +36,7 @@ from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
-from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.reply import connection_line, our_lines, page_of
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import MIB, GatewaySettings
@@ -47,13 +47,12 @@ from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
-from dwctl.routing.snapshot import Key, Model, Routing, Snapshot, Target
+from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
-from dwctl.usage.prices import Tariff, Tariffs
+from dwctl.usage.prices import Tariff
 from dwctl.wire.cors import NO_CORS, Cors
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import Problem, Refused, render, status_line
+from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.messages.problems import in_messages
 from dwctl.wire.stateful import Stateful
@@ -117,7 +116,8 @@ class Gateway:
         """What is known of targets."""
         draw = SystemRandom().random
         self._gate = Gate(LimitBook() if limits is None else limits)
-        self._reserves = funds is not None
+        self.reserves = funds is not None
+        """Whether calls of priced models reserve what they may cost."""
         self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
@@ -233,9 +233,9 @@ class Gateway:
         del exchange
         return caller
 
-    def tariff(self, tariffs: Tariffs, purpose: str) -> Tariff | None:
-        """What prices the call that is being admitted; None when it is free."""
-        return tariffs.of(purpose)
+    def tariff(self, admission: Admission) -> Tariff | None:
+        """What prices a call; None when it is free."""
+        return admission.tariff
 
     def headers(self, caller: Caller, target: Target) -> bytes:
         """The client's headers as a target gets them."""
@@ -306,8 +306,9 @@ class Gateway:
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
-        if (model.tariffs is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, route, asked, Body(caller, upload, peeked)
+        tariff = self.tariff(admission) if known is None else known.tariff
+        if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
+            exchange, admission, tariff, route, asked, (caller, upload, peeked)
         ):
             return
         if known is not None:
@@ -323,7 +324,7 @@ class Gateway:
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
-        record = self._record(route, admission, caller, peeked, size, now)
+        record = self._record(route, admission, caller, peeked, size, now, tariff)
         sanitiser: Sanitiser | None = None
         if model.sanitize or admission.model.sanitize or self._strict is not None:
             strict = self._strict is not None
@@ -343,7 +344,7 @@ class Gateway:
             else route.dialect.reshape(record.id, record.model, translated),
             sanitiser=sanitiser,
         )
-        flight.tariff = self._priced(record, model)
+        flight.tariff = tariff
         if upload is not None:
             flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
@@ -371,25 +372,32 @@ class Gateway:
             memo.call = name
 
     def _is_put_off(
-        self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body
+        self,
+        exchange: Exchange,
+        admission: Admission,
+        tariff: Tariff | None,
+        route: Route,
+        asked: bytes,
+        begun: tuple[Caller, Upload | None, Peek],
     ) -> bool:
         """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
 
         Otherwise what it may cost is reserved.
         """
-        call = (
-            None if self.stateful is None else queued_call(route, admission, body.peeked, body.caller, asked)
-        )
-        if call is not None and self.stateful is not None:
-            self.stateful.take(exchange, call)
-            return True
-        tariffs = admission.answering.tariffs
-        tariff = (
-            None if tariffs is None or not self._reserves else self.tariff(tariffs, admission.key.purpose)
-        )
-        return tariff is not None and self.funds.waits(
-            self, exchange, admission.key.owner_id, tariff, route, asked, body
-        )
+        caller, upload, peeked = begun
+        if self.stateful is not None:
+            call = queued_call(route, admission, peeked, caller, asked)
+            if call is not None:
+                self.stateful.take(exchange, call)
+                return True
+        if tariff is None or not self.reserves:
+            return False
+        account, size = admission.key.owner_id, len(asked) if upload is None else upload.size
+        short = self.funds.reserve(account, tariff, route, peeked.caps, size)
+        if short is None:
+            return False
+        self.funds.park(self, exchange, Body(*begun), account, short)
+        return True
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
         """Take the limits of a call, and of its target where that is the only one; the lines its answer carries."""
@@ -426,7 +434,14 @@ class Gateway:
         return Rendered(upstream, request_head(upstream, query, headers, len(body)) + body, hide_usage)
 
     def _record(
-        self, route: Route, admission: Admission, caller: Caller, peeked: Peek, size: int, now: float
+        self,
+        route: Route,
+        admission: Admission,
+        caller: Caller,
+        peeked: Peek,
+        size: int,
+        now: float,
+        tariff: Tariff | None,
     ) -> Record:
         key = admission.key
         return Record(
@@ -442,16 +457,8 @@ class Gateway:
             purpose=key.purpose,
             user_agent=caller.user_agent,
             request_size=size,
+            tariff_id=None if tariff is None else tariff.id,
         )
-
-    def _priced(self, record: Record, model: Model) -> Tariff | None:
-        """The tariff of a call that is being admitted, noted on its record; `model` is the one that answers."""
-        if model.tariffs is None:
-            return None
-        tariff = self.tariff(model.tariffs, record.purpose)
-        if tariff is not None:
-            record.tariff_id = tariff.id
-        return tariff
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
         """Answer with a problem, in the words of the path's protocol."""
@@ -480,18 +487,7 @@ class Gateway:
             body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
         except Refused as refusal:
             raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
-        exchange.finish(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n%b"
-            % (
-                status_line(200),
-                len(body),
-                date_line(),
-                new_id().encode(),
-                caller.cors,
-                connection_line(exchange, keep_alive=exchange.keep_alive),
-                body,
-            )
-        )
+        exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
 
 

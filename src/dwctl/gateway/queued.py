@@ -11,14 +11,12 @@ FLEX = "flex"
 
 
 def queued_call(
-    route: Route, admission: Admission, peeked: Peek | None, caller: Caller, body: bytes
+    route: Route, admission: Admission, peeked: Peek, caller: Caller, body: bytes
 ) -> QueuedCall | None:
     """The call as the engine takes it; None for one that is run at once whatever it says.
 
     Only a route that knows the field heeds it; on all others it goes to the upstream as it came.
     """
-    if peeked is None:
-        return None
     flex = route.flex and peeked.tier == FLEX
     background = route.background and peeked.background
     if not flex and not background:

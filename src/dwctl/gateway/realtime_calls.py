@@ -4,6 +4,7 @@ from typing import Protocol
 
 from dwctl.gateway.admit import Admission
 from dwctl.gateway.caller import Caller
+from dwctl.gateway.funds import Funds
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.routes import Route
@@ -18,6 +19,9 @@ class Calls(Protocol):
 
     recording: Recording
     pools: Pools
+    funds: Funds
+    reserves: bool
+    """Whether sessions of priced models reserve what they may cost."""
 
     def perf(self) -> float:
         """`time.perf_counter()`."""

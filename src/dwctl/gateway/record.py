@@ -2,7 +2,7 @@
 
 from dwctl.gateway.upstream.response import Head
 from dwctl.requests.record import Record, State
-from dwctl.routing.snapshot import Model, Target
+from dwctl.routing.snapshot import Target
 from dwctl.usage.meter import NOTHING, Metered
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
@@ -66,18 +66,12 @@ def complete(
         record.finish_reason = metered.finish_reason
     if tariff is not None:
         record.cost = tariff.cost(
-            record.prompt_tokens, record.completion_tokens, record.cached_tokens, record.reasoning_tokens
+            record.prompt_tokens,
+            record.completion_tokens,
+            record.cached_tokens,
+            record.reasoning_tokens,
+            record.cache_write_tokens,
         )
-
-
-def priced(record: Record, model: Model) -> Tariff | None:
-    """The tariff of a call that is being admitted, noted on its record; `model` is the one that answers."""
-    if model.tariffs is None:
-        return None
-    tariff = model.tariffs.of(record.purpose)
-    if tariff is not None:
-        record.tariff_id = tariff.id
-    return tariff
 
 
 def upstream_error(status: int) -> tuple[str | None, str] | None:

@@ -51,6 +51,18 @@ def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange)
     )
 
 
+def page_of(exchange: Exchange, ours: bytes, body: bytes) -> bytes:
+    """A complete answer of our own: JSON with the status 200."""
+    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
+        status_line(200),
+        len(body),
+        date_line(),
+        ours,
+        connection_line(exchange, keep_alive=exchange.keep_alive),
+        body,
+    )
+
+
 def opening(head: Head, ours: bytes, exchange: Exchange) -> bytes:
     """The head of an answer of unknown length: chunked, or until the connection closes for HTTP/1.0."""
     framing = b"transfer-encoding: chunked\r\n" if exchange.chunked_ok else b""

@@ -108,6 +108,8 @@ select distinct model_id from model_traffic_rules where target_id = any ($1::uui
 
 -- name: list_tariffs
 -- The tariffs in force of models $1.
-select id, model_id, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price
+select
+    id, model_id, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
+    cache_write_price
 from model_tariffs
 where model_id = any ($1::uuid[]) and valid_until is null;

@@ -1,5 +1,6 @@
 """One gateway request on a connection, and the way to answer it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -12,10 +13,7 @@ class Line(Protocol):
     """The connection, as far as an exchange needs it."""
 
     client_host: str
-
-    def send(self, data: bytes) -> None:
-        """Raw bytes to the client."""
-        ...
+    transport: asyncio.Transport | None
 
     def answered(self, *, keep_alive: bool) -> None:
         """The answer is complete."""
@@ -72,15 +70,15 @@ class HttpExchange:
 
     def write(self, data: bytes) -> None:
         """Send raw bytes."""
-        if self._line is not None:
-            self._line.send(data)
+        if self._line is not None and self._line.transport is not None:
+            self._line.transport.write(data)
 
     def finish(self, data: bytes = b"", *, close: bool = False) -> None:
         """Send the last bytes."""
         line, self._line = self._line, None
         if line is not None:
-            if data:
-                line.send(data)
+            if data and line.transport is not None:
+                line.transport.write(data)
             line.answered(keep_alive=self.keep_alive and not close)
 
     def abandoned(self) -> None:

@@ -25,19 +25,40 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of those tokens of the input that the model server had in its cache."""
     reasoning: Decimal
     """Of those tokens of the output that were thoughts."""
+    cache_write: Decimal
+    """Of those tokens of the input that the model server wrote to its cache."""
+    dearest_input: Decimal = ZERO
+    """What no token of the input is above; worked out here."""
+    dearest_output: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        """Once for each tariff, so that a call need not compare prices."""
+        msgspec.structs.force_setattr(
+            self, "dearest_input", max(self.input, self.cached_input, self.cache_write)
+        )
+        msgspec.structs.force_setattr(self, "dearest_output", max(self.output, self.reasoning))
 
     def cost(
-        self, input_tokens: int | None, output_tokens: int | None, cached: int | None, reasoning: int | None
+        self,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        cached: int | None,
+        reasoning: int | None,
+        written: int | None = None,
     ) -> Decimal:
         """What so many tokens cost; unknown ones count as none.
 
-        Cached tokens are a part of the input and reasoning tokens of the output, so at most all of them.
+        Tokens from a cache and those written to one are two parts of the input, the first at most all of it and the
+        second at most the rest; reasoning tokens are at most all of the output.
         """
         total = _multiply(self.input, input_tokens or 0)
         if output_tokens:
             total = _fma(self.output, output_tokens, total)
         if cached and input_tokens and self.cached_input != self.input:
             total = _fma(self.cached_input - self.input, min(cached, input_tokens), total)
+        if written and input_tokens and self.cache_write != self.input:
+            rest = input_tokens - min(cached or 0, input_tokens)
+            total = _fma(self.cache_write - self.input, min(written, rest), total)
         if reasoning and output_tokens and self.reasoning != self.output:
             total = _fma(self.reasoning - self.output, min(reasoning, output_tokens), total)
         return total
@@ -68,13 +89,14 @@ class Tariffs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def tariff_of(row: Any) -> Tariff:
     """From a row of `model_tariffs`; a price that is not there is that of input or output."""
     entry, out = _short(row["input_price"]), _short(row["output_price"])
-    cached, reasoning = row["cached_input_price"], row["reasoning_price"]
+    cached, reasoning, written = row["cached_input_price"], row["reasoning_price"], row["cache_write_price"]
     return Tariff(
         id=str(row["id"]),
         input=entry,
         output=out,
         cached_input=entry if cached is None else _short(cached),
         reasoning=out if reasoning is None else _short(reasoning),
+        cache_write=entry if written is None else _short(written),
     )
 
 

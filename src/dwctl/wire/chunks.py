@@ -30,6 +30,23 @@ _SIZES = {b"%x" % size: size for size in range(1, 4096)}
 """The size lines of chunks as nearly everybody writes them."""
 
 
+def _plain_chunks(data: bytes) -> tuple[list[bytes], bool] | None:
+    """The chunks of data that is nothing but such chunks, none with a CRLF in it, and whether the last one is there.
+
+    Split and compared in a few steps, however many there are; and whether the last one of all, without a trailer, is
+    among them. None when it is anything else.
+    """
+    pieces = data.split(b"\r\n")
+    if pieces.pop():
+        return None
+    # A chunk has at least a byte; behind the last one's size is an empty line.
+    ended = not pieces[-1]
+    if ended and pieces[-2:] == [b"0", b""]:
+        del pieces[-2:]
+    body = pieces[1::2]
+    return (body, ended) if list(map(_SIZES.get, pieces[::2])) == list(map(len, body)) else None
+
+
 def _whole_chunks(data: bytes) -> tuple[list[bytes], int]:
     """The chunks that `data` begins with, as far as they are whole and plain, and where they end."""
     body: list[bytes] = []
@@ -67,11 +84,23 @@ class Chunks:
             self._buffer = b""
         if self._at is _SIZE:
             # Whole chunks, as a model server writes its events: one, or several in one read.
-            body, place = _whole_chunks(data)
-            if place == len(data):
-                return body[0] if len(body) == 1 else b"".join(body), b""
-            return self._feed(data, body, place)
+            line, _, rest = data.partition(b"\r\n")
+            size = _SIZES.get(line)
+            if size is not None:
+                if len(rest) == size + 2 and rest.endswith(b"\r\n"):
+                    return rest[:size], b""
+                return self._several(data)
         return self._feed(data, [], 0)
+
+    def _several(self, data: bytes) -> tuple[bytes, bytes]:
+        plain = _plain_chunks(data)
+        if plain is not None:
+            body, self.ended = plain
+            if self.ended:
+                self._at = _At.END
+            return b"".join(body), b""
+        body, place = _whole_chunks(data)
+        return self._feed(data, body, place)
 
     def _feed(self, data: bytes, body: list[bytes], place: int) -> tuple[bytes, bytes]:
         while self._at is not _At.END:

@@ -70,9 +70,11 @@ class Cutter:
     no more than one that arrives whole.
     """
 
-    __slots__ = ("_line_ends", "_parts", "_size", "_tail")
+    __slots__ = ("_line_ends", "_parts", "_size", "_tail", "between")
 
     def __init__(self) -> None:
+        self.between = True
+        """Whether it stands between two events of a stream without a CR: what comes is looked at by itself."""
         self._line_ends: LineEnds | None = None
         """Only for a stream with a CR in it."""
         self._parts: list[bytes] = []
@@ -81,10 +83,12 @@ class Cutter:
 
     def feed(self, data: bytes) -> bytes:
         """All events that are whole by now; empty while there is none."""
-        if self._line_ends is not None or b"\r" in data:
+        # `in` would do, but it first takes the bytes for a number, and throws and drops an error.
+        if self._line_ends is not None or data.find(b"\r") >= 0:
             data = self._without_lone_cr(data)
         if not self._parts and data.endswith(b"\n\n"):
             return data
+        self.between = False
         joint = self._tail + data
         end = whole_events(joint) - len(self._tail)
         if end <= 0:
@@ -99,6 +103,7 @@ class Cutter:
         self._parts = [rest] if rest else []
         self._size = len(rest)
         self._tail = rest[-3:]
+        self.between = not rest and self._line_ends is None
         return whole
 
     def rest(self) -> bytes:
@@ -114,6 +119,7 @@ class Cutter:
     def _without_lone_cr(self, data: bytes) -> bytes:
         if self._line_ends is None:
             self._line_ends = LineEnds()
+            self.between = False
         return self._line_ends.feed(data)
 
 
@@ -159,7 +165,7 @@ def last_events(data: bytes, count: int) -> Iterator[bytes]:
 def data_of(event: bytes) -> bytes:
     """The data of one event: its `data:` lines without the field name, joined by line feeds."""
     text = event.rstrip(b"\r\n")
-    if text.startswith(b"data:") and b"\n" not in text:
+    if text.startswith(b"data:") and text.find(b"\n") < 0:
         return text[5:].removeprefix(b" ")
     lines = []
     for raw in text.split(b"\n"):
@@ -172,7 +178,7 @@ def data_of(event: bytes) -> bytes:
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
-    """The event with other data on one line; its other lines and its line ends as they are."""
+    """The event with other data, in as many lines as it has; its other lines and its line ends as they are."""
     lines = event.split(b"\n")
     kept: list[bytes] = []
     placed = False
@@ -181,5 +187,6 @@ def with_data(event: bytes, data: bytes) -> bytes:
             kept.append(line)
         elif not placed:
             placed = True
-            kept.append(b"data: %b%b" % (data, b"\r" if line.endswith(b"\r") else b""))
+            end = b"\r" if line.endswith(b"\r") else b""
+            kept += [b"data: %b%b" % (each, end) for each in data.split(b"\n")]
     return b"\n".join(kept)

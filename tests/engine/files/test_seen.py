@@ -181,7 +181,12 @@ async def test_an_estimate(files: Files) -> None:
     person = await files.person()
     files.has("embed", kind="EMBEDDINGS")
     tariff = Tariff(
-        id="t", input=Decimal("0.5"), output=Decimal(2), cached_input=Decimal(1), reasoning=Decimal(2)
+        id="t",
+        input=Decimal("0.5"),
+        output=Decimal(2),
+        cached_input=Decimal(1),
+        cache_write=Decimal(1),
+        reasoning=Decimal(2),
     )
     cheap = msgspec.structs.replace(tariff, input=Decimal("0.25"), output=Decimal(1))
     chat = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""What holds of batches, requests, lanes and queue at every moment (the header of 0017_engine.sql)."""
+"""What holds of batches, requests, lanes and queue at every moment (the header of 0019_engine.sql)."""
 
 from collections import Counter
 from uuid import UUID

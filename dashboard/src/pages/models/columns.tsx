@@ -6,6 +6,7 @@ import { day } from "@/text/format";
 import { CopyText } from "@/ui/copy";
 import { Icon } from "@/ui/icon";
 import { Badge } from "@/ui/layout";
+import { Price } from "./price";
 import { placeOf, typeLabel } from "./words";
 
 const column = createColumnHelper<Model>();
@@ -31,6 +32,9 @@ const alias = column.accessor("alias", {
           )}
         </span>
         <span className="block truncate text-[0.9rem] text-quiet">{model.display_name ?? (placeOf(model) || typeLabel(model.model_type))}</span>
+        <span className="block truncate text-[0.9rem] text-quiet md:hidden">
+          <Price model={model} />
+        </span>
       </div>
     </div>
   ),
@@ -43,10 +47,17 @@ const type = column.accessor("model_type", {
   cell: ({ getValue }) => <span className="text-quiet">{typeLabel(getValue())}</span>,
 });
 
+const price = column.accessor((model) => model.tariffs, {
+  id: "price_from",
+  header: "Price of 1M tokens",
+  meta: { from: "md" },
+  cell: ({ row }) => <Price model={row.original} />,
+});
+
 const created = column.accessor("created_at", {
   header: "Added",
-  meta: { from: "lg", numeric: true },
-  cell: ({ getValue }) => <span className="text-quiet">{day(getValue())}</span>,
+  meta: { from: "xl", numeric: true },
+  cell: ({ getValue }) => <span className="whitespace-nowrap text-quiet">{day(getValue())}</span>,
 });
 
 const FOR_MANAGERS = [
@@ -54,6 +65,7 @@ const FOR_MANAGERS = [
   type,
   column.display({ id: "access", header: "Open to", meta: { from: "sm" }, cell: ({ row }) => <Access model={row.original} /> }),
   column.display({ id: "limits", header: "Limits", meta: { from: "xl" }, cell: ({ row }) => <span className="text-quiet">{limitsInWords(row.original)}</span> }),
+  price,
   created,
 ] as ColumnDef<Model>[];
 
@@ -61,6 +73,7 @@ const FOR_EVERYONE = [
   alias,
   type,
   column.display({ id: "copy", header: "Name to call it by", meta: { from: "sm" }, cell: ({ row }) => <CopyText text={row.original.alias} label="Copy the name" /> }),
+  price,
   created,
 ] as ColumnDef<Model>[];
 

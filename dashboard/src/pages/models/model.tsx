@@ -14,6 +14,7 @@ import { AccessTab } from "./access-tab";
 import { LimitsTab } from "./limits-tab";
 import { Overview } from "./overview";
 import { PoolTab } from "./pool-tab";
+import { PricesTab } from "./prices-tab";
 import { SettingsTab } from "./settings-tab";
 import { typeLabel } from "./words";
 
@@ -57,6 +58,7 @@ function Body({ model }: { model: Model }) {
     { id: "overview", label: "Overview", open: true },
     { id: "use", label: "Use it", open: true },
     { id: "pool", label: "Pool", open: manager && model.is_composite === true, count: model.components?.length },
+    { id: "prices", label: "Prices", open: true },
     { id: "access", label: "Access", open: manager, count: model.groups?.length },
     { id: "limits", label: "Limits and rules", open: manager },
     { id: "settings", label: "Settings", open: manager },
@@ -80,6 +82,7 @@ function Body({ model }: { model: Model }) {
         {tab === "overview" && <Overview model={model} />}
         {tab === "use" && <UseTab model={model} />}
         {tab === "pool" && <PoolTab model={model} />}
+        {tab === "prices" && <PricesTab model={model} />}
         {tab === "access" && <AccessTab model={model} />}
         {tab === "limits" && <LimitsTab model={model} />}
         {tab === "settings" && <SettingsTab model={model} />}

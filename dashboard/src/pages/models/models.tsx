@@ -30,7 +30,7 @@ export function ModelsPage() {
       is_composite: kind ? kind === "pool" : null,
       endpoint: endpoint ?? null,
       group: group ?? null,
-      include: "groups,endpoints,components",
+      include: "groups,endpoints,components,pricing",
       sort: order.replace(/^-/, ""),
       sort_direction: order.startsWith("-") ? "desc" : "asc",
       skip: (page - 1) * SIZE,

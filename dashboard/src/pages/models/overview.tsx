@@ -5,6 +5,7 @@ import { ago, count, day } from "@/text/format";
 import { Button } from "@/ui/button";
 import { CopyText } from "@/ui/copy";
 import { Badge, Card, Facts } from "@/ui/layout";
+import { Price } from "./price";
 import { placeOf, typeLabel } from "./words";
 
 interface Told {
@@ -28,6 +29,7 @@ export function Overview({ model }: { model: Model }) {
   }
   if (model.is_composite) facts.push(["Answered by", placeOf(model)]);
   if (told.provider) facts.push(["Provider", told.provider]);
+  facts.push(["Price of 1M tokens", <Price key="price" model={model} />]);
   if (told.context_window) facts.push(["Context window", `${count(told.context_window)} tokens`]);
   if (told.released_at) facts.push(["Released", day(told.released_at)]);
   if (told.quantization) facts.push(["Quantization", told.quantization]);

@@ -9,15 +9,11 @@ import { Form, SelectField } from "@/ui/field";
 import { Card } from "@/ui/layout";
 import { ErrorNote } from "@/ui/state";
 import { useModelChange } from "./changes";
+import { PURPOSES } from "./words";
 
 type Rule = Schemas["TrafficRule"];
 type Purpose = Rule["api_key_purpose"];
 
-const PURPOSES: readonly (readonly [Purpose, string])[] = [
-  ["realtime", "Calls of applications"],
-  ["batch", "Lines of batches"],
-  ["playground", "Calls from this dashboard"],
-];
 const ANSWER = "";
 const REFUSE = "deny";
 const TO = "to:";

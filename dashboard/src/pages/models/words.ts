@@ -23,3 +23,10 @@ export function placeOf(model: Model): string {
   }
   return model.endpoint?.name ?? "";
 }
+
+/** What is called "realtime" and so on, as people read it. */
+export const PURPOSES = [
+  ["realtime", "Calls of applications"],
+  ["batch", "Lines of batches"],
+  ["playground", "Calls from this dashboard"],
+] as const;

@@ -11,6 +11,7 @@ import { Facts, TabPanel, Tabs } from "@/ui/layout";
 import { Bones, Failed, Note } from "@/ui/state";
 import { Conversation } from "./conversation-view";
 import { asked, answered, pretty } from "./conversation";
+import { Cost, costInWords, Tokens } from "./cost";
 import { requestQuery } from "./feed";
 import { kind } from "./rows";
 import { StatusBadge } from "./status";
@@ -62,26 +63,18 @@ function Figures({ detail }: { detail: Detail }) {
     ["Status", <StatusBadge key="status" entry={detail} />],
     ["Latency", duration(detail.duration_ms)],
     ["First token", duration(detail.duration_to_first_byte_ms)],
-    ["Tokens", <Spent key="tokens" detail={detail} />],
+    ["Tokens", <Tokens key="tokens" entry={detail} />],
+    ["Cost", <Cost key="cost" entry={detail} />],
   ] as const;
   return (
-    <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-4">
+    <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line sm:grid-cols-[repeat(4,minmax(0,1fr))_minmax(0,1.35fr)]">
       {figures.map(([name, value]) => (
-        <div key={name} className="bg-surface px-3.5 py-2.5">
+        <div key={name} className="min-w-0 px-3.5 py-2.5 shadow-[0_0_0_1px_var(--line)] max-sm:last:col-span-2">
           <dt className="text-[0.88rem] text-quiet">{name}</dt>
-          <dd className="mt-0.5 font-medium tabular-nums">{value}</dd>
+          <dd className="mt-0.5 font-medium tabular-nums [overflow-wrap:anywhere]">{value}</dd>
         </div>
       ))}
     </dl>
-  );
-}
-
-function Spent({ detail }: { detail: Detail }) {
-  if (detail.total_tokens === null) return <>–</>;
-  return (
-    <span aria-label={`${count(detail.prompt_tokens)} in, ${count(detail.completion_tokens)} out`}>
-      {count(detail.prompt_tokens)} <span className="text-faint">→</span> {count(detail.completion_tokens)}
-    </span>
   );
 }
 
@@ -124,6 +117,7 @@ function Details({ detail }: { detail: Detail }) {
     ["Client", detail.user_agent ?? "–"],
   ];
   if (detail.usage_estimated) facts.push(["Tokens", "Estimated: the model server did not report them all"]);
+  facts.push(["Cost", costInWords(detail)]);
   if (detail.endpoint_name) {
     facts.push(
       ["Endpoint", detail.endpoint_name],

@@ -2,10 +2,11 @@
 import { createColumnHelper, flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { clock, count, day, duration } from "@/text/format";
+import { clock, day, duration } from "@/text/format";
 import { Button } from "@/ui/button";
 import { cx } from "@/ui/classes";
 import { CELL, FROM, HEAD, isInteractive } from "@/ui/table";
+import { Cost, Tokens } from "./cost";
 import type { Entry } from "./feed";
 import type { Feed } from "./merge";
 import { StatusBadge } from "./status";
@@ -23,7 +24,9 @@ const ROW = 53;
 const column = createColumnHelper<Entry>();
 
 export function Rows({ feed, withOwner, onOpen, older, loadingOlder }: Props) {
-  const columns = useMemo(() => columnsFor(withOwner, onOpen), [withOwner, onOpen]);
+  // Nothing is said of costs where every call was free.
+  const priced = feed.rows.some((row) => row.tariff_id !== null);
+  const columns = useMemo(() => columnsFor(withOwner, priced, onOpen), [withOwner, priced, onOpen]);
   const table = useReactTable({ data: feed.rows, columns, getRowId: (row) => row.id, autoResetAll: false, getCoreRowModel: getCoreRowModel() });
   const rows = table.getRowModel().rows;
 
@@ -116,7 +119,7 @@ function Space({ height }: { height: number }) {
   );
 }
 
-function columnsFor(withOwner: boolean, onOpen: (id: string) => void) {
+function columnsFor(withOwner: boolean, priced: boolean, onOpen: (id: string) => void) {
   return [
     column.accessor("model", {
       header: "Model",
@@ -129,6 +132,12 @@ function columnsFor(withOwner: boolean, onOpen: (id: string) => void) {
           <span className="block truncate text-[0.9rem] text-quiet tabular-nums">
             <span className="md:hidden">{when(entry.timestamp)} · </span>
             {kind(entry)}
+            {entry.tariff_id !== null && entry.total_cost !== null && (
+              <span className="xl:hidden">
+                {" · "}
+                <Cost entry={entry} />
+              </span>
+            )}
             {entry.error_code && <> · {entry.error_code}</>}
           </span>
         </div>
@@ -156,21 +165,13 @@ function columnsFor(withOwner: boolean, onOpen: (id: string) => void) {
       meta: { numeric: true, from: "sm" },
       cell: ({ row: { original: entry } }) => <Tokens entry={entry} />,
     }),
+    ...(priced ? [column.accessor("total_cost", { header: "Cost", meta: { numeric: true, from: "xl" }, cell: ({ row }) => <Cost entry={row.original} /> })] : []),
     column.accessor("timestamp", {
       header: "Time",
       meta: { numeric: true, from: "md" },
       cell: ({ getValue }) => <span className="text-quiet">{when(getValue())}</span>,
     }),
   ];
-}
-
-function Tokens({ entry }: { entry: Entry }) {
-  if (entry.prompt_tokens === null && entry.completion_tokens === null) return <>–</>;
-  return (
-    <span aria-label={`${count(entry.prompt_tokens)} in, ${count(entry.completion_tokens)} out`}>
-      {count(entry.prompt_tokens)} <span className="text-faint">→</span> {count(entry.completion_tokens)}
-    </span>
-  );
 }
 
 /** The time of today's calls, with the day before it for older ones. */

@@ -1,4 +1,4 @@
-/** One account: its roles, its groups, its keys. */
+/** One account: its roles, its groups, its keys, its credits. */
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
@@ -6,6 +6,7 @@ import { api } from "@/api/client";
 import { groupsQuery, keysQuery, userQuery } from "@/api/queries";
 import { EVERYONE, type User } from "@/api/types";
 import { Membership } from "@/pages/groups/membership";
+import { CreditsTab } from "@/pages/costs/credits-tab";
 import { KeyTable } from "@/pages/keys/key-table";
 import { NewKeyDialog } from "@/pages/keys/new-key";
 import { ROLES, type Role } from "@/session/permissions";
@@ -38,7 +39,8 @@ function Loaded() {
 function Body({ user }: { user: User }) {
   const me = useMe();
   const manager = useCan("users.manage");
-  const tab = manager ? (route.useSearch().tab ?? "roles") : "roles";
+  const seesCredits = useCan("credits.manage");
+  const search = route.useSearch();
   const navigate = route.useNavigate();
   const client = useQueryClient();
   const [deleting, setDeleting] = useState(false);
@@ -48,7 +50,14 @@ function Body({ user }: { user: User }) {
     await navigate({ to: "/users" });
     await Promise.all(["users", "groups"].map((name) => client.invalidateQueries({ queryKey: [name] })));
   };
-  const tabs = [{ id: "roles", label: "Roles" }, ...(manager ? ([{ id: "groups", label: "Groups" }, { id: "keys", label: "Keys" }] as const) : [])] as const;
+  const tabs = [
+    { id: "roles", label: "Roles", open: true },
+    { id: "groups", label: "Groups", open: manager },
+    { id: "keys", label: "Keys", open: manager },
+    { id: "credits", label: "Credits", open: seesCredits },
+  ] as const;
+  const open = tabs.filter((each) => each.open);
+  const tab = open.find((each) => each.id === search.tab)?.id ?? "roles";
   return (
     <Page
       title={user.display_name ?? user.email}
@@ -63,11 +72,12 @@ function Body({ user }: { user: User }) {
         )
       }
     >
-      <Tabs label="Views of the user" className="mb-5" tabs={tabs} current={tab} onSelect={(id) => void navigate({ search: { tab: id }, replace: true })} />
+      <Tabs label="Views of the user" className="mb-5" tabs={open} current={tab} onSelect={(id) => void navigate({ search: { tab: id }, replace: true })} />
       <TabPanel tab={tab}>
         {tab === "roles" && <RolesTab user={user} locked={!manager} />}
         {tab === "groups" && <GroupsTab user={user} />}
         {tab === "keys" && <KeysTab user={user} own={user.id === me.id} />}
+        {tab === "credits" && <CreditsTab user={user} />}
       </TabPanel>
       <Confirm open={deleting} onClose={() => setDeleting(false)} title={`Delete “${user.email}”?`} verb="Delete user" act={remove}>
         The account can sign in no more, and its keys are refused from now on.

@@ -9,6 +9,7 @@ import type { User } from "@/api/types";
 import { roleLabel, type Role } from "@/session/permissions";
 import { useCan } from "@/session/session";
 import { ago, initials } from "@/text/format";
+import { Amount } from "@/ui/amount";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Form, SearchBox, TextField } from "@/ui/field";
@@ -31,6 +32,7 @@ function List() {
   const { q, page = 1, create } = route.useSearch();
   const navigate = route.useNavigate();
   const manager = useCan("users.manage");
+  const seesCredits = useCan("credits.manage");
   const users = useQuery({ ...usersQuery({ search: q, skip: (page - 1) * SIZE, limit: SIZE }), placeholderData: keepPreviousData });
   const creating = (open: boolean) => void navigate({ search: (now) => ({ ...now, create: open || undefined }) });
   const rows = users.data?.data;
@@ -51,7 +53,7 @@ function List() {
         {rows ? (
           rows.length > 0 ? (
             <>
-              <DataTable label="Users" rows={rows} columns={COLUMNS} keyOf={(user) => user.id} onOpen={(user) => void navigate({ to: "/users/$userId", params: { userId: user.id } })} />
+              <DataTable label="Users" rows={rows} columns={seesCredits ? WITH_BALANCE : COLUMNS} keyOf={(user) => user.id} onOpen={(user) => void navigate({ to: "/users/$userId", params: { userId: user.id } })} />
               <Pager page={page} size={SIZE} total={users.data?.total_count ?? 0} onPage={(next) => void navigate({ search: (now) => ({ ...now, page: next > 1 ? next : undefined }) })} />
             </>
           ) : (
@@ -87,6 +89,11 @@ const COLUMNS = [
             <span className="mt-1 block sm:hidden">
               <Roles user={user} />
             </span>
+            {user.exact_credit_balance !== undefined && (
+              <span className="mt-1 block text-[0.9rem] text-quiet sm:hidden">
+                Balance <Balance user={user} />
+              </span>
+            )}
           </div>
         </div>
       );
@@ -101,6 +108,24 @@ const COLUMNS = [
   }),
   column.accessor("last_login", { header: "Last sign-in", meta: { from: "md", numeric: true }, cell: ({ getValue }) => <span className="text-quiet">{ago(getValue())}</span> }),
 ] as ColumnDef<User>[];
+
+const WITH_BALANCE = [
+  ...COLUMNS,
+  column.accessor("exact_credit_balance", {
+    header: "Balance",
+    meta: { from: "sm", numeric: true },
+    cell: ({ row: { original: user } }) => <Balance user={user} />,
+  }),
+] as ColumnDef<User>[];
+
+function Balance({ user }: { user: User }) {
+  return (
+    <span className="inline-flex items-center gap-2">
+      {user.balance_is_low && <Badge tone="warn">Low</Badge>}
+      <Amount of={user.exact_credit_balance ?? "0"} />
+    </span>
+  );
+}
 
 function Roles({ user }: { user: User }) {
   const roles = user.roles.filter((role) => role !== "StandardUser");

@@ -191,6 +191,8 @@ class ModelActions:
                 model.components = components.get(model.id, [])
         if "pricing" in include:
             await self._pricing.show(who, models)
+        if "tariff_history" in include and self._sees_all(who):
+            await self._pricing.show_history(models)
         if self._sees_all(who):
             rules = await self._rules.of_models([model.id for model in models])
             for model in models:

@@ -35,7 +35,7 @@ async def list_models(
     sort: FromQuery[str] = "created_at",
     sort_direction: FromQuery[str] = "desc",
 ) -> ModelPage:
-    """List models. `include`: `groups`, `endpoints`, `components`, `pricing`, `facets`."""
+    """List models. `include`: `groups`, `endpoints`, `components`, `pricing`, `tariff_history`, `facets`."""
     status = None if inactive is None else ("inactive" if inactive else "active")
     wanted = Filter(
         endpoint=endpoint,
@@ -69,7 +69,7 @@ async def get_model(
     include: FromQuery[str | None] = None,
     deleted: FromQuery[bool] = False,
 ) -> Model:
-    """Get a model."""
+    """Get a model. `include` as in the list, without `facets`."""
     return await models.get(principal, model_id, csv(include), deleted=deleted)
 
 

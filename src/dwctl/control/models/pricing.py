@@ -75,3 +75,9 @@ class Pricing:
             provider = await self._provider.of_models(ids)
             for model in models:
                 model.provider_pricing = provider.get(model.id)
+
+    async def show_history(self, models: list[Model]) -> None:
+        """Tariffs that were closed."""
+        closed = await self._tariffs.closed_of_models([model.id for model in models])
+        for model in models:
+            model.closed_tariffs = closed.get(model.id, [])

@@ -26,10 +26,11 @@ class ProviderPricingChange(Body, kw_only=True):
     mode: Literal["per_token", "hourly"] | UnsetType = UNSET
     """Needed the first time."""
     input_price_per_token: Decimal | UnsetType | None = UNSET
-    """With `per_token`, as the next three."""
+    """With `per_token`, as the next four."""
     output_price_per_token: Decimal | UnsetType | None = UNSET
     cached_input_price_per_token: Decimal | UnsetType | None = UNSET
     reasoning_price_per_token: Decimal | UnsetType | None = UNSET
+    cache_write_price_per_token: Decimal | UnsetType | None = UNSET
     rate: Decimal | UnsetType | None = UNSET
     """For an hour; with `hourly`, as the next one."""
     input_token_cost_ratio: Decimal | UnsetType | None = UNSET
@@ -43,6 +44,7 @@ class ProviderPricing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     output_price_per_token: str | UnsetType | None = UNSET
     cached_input_price_per_token: str | UnsetType | None = UNSET
     reasoning_price_per_token: str | UnsetType | None = UNSET
+    cache_write_price_per_token: str | UnsetType | None = UNSET
     rate: str | UnsetType | None = UNSET
     input_token_cost_ratio: str | UnsetType | None = UNSET
 

@@ -168,10 +168,24 @@ select id from models where alias = $1 and deleted_at is null;
 -- Those in force.
 select
     id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
-    valid_from, valid_until
+    cache_write_price, valid_from, valid_until
 from model_tariffs
 where model_id = any ($1::uuid[]) and valid_until is null
 order by purpose nulls first, completion_window nulls first;
+
+-- name: closed_tariffs_of_models
+-- The last $2 that were closed of each.
+select
+    t.id, t.model_id, t.name, t.purpose, t.completion_window, t.input_price, t.output_price, t.cached_input_price,
+    t.reasoning_price, t.valid_from, t.valid_until
+from unnest($1::uuid[]) as wanted (id)
+cross join lateral (
+    select * from model_tariffs
+    where model_id = wanted.id and valid_until is not null
+    order by valid_until desc, id desc
+    limit $2
+) as t
+order by t.valid_until desc, t.id desc;
 
 -- name: close_tariffs
 -- One that was opened in this very transaction would end before it began.
@@ -179,25 +193,28 @@ update model_tariffs set valid_until = greatest(now(), valid_from) where id = an
 
 -- name: open_tariff
 insert into model_tariffs (
-    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price
+    id, model_id, name, purpose, completion_window, input_price, output_price, cached_input_price, reasoning_price,
+    cache_write_price
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: provider_prices_of
 select
-    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, cache_write_price, hourly_rate,
+    input_ratio
 from provider_prices
 where model_id = any ($1::uuid[]);
 
 -- name: set_provider_prices
 insert into provider_prices (
-    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, hourly_rate, input_ratio
+    model_id, mode, input_price, output_price, cached_input_price, reasoning_price, cache_write_price, hourly_rate,
+    input_ratio
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (model_id) do update set
     mode = excluded.mode, input_price = excluded.input_price, output_price = excluded.output_price,
     cached_input_price = excluded.cached_input_price, reasoning_price = excluded.reasoning_price,
-    hourly_rate = excluded.hourly_rate, input_ratio = excluded.input_ratio, updated_at = now();
+    cache_write_price = excluded.cache_write_price, hourly_rate = excluded.hourly_rate, input_ratio = excluded.input_ratio, updated_at = now();
 
 -- name: delete_provider_prices
 delete from provider_prices where model_id = $1;

@@ -165,6 +165,8 @@ class Model(msgspec.Struct, kw_only=True):
     """For those who may read all models."""
     tariffs: list[Tariff] | UnsetType = UNSET
     """With `include=pricing`, for everyone; those in force."""
+    closed_tariffs: list[Tariff] | UnsetType = UNSET
+    """With `include=tariff_history`, for those who may read all models; the last 50, the newest first."""
     provider_pricing: ProviderPricing | UnsetType | None = UNSET
     """With `include=pricing`, for those who may read provider prices."""
 

@@ -23,6 +23,8 @@ MAX_WINDOW = 32
 PRICE_LIMIT = Decimal(100_000)
 """A price is below it: the columns hold no more, and no number of tokens makes more than the ledger can hold."""
 PLACES = Decimal("1e-15")
+MOST_CLOSED = 50
+"""As many of a model's closed tariffs are shown, the last ones."""
 
 
 class TariffGiven(Body, kw_only=True):
@@ -35,6 +37,8 @@ class TariffGiven(Body, kw_only=True):
     """Null: as input."""
     reasoning_price_per_token: Decimal | None = None
     """Null: as output."""
+    cache_write_price_per_token: Decimal | None = None
+    """Of input that the model server writes to its cache. Null: as input."""
     api_key_purpose: Purpose | None = None
     """Null: calls of every purpose that has no tariff of its own."""
     completion_window: str | None = None
@@ -51,6 +55,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     output_price_per_token: str
     cached_input_price_per_token: str | None
     reasoning_price_per_token: str | None
+    cache_write_price_per_token: str | None
     api_key_purpose: str | None
     completion_window: str | None
     valid_from: datetime
@@ -63,6 +68,7 @@ PRICES = {
     "output_price_per_token": "output_price",
     "cached_input_price_per_token": "cached_input_price",
     "reasoning_price_per_token": "reasoning_price",
+    "cache_write_price_per_token": "cache_write_price",
 }
 """Public name and column of each price of a token."""
 
@@ -77,6 +83,7 @@ class TariffRow(msgspec.Struct, frozen=True):
     output_price: Decimal
     cached_input_price: Decimal | None
     reasoning_price: Decimal | None
+    cache_write_price: Decimal | None
 
 
 class TariffStore:
@@ -90,6 +97,14 @@ class TariffStore:
         """The tariffs in force, in the order of purpose and window."""
         found: defaultdict[UUID, list[Tariff]] = defaultdict(list)
         for row in await self._database.fetch(self._sql["tariffs_of_models"], list(models)):
+            found[row["model_id"]].append(_shown(row))
+        return found
+
+    async def closed_of_models(self, models: Iterable[UUID]) -> dict[UUID, list[Tariff]]:
+        """The tariffs that are no longer in force, the last one first."""
+        found: defaultdict[UUID, list[Tariff]] = defaultdict(list)
+        sql = self._sql["closed_tariffs_of_models"]
+        for row in await self._database.fetch(sql, list(models), MOST_CLOSED):
             found[row["model_id"]].append(_shown(row))
         return found
 
@@ -138,10 +153,10 @@ def tariff_rows(given: Iterable[TariffGiven]) -> list[TariffRow]:
             raise BadRequest(f"{where}: expected one tariff for each purpose and window, got two")
         kinds.add((purpose, window))
         prices = (price(f"{where}.{public}", getattr(tariff, public)) for public in PRICES)
-        entry, out, cached, reasoning = prices
+        entry, out, *parts = prices
         if entry is None or out is None:
             raise BadRequest(f"{where}: expected a price of input and of output")
-        rows.append(TariffRow(name, purpose, window, entry, out, cached, reasoning))
+        rows.append(TariffRow(name, purpose, window, entry, out, *parts))
     return rows
 
 
@@ -170,6 +185,7 @@ def _shown(row: Any) -> Tariff:
         output_price_per_token=plain(row["output_price"]),
         cached_input_price_per_token=text_of(row["cached_input_price"]),
         reasoning_price_per_token=text_of(row["reasoning_price"]),
+        cache_write_price_per_token=text_of(row["cache_write_price"]),
         api_key_purpose=row["purpose"],
         completion_window=row["completion_window"],
         valid_from=row["valid_from"],
@@ -187,4 +203,5 @@ def _written(row: Any) -> TariffRow:
         row["output_price"],
         row["cached_input_price"],
         row["reasoning_price"],
+        row["cache_write_price"],
     )

@@ -45,7 +45,8 @@ class TransactionActions:
             raise BadRequest(f"source_id: expected one that does not begin with '{RESERVED}', got '{source}'")
         if wanted.description is not None and len(wanted.description) > MAX_DESCRIPTION:
             raise BadRequest(f"description: expected at most {MAX_DESCRIPTION} characters")
-        if not await self._store.account_exists(wanted.user_id):
+        email = await self._store.account_email(wanted.user_id)
+        if email is None:
             raise BadRequest(f"user_id: there is no user with ID {wanted.user_id}")
         booked = await self._ledger.book(
             Booking(
@@ -63,6 +64,7 @@ class TransactionActions:
         return Transaction(
             id=booked.id,
             user_id=wanted.user_id,
+            user_email=email,
             transaction_type=wanted.transaction_type,
             amount=float(wanted.amount),
             exact_amount=plain(wanted.amount),
@@ -73,6 +75,7 @@ class TransactionActions:
             model=None,
             api_key_id=None,
             created_by=who.user_id,
+            created_by_email=who.email,
         )
 
     async def get(self, who: Principal, ident: UUID) -> Transaction:
@@ -80,7 +83,7 @@ class TransactionActions:
         found = await self._store.get(ident)
         if found is None or (found.user_id != who.user_id and not self._sees_all(who)):
             raise NotFound(f"Transaction with ID {ident} not found")
-        return found
+        return self._shown(who, found)
 
     async def page(
         self, who: Principal, wanted: Wanted, window: Window, *, everyone: bool
@@ -97,7 +100,12 @@ class TransactionActions:
                 raise BadRequest(f"transaction_types: expected some of {', '.join(KINDS)}, got '{kind}'")
         wanted = msgspec.structs.replace(wanted, account_id=account)
         entries, total, balance = await self._store.page(wanted, window)
+        entries = [self._shown(who, entry) for entry in entries]
         return TransactionPage(entries, total, window.skip, window.limit, page_start_balance=plain(balance))
+
+    def _shown(self, who: Principal, entry: Transaction) -> Transaction:
+        """Without the address of an administrator for those who only see their own."""
+        return entry if self._sees_all(who) else msgspec.structs.replace(entry, created_by_email=None)
 
     @staticmethod
     def _sees_all(who: Principal) -> bool:

@@ -55,9 +55,10 @@ class TransactionStore:
         row = await self._database.fetch_row(self._sql["get_transaction"], ident)
         return None if row is None else _shown(row)
 
-    async def account_exists(self, account_id: UUID) -> bool:
-        """Whether somebody can be granted something."""
-        return bool(await self._database.fetch_value(self._sql["account_exists"], account_id))
+    async def account_email(self, account_id: UUID) -> str | None:
+        """The address of who can be granted something; None when there is nobody."""
+        email: str | None = await self._database.fetch_value(self._sql["account_email"], account_id)
+        return email
 
 
 def _shown(row: Any) -> Transaction:
@@ -70,6 +71,7 @@ def _shown(row: Any) -> Transaction:
     return Transaction(
         id=row["id"],
         user_id=row["account_id"],
+        user_email=row["account_email"],
         transaction_type=row["kind"],
         amount=float(amount),
         exact_amount=plain(amount),
@@ -80,4 +82,5 @@ def _shown(row: Any) -> Transaction:
         model=row["model"],
         api_key_id=row["key_id"],
         created_by=row["actor_id"],
+        created_by_email=row["actor_email"],
     )

@@ -30,6 +30,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     user_id: UUID
+    user_email: str | None
+    """Whose entry it is, for lists of several accounts."""
     transaction_type: TransactionType
     batch_id: UUID | None = None
     """The batch whose work it is; there are no batches yet, so this and what else is theirs is null."""
@@ -49,6 +51,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     api_key_id: UUID | None
     created_by: UUID | None
     """Who booked a grant or a removal."""
+    created_by_email: str | None
+    """For those who may read everyone's."""
 
 
 class TransactionPage(Page[Transaction], frozen=True, kw_only=True):

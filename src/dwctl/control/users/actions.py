@@ -15,6 +15,7 @@ from dwctl.identity.permissions import Operation, Resource, Scope, allows, requi
 from dwctl.identity.principal import NIL, Principal
 from dwctl.usage.amounts import amount_fault
 from dwctl.usage.ledger import Account, LedgerStore
+from dwctl.usage.money import plain
 from dwctl.usage.prices import ZERO
 from dwctl.web.paging import Page, Window, words
 
@@ -75,6 +76,9 @@ class UserActions:
         for user in users:
             account = accounts.get(user.id, Account())
             user.credit_balance = float(account.balance)
+            user.exact_credit_balance = plain(account.balance)
+            threshold = account.low_balance_threshold
+            user.exact_low_balance_threshold = None if threshold is None else plain(threshold)
             user.balance_is_low = account.low_since is not None
 
     async def update(self, who: Principal, user_id: UUID, change: UserUpdate) -> User:

@@ -67,6 +67,8 @@ class User(msgspec.Struct, kw_only=True):
     organizations: list[UserOrganization] | UnsetType = UNSET
     """Empty until there are organizations."""
     credit_balance: float | UnsetType = UNSET
-    """With `include=billing`, as the next one."""
+    """With `include=billing`, as the next three. For reading: the exact ones have every digit."""
+    exact_credit_balance: str | UnsetType = UNSET
+    exact_low_balance_threshold: str | UnsetType | None = UNSET
     balance_is_low: bool | UnsetType = UNSET
     """Whether the balance is below `low_balance_threshold`."""

@@ -223,8 +223,15 @@ class UpstreamConnection(asyncio.Protocol):
                 self.transport.abort()
             return
         self.changed = self._now()
+        chunks = self._chunks
         try:
-            if self._head is None:
+            if chunks is not None:
+                body, surplus = chunks.feed(data)
+                if body:
+                    receiver.on_body(body)
+                if chunks.ended and self._receiver is receiver:
+                    self._end(receiver, clean=not surplus)
+            elif self._head is None:
                 self._answered = True
                 again = None if self._buffer else self._owner.reader.again(data)
                 if again is None or again[0].status < 200:
@@ -232,7 +239,7 @@ class UpstreamConnection(asyncio.Protocol):
                 else:
                     self._begin(again[0], data[again[1] :], receiver)
             else:
-                self._read_body(data, receiver)
+                self._read_rest(data, receiver)
         except (ResponseError, ChunkError) as error:
             self.fail(Failure.GARBAGE, str(error))
 
@@ -256,15 +263,9 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             receiver.on_failure(Failure.CUT, str(error or ""))
 
-    def _read_body(self, data: bytes, receiver: Receiver) -> None:
-        chunks = self._chunks
-        if chunks is not None:
-            body, surplus = chunks.feed(data)
-            if body:
-                receiver.on_body(body)
-            if chunks.ended and self._receiver is receiver:
-                self._end(receiver, clean=not surplus)
-        elif self._left < 0:
+    def _read_rest(self, data: bytes, receiver: Receiver) -> None:
+        """Some of a body that is not chunked."""
+        if self._left < 0:
             receiver.on_body(data)
         else:
             left = self._left
@@ -317,7 +318,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is not receiver:
             return
         if rest:
-            self._read_body(rest, receiver)
+            self.data_received(rest)
         elif self._chunks is None and not self._left:
             self._end(receiver, clean=True)
 

@@ -64,7 +64,7 @@ class PocketBook:
         if pocket is None:
             return None
         reservation = pocket.reserve(amount, self._clock())
-        if pocket.low:
+        if pocket.free < pocket.low_at and not pocket.bare:
             self._is_due(pocket)
         return reservation
 
@@ -83,8 +83,11 @@ class PocketBook:
     def settle(self, reservation: Reservation, cost: Decimal) -> None:
         """A call has ended and is charged so much; its record has been noted."""
         pocket = reservation.pocket
-        reservation.settle(cost)
-        if pocket is not None and (pocket.bare or pocket.free < ZERO):
+        if pocket is None:
+            return
+        reservation.pocket = None
+        pocket.settle(reservation.amount, cost)
+        if pocket.bare or pocket.free < ZERO:
             self._is_due(pocket)
 
     def give_up(self, pocket: Pocket, waiter: Waiter) -> None:

@@ -52,20 +52,12 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
     """After so long without a call everything goes back."""
 
 
-class Reservation:
+class Reservation(msgspec.Struct, eq=False, gc=False):
     """What one call may cost; settled exactly once, whatever is called how often."""
 
-    __slots__ = ("amount", "pocket")
-
-    def __init__(self, pocket: "Pocket", amount: Decimal) -> None:
-        self.pocket: Pocket | None = pocket
-        self.amount = amount
-
-    def settle(self, cost: Decimal) -> None:
-        """The call has ended and is charged so much; its charge has been noted."""
-        pocket, self.pocket = self.pocket, None
-        if pocket is not None:
-            pocket.settle(self.amount, cost)
+    pocket: "Pocket | None"
+    """None once it is settled."""
+    amount: Decimal
 
 
 class Waiter:
@@ -91,7 +83,6 @@ class Pocket:
         "_idle",
         "_largest",
         "_level",
-        "_low",
         "_marks",
         "_met",
         "_renew_at",
@@ -103,6 +94,7 @@ class Pocket:
         "account",
         "bare",
         "free",
+        "low_at",
         "reserved",
         "typical",
         "unsettled",
@@ -134,8 +126,8 @@ class Pocket:
         self._renew_at = now
         self._level = ZERO
         """What is to be kept ahead."""
-        self._low = ZERO
-        """When so little of it is left there should be more."""
+        self.low_at = ZERO
+        """When less of it is left there should be more, unless it is bare."""
         self._fresh = ZERO
         """Of `unsettled`, what has no mark yet."""
         self._marks: deque[tuple[int, Decimal]] = deque()
@@ -163,7 +155,7 @@ class Pocket:
     @property
     def low(self) -> bool:
         """Whether less is kept ahead than should be."""
-        return not self.bare and self.free < self._low
+        return not self.bare and self.free < self.low_at
 
     def reserve(self, amount: Decimal, now: float) -> Reservation | None:
         """Take it out of what is free; None when the call has to wait."""
@@ -171,7 +163,13 @@ class Pocket:
         if free < amount or self.waiters or now >= self.until:
             return None
         self._used_at = now
-        return self._take(amount, free)
+        # As `_take`, without a step in between.
+        self.free = free - amount
+        self.reserved += amount
+        self._used += amount
+        if amount > self._largest:
+            self._largest = amount
+        return Reservation(self, amount)
 
     def settle(self, amount: Decimal, cost: Decimal) -> None:
         """A call has ended."""
@@ -268,7 +266,7 @@ class Pocket:
         self.serve(now)
         if not grant.scarce:
             # What there is for now; to ask for more at once would give nothing else.
-            self._low = min(self._low, (self.free / 2).quantize(UNIT, ROUND_UP))
+            self.low_at = min(self.low_at, (self.free / 2).quantize(UNIT, ROUND_UP))
         if not grant.met and not self._covered and not grant.elsewhere:
             # Nobody has anything that could come back.
             for waiter in self._spoken:
@@ -302,5 +300,5 @@ class Pocket:
         factor = ceil(ahead.seconds / max(now - self._reported_at, LEAST_SPAN))
         wanted = max((self._used + sum(waiting, ZERO)) * factor, CALLS_AHEAD * self.typical)
         self._level = min(wanted, MOST_AHEAD)
-        self._low = (self._level / 2).quantize(UNIT, ROUND_UP)
+        self.low_at = (self._level / 2).quantize(UNIT, ROUND_UP)
         self._used = self._largest = ZERO

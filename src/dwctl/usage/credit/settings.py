@@ -26,6 +26,8 @@ class ReservationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """A token of the input is taken to have so many bytes of the request at least."""
     output_tokens: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 4096
     """Tokens of the answer to a request that does not limit them."""
+    session_tokens: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 32768
+    """Tokens that a response of a realtime session reads at most: its context."""
 
     @property
     def terms(self) -> Terms:
