@@ -1,4 +1,4 @@
-"""What stands between a call and its account's credit: reserves it before the call, settles it when the call has ended.
+"""What stands between a call and its account's credit and budgets: reserves before the call, settles when it has ended.
 
 A call is admitted in one turn of the loop, so there is one that is entering at a time: its reservation either goes into
 keeping under the id of its record or is given back, as if it had never come. A call for which there is nothing at once
@@ -16,13 +16,18 @@ from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body, Parked
 from dwctl.gateway.routes import Route
 from dwctl.requests.record import Record
+from dwctl.routing.snapshot import Key
+from dwctl.usage.budgets.windows import Purse, Scope, place
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.credit.pockets import Reservation, Shortage
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.money import plain
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
+
+NOTHING: tuple[Purse, ...] = ()
 
 
 class Funds(Collector):
@@ -38,32 +43,41 @@ class Funds(Collector):
         self._waited = 0
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
+        self._exhausted: dict[Scope, int] = {"account": 0, "key": 0}
 
     def waits(
         self,
         calls: Calls,
         exchange: Exchange,
-        account: str,
+        key: Key,
         tariff: Tariff,
         route: Route,
         asked: bytes,
         body: Body,
+        now: float,
     ) -> bool:
         """Reserve for the call that is being admitted, by what is asked of the model server.
 
         True when there is not enough at once: the call waits and then begins anew with its reservation entering, or is
         refused, or its client leaves. Comes before any limit is taken.
         """
+        wallet = NOTHING if key.budgets is None else key.budgets.purses(now)
         if self.entering is not None:
-            return False
+            if self.entering.purses == [purse.name for purse in wallet]:
+                return False
+            # While it waited another period began, or its budgets became other ones.
+            self.undo()
         amount = bound(tariff, route, asked, body.size(asked), self.settings)
         if not amount:
             return False
-        self.entering = self.book.reserve(account, amount)
+        if wallet:
+            self.entering = self.book.reserve_all(key.owner_id, wallet, amount)
+        else:
+            self.entering = self.book.reserve(key.owner_id, amount)
         if self.entering is not None:
             return False
         self._waited += 1
-        Parked(self, calls, exchange, body).wait(account, amount)
+        Parked(self, calls, exchange, body).wait(key.owner_id, wallet, amount)
         return True
 
     def keep(self, ident: str) -> None:
@@ -93,10 +107,13 @@ class Funds(Collector):
                 self._exceeded += 1
             self.book.settle(reservation, cost)
 
-    def problem(self, shortage: Shortage) -> Problem:
-        """The answer to a call that gets no credit; counted."""
-        self._refused[shortage] += 1
-        return problem_of(shortage)
+    def problem(self, shortage: Shortage, purse: Purse | None) -> Problem:
+        """The answer to a call that gets nothing from this budget, or no credit; counted."""
+        if purse is None or shortage is Shortage.UNKNOWN:
+            self._refused[shortage] += 1
+            return problem_of(shortage)
+        self._exhausted[purse.budget.scope] += 1
+        return exhausted(purse)
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus families."""
@@ -106,6 +123,12 @@ class Funds(Collector):
         for shortage, count in self._refused.items():
             refused.add_metric([shortage.value], count)
         yield refused
+        exhausted_of = CounterMetricFamily(
+            "dwctl_budget_refused", "Calls whose budget is used up.", labels=["scope"]
+        )
+        for scope, count in self._exhausted.items():
+            exhausted_of.add_metric([scope], count)
+        yield exhausted_of
         yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waited)
         yield CounterMetricFamily(
             "dwctl_credit_exceeded", "Calls that cost more than was reserved.", self._exceeded
@@ -135,4 +158,23 @@ def problem_of(shortage: Shortage) -> Problem:
         type="server_error",
         code="service_unavailable",
         headers=((b"retry-after", b"2"),),
+    )
+
+
+def exhausted(purse: Purse) -> Problem:
+    """402, final: it says whose budget is used up, how much that is, and when there is another one."""
+    budget = purse.budget
+    whose = "API key" if budget.scope == "key" else "account"
+    each = "" if budget.period == "total" else f" per {budget.period}"
+    after = place(purse.name).window.resets_at
+    when = "It does not reset" if after is None else f"It resets at {after:%Y-%m-%dT%H:%M:%SZ}"
+    return Problem(
+        status=402,
+        message=(
+            f"The budget of the {whose} '{budget.name}' is used up: {plain(budget.amount)}{each}. "
+            f"{when}; please ask whoever manages it for more."
+        ),
+        type="budget_exceeded",
+        code="budget_exceeded",
+        headers=((b"x-should-retry", b"false"),),
     )

@@ -299,7 +299,7 @@ class Gateway:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         if model.tariffs is not None and self._waits(
-            exchange, admission, route, asked, Body(caller, upload, peeked)
+            exchange, admission, route, asked, Body(caller, upload, peeked), now
         ):
             return
         if known is not None:
@@ -363,13 +363,13 @@ class Gateway:
             memo.call = name
 
     def _waits(
-        self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body
+        self, exchange: Exchange, admission: Admission, route: Route, asked: bytes, body: Body, now: float
     ) -> bool:
         """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
         tariffs = admission.answering.tariffs
         tariff = None if tariffs is None or not self._reserves else tariffs.of(admission.key.purpose)
         return tariff is not None and self.funds.waits(
-            self, exchange, admission.key.owner_id, tariff, route, asked, body
+            self, exchange, admission.key, tariff, route, asked, body, now
         )
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
