@@ -54,6 +54,7 @@ SERVER = "http://127.0.0.1:9/v1"
 CREATE_ENDPOINT = {"name": "new {n}", "url": SERVER, "skip_fetch": True, "model_filter": ["new-{n}"]}
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
+BUDGET = {"amount": "5", "period": "month"}
 
 TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/groups"): managed(),
@@ -82,10 +83,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(),
     ("POST", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(201, {"name": "new {n}"}),
     ("GET", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(),
+    ("PATCH", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(200, {"budget": BUDGET}),
     ("DELETE", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(204),
     ("GET", f"{ADMIN}/users/current/api-keys"): anybody(),
     ("POST", f"{ADMIN}/users/current/api-keys"): anybody(201, {"name": "new {n}"}),
     ("GET", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404),
+    ("PATCH", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404, {"budget": BUDGET}),
     ("DELETE", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(204, 404, 404, 404),
     ("GET", f"{ADMIN}/endpoints"): managed(),
     ("POST", f"{ADMIN}/endpoints"): managed(201, CREATE_ENDPOINT),

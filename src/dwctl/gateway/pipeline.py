@@ -301,7 +301,7 @@ class Gateway:
         model = admission.answering
         tariff = admission.tariff if known is None else known.tariff
         if tariff is not None and self._waits(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked)
+            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
         ):
             return
         if known is not None:
@@ -372,16 +372,17 @@ class Gateway:
         route: Route,
         asked: bytes,
         begun: tuple[Caller, Upload | None, Peek],
+        now: float,
     ) -> bool:
         """Reserve what the call may cost; True when it has to wait for that, and will be admitted anew."""
         if not self.reserves:
             return False
-        account, (_, upload, peeked) = admission.key.owner_id, begun
+        key, (_, upload, peeked) = admission.key, begun
         size = len(asked) if upload is None else upload.size
-        short = self.funds.reserve(account, tariff, route, peeked.caps, size)
+        short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
         if short is None:
             return False
-        self.funds.park(self, exchange, Body(*begun), account, short)
+        self.funds.park(self, exchange, Body(*begun), key, short, now)
         return True
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
