@@ -87,6 +87,10 @@ class Books:
             assert time.monotonic() < end, "credit is still held"
             await asyncio.sleep(0.05)
 
+    async def charges(self) -> int:
+        """Calls that were charged."""
+        return int(await self.db.fetchval("select count(*) from ledger_entries where kind = 'usage'"))
+
     async def open_calls(self) -> int:
         """Calls without an end."""
         return int(await self.db.fetchval("select count(*) from requests where state < 3"))

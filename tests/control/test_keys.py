@@ -23,7 +23,7 @@ KEYS = {
     ),
     *("key_prefix", "model_access", "requests_per_second", "burst_size"),
     *("requests_per_minute", "tokens_per_minute", "max_concurrent"),
-    *("allowed_models", "allowed_cidrs"),
+    *("allowed_models", "allowed_cidrs", "budget"),
 }
 NO_NETWORK = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, without bits behind its prefix"
 OWN = "/users/current/api-keys"

@@ -68,6 +68,7 @@ CREATE_BATCH = {
 }
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
+BUDGET = {"amount": "5", "period": "month"}
 
 TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/ai/v1/daemons"): Row(403, 403, 200, 200, ai_key=True),
@@ -97,10 +98,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(),
     ("POST", f"{ADMIN}/users/{{user_id}}/api-keys"): owned(201, {"name": "new {n}"}),
     ("GET", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(),
+    ("PATCH", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(200, {"budget": BUDGET}),
     ("DELETE", f"{ADMIN}/users/{{user_id}}/api-keys/{{key_id}}"): owned(204),
     ("GET", f"{ADMIN}/users/current/api-keys"): anybody(),
     ("POST", f"{ADMIN}/users/current/api-keys"): anybody(201, {"name": "new {n}"}),
     ("GET", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404),
+    ("PATCH", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404, {"budget": BUDGET}),
     ("DELETE", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(204, 404, 404, 404),
     ("GET", f"{ADMIN}/endpoints"): managed(),
     ("POST", f"{ADMIN}/endpoints"): managed(201, CREATE_ENDPOINT),

@@ -85,6 +85,24 @@ async def test_keys(house: House, notices: Notices, admin: Person) -> None:
     assert notices.taken() == ["api_keys"]
 
 
+async def test_budgets(house: House, notices: Notices, admin: Person) -> None:
+    key_id, _ = await house.key(admin)
+    notices.taken()
+    for path, noun in ((f"/users/current/api-keys/{key_id}", "api_keys"), ("/users/current", "users")):
+        for budget, awaited in (
+            ({"amount": "1", "period": "day"}, [noun]),
+            ({"amount": "1.000", "period": "day"}, []),
+            ({"amount": "2", "period": "day"}, [noun]),
+            ({"amount": "2", "period": "week"}, [noun]),
+            (None, [noun]),
+            (None, []),
+        ):
+            assert (await house.api("PATCH", path, admin, {"budget": budget})).status_code == 200
+            assert notices.taken() == awaited, budget
+        assert (await house.api("PATCH", path, admin, {})).status_code == 200
+        assert notices.taken() == []
+
+
 async def test_memberships(house: House, notices: Notices, admin: Person) -> None:
     person, group_id = await house.person(), await house.group()
     await house.endpoint("http://127.0.0.1:9/v1", "llama")

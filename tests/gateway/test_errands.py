@@ -41,8 +41,8 @@ class Came(NamedTuple):
 
 
 def house(*models: Model, **more: Any) -> House:
-    """A gateway whose only key is the hidden one of a batch."""
-    return House(*models, keys={SECRET: RUNNER}, **more)
+    """A gateway whose only key is the hidden one of a batch, unless others are given by their secrets."""
+    return House(*models, keys={SECRET: RUNNER, **more.pop("keys", {})}, **more)
 
 
 def errand(asked: str = "m", **more: Any) -> Errand:
@@ -295,3 +295,16 @@ async def test_many_at_once(upstream: FakeUpstream) -> None:
 
 
 ENDLESS: Answer = HANG
+
+
+async def test_the_budget_of_the_key_that_is_charged_binds_it(upstream: FakeUpstream) -> None:
+    till = Till("1000")
+    priced = msgspec.structs.replace(model("m", target(upstream.url)), tariffs=tariffs())
+    bound = till.bind(msgspec.structs.replace(RUNNER, id=new_id(), purpose="realtime"), "0")
+    digest = sha256(b"sk-charged").digest()
+    async with house(priced, funds=till.funds, keys={"sk-charged": bound}) as running:
+        came = await Runner(running).run(errand(charge_key=digest))
+        free = await Runner(running).run(errand(charge_key=None))
+    assert (came.record.status_code, came.record.error_code) == (402, "budget_exceeded")
+    assert free.record.state == State.COMPLETED
+    assert till.reserved_anywhere == 0

@@ -25,6 +25,7 @@ from tests.fakes.answers import CLOSED, HANG, json_reply
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import CHAT, SECRET, House, bearer, chat, key, model, pool, target, upstream_settings
 from tests.gateway.ledger import Ledger
+from tests.gateway.till import Till, tariffs
 from tests.gateway.wire import Answer
 
 Provoke = Callable[[FakeUpstream], Awaitable[Answer]]
@@ -140,6 +141,19 @@ def at_a_limit(**limit: float) -> Provoke:
     return provoke
 
 
+def without_money(credit: str, budget: str | None = None) -> Provoke:
+    """A call of a model with a price, with so much credit, of a key with such a budget."""
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        till = Till(credit)
+        known = msgspec.structs.replace(model("m", target(upstream.url)), tariffs=tariffs())
+        bound = key() if budget is None else till.bind(key(), budget)
+        async with House(known, keys={SECRET: bound}, funds=till.funds) as house:
+            return await house.call(chat())
+
+    return provoke
+
+
 async def without_targets(upstream: FakeUpstream) -> Answer:
     del upstream
     async with House(pool("m")) as house:
@@ -225,6 +239,8 @@ SITUATIONS: dict[str, Provoke] = {
     "a wrong API key": calls(chat(), headers=bearer("sk-wrong")),
     "an expired API key": with_key(key(expires_at=1.0)),
     "an API key that is not for calls": with_key(key("platform")),
+    "the account has no credit left": without_money("0"),
+    "a budget of the key or the account is used up": without_money("10", "0"),
     "a model that the key may not use": without_access,
     "an API key that is not for this client's network": with_key(
         msgspec.structs.replace(key(), allowed=ELSEWHERE)

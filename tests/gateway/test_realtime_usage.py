@@ -135,14 +135,16 @@ async def test_who_leaves_while_waiting_leaves_nothing() -> None:
     till = make("10", wait=30)
     till.away = True
     async with RealtimeServer() as server, house(server, till) as running:
-        await _leave_early(running, till)
+        writer = await wait_for(running, till)
+        writer.transport.abort()
         await running.until(lambda: till.book.waiting == 0, "nobody waits")
         assert running.ledger.started == []
     assert till.reserved == 0
     assert server.heads == []
 
 
-async def _leave_early(running: House, till: Till) -> None:
+async def wait_for(running: House, till: Till) -> asyncio.StreamWriter:
+    """A client that waits for its session to begin."""
     _, writer = await asyncio.open_connection("127.0.0.1", running.port)
     writer.write(
         b"GET /ai/v1/realtime?model=m/1 HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
@@ -150,7 +152,7 @@ async def _leave_early(running: House, till: Till) -> None:
         b"authorization: Bearer sk-test-0123456789abcdef\r\n\r\n"
     )
     await running.until(lambda: till.book.waiting == 1, "it waits")
-    writer.transport.abort()
+    return writer
 
 
 async def test_when_credit_ends_the_client_is_told_and_the_session_closed() -> None:

@@ -14,7 +14,7 @@ from tests.requests.test_replay import INSTALLATION, Heir, leave
 from tests.requests.test_writer import finished, started
 
 LEASE = (
-    "insert into credit_leases (account_id, holder, installation_id, outstanding, serial, bare, expires_at) "
+    "insert into credit_leases (pocket, holder, installation_id, outstanding, serial, bare, expires_at) "
     "values ($1, $2, $3, 10, 1, false, now() + interval '1 minute')"
 )
 
@@ -35,7 +35,7 @@ async def test_a_lease_ends_with_the_spool_of_its_holder(database: Database, dat
     leave(data_dir, dead, [msgspec.structs.replace(started(ident), **mine), charged])
     spool = Spool(data_dir / "spool" / str(living), 1 << 20)
     spool.open()
-    account = UUID(end.owner_id)
+    account = end.owner_id
     for holder, installation in (
         (dead, INSTALLATION),
         (living, INSTALLATION),
@@ -45,9 +45,9 @@ async def test_a_lease_ends_with_the_spool_of_its_holder(database: Database, dat
         await database.execute(LEASE, account, holder, installation)
     await heir.replay.take_over()
     assert await holders(database) == {living, heir.id, elsewhere}
-    assert await database.fetch_value("select balance from accounts where id = $1", account) == Decimal(
-        "-2.5"
-    )
+    assert await database.fetch_value(
+        "select balance from accounts where id = $1::text::uuid", account
+    ) == Decimal("-2.5")
     spool.close(delete=True)
 
 
@@ -58,7 +58,7 @@ async def test_a_lease_without_a_spool_is_one_of_a_process_that_ended_in_order(
     await heir.daemon.start()
     gone, elsewhere = new_uuid(), new_uuid()
     (data_dir / "spool").mkdir(exist_ok=True)
-    await database.execute(LEASE, new_uuid(), gone, INSTALLATION)
-    await database.execute(LEASE, new_uuid(), elsewhere, new_uuid())
+    await database.execute(LEASE, new_id(), gone, INSTALLATION)
+    await database.execute(LEASE, new_id(), elsewhere, new_uuid())
     await heir.replay.take_over()
     assert await holders(database) == {elsewhere}

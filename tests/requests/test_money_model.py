@@ -1,4 +1,4 @@
-"""Any interleaving of grants, removals, charges, late attempts and replays: entries, balance and a plain sum agree."""
+"""Any interleaving of grants, removals, budgets, charges, late attempts and replays: all sums agree."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from dwctl.db.postgres import Database
 from dwctl.requests.audit import audit
 from dwctl.requests.record import State
 from dwctl.requests.writer import Committer
+from dwctl.usage.budgets.store import BudgetStore
 from dwctl.usage.ledger import Booking, Kind, LedgerStore
 from tests.requests.test_charges import ended, entry, started
 
@@ -38,18 +39,26 @@ class End(NamedTuple):
     failed: bool
 
 
+class Bind(NamedTuple):
+    """An account's first budget, or another one."""
+
+    account: int
+
+
 class Step(NamedTuple):
     """A batch of records as the writer gets it, or a booking."""
 
-    what: Book | tuple[End, ...]
+    what: Book | Bind | tuple[End, ...]
     again: bool
     """Whether it is done once more at once."""
 
 
 BOOKS = st.builds(Book, st.integers(0, 1), st.sampled_from(KINDS), st.integers(0, 3), AMOUNTS)
+BINDS = st.builds(Bind, st.integers(0, 1))
 ENDS = st.builds(End, st.integers(0, 3), st.integers(1, 3), st.booleans())
 STEPS = st.lists(
-    st.builds(Step, BOOKS | st.lists(ENDS, min_size=1, max_size=4).map(tuple), st.booleans()), max_size=12
+    st.builds(Step, BOOKS | BINDS | st.lists(ENDS, min_size=1, max_size=4).map(tuple), st.booleans()),
+    max_size=12,
 )
 COSTS = st.lists(st.none() | st.just(Decimal(0)) | AMOUNTS, min_size=12, max_size=12)
 
@@ -84,6 +93,10 @@ async def test_balances_are_the_sum_of_what_happened_once(
                     owed[account] += -book.amount if book.kind == "admin_removal" else book.amount
                     sources.add(book.source)
                 continue
+            if isinstance(step.what, Bind):
+                async with database.transaction() as connection:
+                    await BudgetStore(database).count_in(connection, UUID(accounts[step.what.account]))
+                continue
             batch = []
             for end in step.what:
                 owner = accounts[end.call % 2]
@@ -101,5 +114,5 @@ async def test_balances_are_the_sum_of_what_happened_once(
     }
     assert all(owed[account] == 0 for account in accounts if UUID(account) not in known)
     found = await audit(database)
-    assert (found.balances, found.costs) == ([], [])
+    assert (found.balances, found.costs, found.spend) == ([], [], [])
     assert found.totals.entries == found.totals.balances

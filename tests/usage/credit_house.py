@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 
 from dwctl.core.ids import new_uuid
@@ -18,6 +19,9 @@ from dwctl.usage.credit.supply import CreditSupply
 
 CHARGE = "update accounts set balance = balance - $2 where id = $1"
 INSTALLATION = UUID(int=7)
+
+
+AnyWorker = TypeVar("AnyWorker", bound="Worker")
 
 
 @dataclass
@@ -78,10 +82,16 @@ class Worker:
             await self.commit()
 
 
-@asynccontextmanager
-async def workers(database: Database, count: int, terms: Terms | None = None) -> AsyncIterator[list[Worker]]:
+def workers(
+    database: Database, count: int, terms: Terms | None = None
+) -> AbstractAsyncContextManager[list[Worker]]:
     """So many, running; recalls go by notices of the database as in the product."""
-    made = [Worker(database, terms or Terms()) for _ in range(count)]
+    return running(database, [Worker(database, terms or Terms()) for _ in range(count)])
+
+
+@asynccontextmanager
+async def running(database: Database, made: list[AnyWorker]) -> AsyncIterator[list[AnyWorker]]:
+    """These, until the end."""
     async with database.acquire() as connection:
 
         def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
@@ -91,13 +101,13 @@ async def workers(database: Database, count: int, terms: Terms | None = None) ->
         await connection.add_listener("credit", heard)
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = []
+                supplies = []
                 for each in made:
                     await each.supply.start()
-                    running.append(tasks.create_task(each.supply.run()))
+                    supplies.append(tasks.create_task(each.supply.run()))
                     tasks.create_task(each.keep_committing())
                 yield made
-                for each, task in zip(made, running, strict=True):
+                for each, task in zip(made, supplies, strict=True):
                     each.stopping = True
                     task.cancel()
             for each in made:
@@ -123,6 +133,6 @@ async def balance(database: Database, account: str) -> Decimal:
 async def outstanding(database: Database, account: str) -> Decimal:
     """What processes hold."""
     found: Decimal = await database.fetch_value(
-        "select coalesce(sum(outstanding), 0) from credit_leases where account_id = $1", UUID(account)
+        "select coalesce(sum(outstanding), 0) from credit_leases where pocket = $1", account
     )
     return found

@@ -120,7 +120,7 @@ class Bootstrap:
 
     async def first_key(self, admin: UUID) -> str | None:
         """The secret of the administrator's first key, if it is made now; the gateway knows it when this returns."""
-        _, count = await self._keys.page(admin, Window(0, 1))
+        _, count = await self._keys.page(admin, Window(0, 1), self._clock.now())
         if count:
             return None
         made = new_key()

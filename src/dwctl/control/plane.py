@@ -92,7 +92,7 @@ def build_plane(
     component_store = ComponentStore(database)
     groups = GroupActions(group_store, propagation)
     ledger = LedgerStore(database)
-    users = UserActions(user_store, groups, propagation, ledger)
+    users = UserActions(user_store, groups, propagation, ledger, clock)
     endpoints = EndpointActions(endpoint_store, propagation, clock, dialer or Dialer())
     return Plane(
         authenticator=Authenticator(

@@ -60,6 +60,7 @@ class Errander:
             body=body,
             # Nobody has an empty digest: the gateway then says that the key is gone.
             run_key=lane.run_key or b"",
+            charge_key=lane.charge_key,
             owner_id=lane.owner_id,
             creator_id=lane.creator_id,
             asked=lane.model,

@@ -17,7 +17,7 @@ import msgspec
 
 from dwctl.core.ids import new_id
 from dwctl.core.settings import Duration
-from dwctl.gateway.admit import Admission
+from dwctl.gateway.admit import Admission, authenticate
 from dwctl.gateway.caller import Caller
 from dwctl.gateway.errand_call import ErrandCall
 from dwctl.gateway.peek import Peek
@@ -28,7 +28,7 @@ from dwctl.gateway.traced import TracedGateway
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.dispatch import Done, Errand
 from dwctl.requests.record import Record, State
-from dwctl.routing.snapshot import Target
+from dwctl.routing.snapshot import Key, Snapshot, Target
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
@@ -102,6 +102,19 @@ class ErrandGateway(Gateway):
             self._admitting = exchange
             self._total_timeout = Duration(min(self._longest, exchange.errand.total_timeout))
         super().start(exchange, caller, upload, peeked)
+
+    def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
+        """The run key, bound by the budgets of the key that is charged.
+
+        From where a key may be used was asked when the work was accepted.
+        """
+        del exchange
+        key = authenticate(snapshot, caller, self.now())
+        digest = self._admitting.errand.charge_key
+        charged = None if digest is None else snapshot.keys.get(digest)
+        if charged is None or charged.budgets is key.budgets:
+            return key
+        return msgspec.structs.replace(key, budgets=charged.budgets)
 
     def tariff(self, admission: Admission) -> Tariff | None:
         """That of the errand's completion window."""

@@ -1,4 +1,4 @@
-"""What stands between a call and its account's credit: reserves it before the call, settles it when the call has ended.
+"""What stands between a call and its account's credit and budgets: reserves before the call, settles when it has ended.
 
 A call is admitted in one turn of the loop, so there is one that is entering at a time: its reservation either goes into
 keeping under the id of its record or is given back, as if it had never come. A call for which there is nothing at once
@@ -18,10 +18,13 @@ from dwctl.gateway.parked import Body, Parked
 from dwctl.gateway.peek import Caps
 from dwctl.gateway.routes import Route
 from dwctl.requests.record import Record
+from dwctl.routing.snapshot import Key
+from dwctl.usage.budgets.windows import Purse, Scope, place
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.credit.pockets import Reservation, Shortage
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.money import plain
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
@@ -40,30 +43,41 @@ class Funds(Collector):
         self._waits = 0
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
+        self._exhausted: dict[Scope, int] = {"account": 0, "key": 0}
 
-    def reserve(self, account: str, tariff: Tariff, route: Route, caps: Caps, size: int) -> Decimal | None:
+    def reserve(
+        self, key: Key, tariff: Tariff, route: Route, caps: Caps, size: int, now: float
+    ) -> Decimal | None:
         """Reserve for the call that is being admitted, by what is asked of the model server.
 
         None when it may go on; else there is not so much at once, and the call is to be parked. Comes before any limit
         is taken.
         """
+        budgets = key.budgets
         if self.entering is not None:
-            # Parked before, and admitted anew.
-            return None
+            if self.entering.purses == [purse.name for purse in purses_of(key, now)]:
+                # Parked before, and admitted anew.
+                return None
+            # While it waited another period began, or its budgets became other ones.
+            self.undo()
         amount = bound(tariff, route, caps, size, self.settings)
-        if amount:
-            self.entering = self.book.reserve(account, amount)
-            if self.entering is None:
-                return amount
-        return None
+        if not amount:
+            return None
+        if budgets is None:
+            self.entering = self.book.reserve(key.owner_id, amount)
+        else:
+            self.entering = self.book.reserve_all(key.owner_id, budgets.purses(now), amount)
+        return amount if self.entering is None else None
 
-    def park(self, calls: Calls, exchange: Exchange, body: Body, account: str, amount: Decimal) -> None:
+    def park(
+        self, calls: Calls, exchange: Exchange, body: Body, key: Key, amount: Decimal, now: float
+    ) -> None:
         """The call waits and then begins anew with its reservation entering, or is refused, or its client leaves."""
         self.waited()
-        Parked(self, calls, exchange, body).wait(account, amount)
+        Parked(self, calls, exchange, body).wait(key.owner_id, purses_of(key, now), amount)
 
     def waited(self) -> None:
-        """A call waits for credit; counted."""
+        """A call waits for credit or a budget; counted."""
         self._waits += 1
 
     def settle(self, reservation: Reservation, cost: Decimal) -> None:
@@ -96,10 +110,13 @@ class Funds(Collector):
         if reservation is not None:
             self.settle(reservation, record.cost or ZERO)
 
-    def problem(self, shortage: Shortage) -> Problem:
-        """The answer to a call that gets no credit; counted."""
-        self._refused[shortage] += 1
-        return problem_of(shortage)
+    def problem(self, shortage: Shortage, purse: Purse | None) -> Problem:
+        """The answer to a call that gets nothing from this budget, or no credit; counted."""
+        if purse is None or shortage is Shortage.UNKNOWN:
+            self._refused[shortage] += 1
+            return problem_of(shortage)
+        self._exhausted[purse.budget.scope] += 1
+        return exhausted(purse)
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus families."""
@@ -109,6 +126,12 @@ class Funds(Collector):
         for shortage, count in self._refused.items():
             refused.add_metric([shortage.value], count)
         yield refused
+        exhausted_of = CounterMetricFamily(
+            "dwctl_budget_refused", "Calls whose budget is used up.", labels=["scope"]
+        )
+        for scope, count in self._exhausted.items():
+            exhausted_of.add_metric([scope], count)
+        yield exhausted_of
         yield CounterMetricFamily("dwctl_credit_waited", "Calls that had to wait for credit.", self._waits)
         yield CounterMetricFamily(
             "dwctl_credit_exceeded", "Calls that cost more than was reserved.", self._exceeded
@@ -120,6 +143,11 @@ class Funds(Collector):
         yield GaugeMetricFamily(
             "dwctl_credit_reserved", "Credit reserved by calls under way.", float(self.book.reserved)
         )
+
+
+def purses_of(key: Key, now: float) -> tuple[Purse, ...]:
+    """The pockets beside credit of a call that is admitted now, in unix seconds."""
+    return () if key.budgets is None else key.budgets.purses(now)
 
 
 def problem_of(shortage: Shortage) -> Problem:
@@ -138,4 +166,23 @@ def problem_of(shortage: Shortage) -> Problem:
         type="server_error",
         code="service_unavailable",
         headers=((b"retry-after", b"2"),),
+    )
+
+
+def exhausted(purse: Purse) -> Problem:
+    """402, final: it says whose budget is used up, how much that is, and when there is another one."""
+    budget = purse.budget
+    whose = "API key" if budget.scope == "key" else "account"
+    each = "" if budget.period == "total" else f" per {budget.period}"
+    after = place(purse.name).window.resets_at
+    when = "It does not reset" if after is None else f"It resets at {after:%Y-%m-%dT%H:%M:%SZ}"
+    return Problem(
+        status=402,
+        message=(
+            f"The budget of the {whose} '{budget.name}' is used up: {plain(budget.amount)}{each}. "
+            f"{when}; please ask whoever manages it for more."
+        ),
+        type="budget_exceeded",
+        code="budget_exceeded",
+        headers=((b"x-should-retry", b"false"),),
     )

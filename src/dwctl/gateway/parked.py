@@ -1,6 +1,7 @@
-"""Calls that wait for credit: whole, known, and not admitted yet."""
+"""Calls that wait for credit or for their budgets: whole, known, and not admitted yet."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -8,8 +9,10 @@ from dwctl.gateway.caller import Caller
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.peek import Peek
 from dwctl.gateway.uploads.upload import Upload
+from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.book import PocketBook
-from dwctl.usage.credit.pockets import Pocket, Reservation, Shortage, Waiter
+from dwctl.usage.credit.claims import Claim
+from dwctl.usage.credit.pockets import Reservation, Shortage
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
@@ -30,8 +33,8 @@ class Till(Protocol):
     settings: ReservationSettings
     entering: Reservation | None
 
-    def problem(self, shortage: Shortage) -> Problem:
-        """The answer to a call that gets no credit."""
+    def problem(self, shortage: Shortage, purse: Purse | None) -> Problem:
+        """The answer to a call that gets nothing from this budget, or no credit."""
         ...
 
     def undo(self) -> None:
@@ -42,30 +45,31 @@ class Till(Protocol):
 class Parked:
     """One call."""
 
-    __slots__ = ("_body", "_calls", "_exchange", "_place", "_till", "_timer")
+    __slots__ = ("_body", "_calls", "_claim", "_exchange", "_till", "_timer")
 
     def __init__(self, till: Till, calls: Calls, exchange: Exchange, body: Body) -> None:
         self._till = till
         self._calls = calls
         self._exchange = exchange
         self._body = body
-        self._place: tuple[Pocket, Waiter] | None = None
+        self._claim: Claim | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def wait(self, account: str, amount: Decimal) -> None:
-        """Until there is credit, at most as long as the settings say."""
+    def wait(self, account: str, purses: Sequence[Purse], amount: Decimal) -> None:
+        """Until there is enough, at most as long as the settings say."""
         till = self._till
         self._exchange.on_abort = self._abort
-        self._place = place = till.book.wait(account, amount, self._told)
-        self._timer = asyncio.get_running_loop().call_later(till.settings.wait, till.book.give_up, *place)
+        self._claim = claim = Claim(till.book, account, purses, amount, self._told)
+        self._timer = asyncio.get_running_loop().call_later(till.settings.wait, claim.give_up)
+        claim.begin()
 
-    def _told(self, outcome: Reservation | Shortage) -> None:
+    def _told(self, outcome: Reservation | Shortage, purse: Purse | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._exchange.on_abort = None
         if isinstance(outcome, Shortage):
             self._close()
-            self._calls.refuse(self._exchange, self._till.problem(outcome))
+            self._calls.refuse(self._exchange, self._till.problem(outcome, purse))
             return
         self._till.entering = outcome
         if not self._calls.step(self._exchange, self._start):
@@ -82,9 +86,8 @@ class Parked:
         """The client has left."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._place is not None:
-            pocket, waiter = self._place
-            pocket.leave(waiter)
+        if self._claim is not None:
+            self._claim.leave()
         self._close()
 
     def _close(self) -> None:

@@ -308,7 +308,7 @@ class Gateway:
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
         if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked)
+            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
         ):
             return
         if known is not None:
@@ -379,24 +379,24 @@ class Gateway:
         route: Route,
         asked: bytes,
         begun: tuple[Caller, Upload | None, Peek],
+        now: float,
     ) -> bool:
         """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
 
         Otherwise what it may cost is reserved.
         """
         caller, upload, peeked = begun
-        if self.stateful is not None:
-            call = queued_call(route, admission, peeked, caller, asked)
-            if call is not None:
-                self.stateful.take(exchange, call)
-                return True
+        call = queued_call(route, admission, peeked, caller, asked)
+        if call is not None and self.stateful is not None:
+            self.stateful.take(exchange, call)
+            return True
         if tariff is None or not self.reserves:
             return False
-        account, size = admission.key.owner_id, len(asked) if upload is None else upload.size
-        short = self.funds.reserve(account, tariff, route, peeked.caps, size)
+        key, size = admission.key, len(asked) if upload is None else upload.size
+        short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
         if short is None:
             return False
-        self.funds.park(self, exchange, Body(*begun), account, short)
+        self.funds.park(self, exchange, Body(*begun), key, short, now)
         return True
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:

@@ -17,6 +17,7 @@ attempt costs is charged once and added to the row, whatever comes twice, late o
 
 import asyncio
 import logging
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -42,7 +43,6 @@ from dwctl.routing.backoff import Waits
 from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Target
 from dwctl.usage.credit.leases import ZERO
-from dwctl.usage.credit.pockets import Shortage
 from dwctl.usage.meter import NOTHING
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -267,11 +267,10 @@ class RealtimeSession:
             if not self._slow:
                 self._line.resume()
 
-    def _credited(self, shortage: Shortage | None) -> None:
+    def _credited(self, problem: Problem | None) -> None:
         """A wait for credit is over."""
         if self._ended:
             return
-        problem = None if shortage is None else self._around.calls.funds.problem(shortage)
         if self._record is None:
             if problem is None:
                 # What held when it came to wait may hold no more.
@@ -293,7 +292,7 @@ class RealtimeSession:
         told = text_frame(msgspec.json.encode(event)) + close_frame(code, problem.code or "")
         self._finish(101, error=(problem.code, problem.message), answer=told)
 
-    def _covered(self, admission: Admission) -> bool:
+    def _covered(self, admission: Admission, digest: bytes | None, now: float) -> bool:
         """Reserve for the first response; False when that has to wait, and the session begins anew."""
         around, tariff = self._around, admission.tariff
         if tariff is None or not around.calls.reserves:
@@ -302,7 +301,7 @@ class RealtimeSession:
             funds = around.calls.funds
             amount = bound_of_response(tariff, funds.settings)
             self._tab = Tab(funds, admission.key.owner_id, amount, self._credited)
-        return self._tab.cover(1)
+        return self._tab.admit(partial(around.purses, admission.key, digest, now))
 
     def _admit(self) -> bool:
         """Take the session, or refuse it; False when it waits for credit."""
@@ -314,13 +313,14 @@ class RealtimeSession:
             caller = msgspec.structs.replace(caller, digest=sha256(key).digest())
         admission = around.admit(exchange, caller, model_in(exchange.query))
         self._nonce = nonce_of(exchange.headers)
-        if not self._covered(admission):
+        now = around.calls.now()
+        if not self._covered(admission, caller.digest, now):
             return False
         caller = around.calls.traced(exchange, caller)
-        self._enter(admission, caller, protocols)
+        self._enter(admission, caller, protocols, now)
         return True
 
-    def _enter(self, admission: Admission, caller: Caller, protocols: list[bytes]) -> None:
+    def _enter(self, admission: Admission, caller: Caller, protocols: list[bytes], now: float) -> None:
         """Take the limits and the first target, and note the start."""
         around, exchange = self._around, self._exchange
 
@@ -334,7 +334,7 @@ class RealtimeSession:
         first, self._plan, self._limits = around.calls.enter(admission, render)
         self._upstream = first.upstream
         self._pick = None if self._plan is None else self._plan.pick
-        self._record = record = around.record(admission, caller)
+        self._record = record = around.record(admission, caller, now)
         self._charges = Charges(record, admission.tariff, self._tab, around.calls.recording)
         self._far = TunnelConnection(self, first.request, around.settings.upstream.max_head_bytes)
         around.sessions += 1

@@ -20,7 +20,8 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.tunnel import TunnelConnection
 from dwctl.requests.record import Record
-from dwctl.routing.snapshot import Routing
+from dwctl.routing.snapshot import Key, Routing
+from dwctl.usage.budgets.windows import Purse, purses
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.exchange import Exchange
@@ -68,12 +69,20 @@ class Shared:
             raise Refused(busy(f"{self.sessions} realtime sessions are open already."))
         return admission
 
-    def record(self, admission: Admission, caller: Caller) -> Record:
-        """A session's row at its start."""
+    def purses(self, key: Key, digest: bytes | None, began: float) -> tuple[Purse, ...]:
+        """Pockets beside credit for the next response of a session that was admitted then, with this key.
+
+        Budgets are those of now, and periods those that the session began in, as its charges are counted.
+        """
+        known = key if digest is None else self._routing.snapshot.keys.get(digest, key)
+        return () if known.budgets is None else purses(known.budgets.all, began)
+
+    def record(self, admission: Admission, caller: Caller, now: float) -> Record:
+        """A session's row at its start, in unix seconds."""
         key = admission.key
         return Record(
             id=new_id(),
-            created_at=self.calls.now(),
+            created_at=now,
             path=ROUTE.path,
             model=admission.model.alias,
             owner_id=key.owner_id,

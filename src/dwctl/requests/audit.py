@@ -1,5 +1,6 @@
-"""One truth about money: what rows cost, what the ledger was charged, and what the balances say (decision 0028)."""
+"""One truth about money: what rows cost, what was charged, what balances and budgets say (decisions 0028, 0032)."""
 
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
@@ -40,12 +41,24 @@ class WrongCost(msgspec.Struct, frozen=True):
     charged: Decimal
 
 
+class WrongSpend(msgspec.Struct, frozen=True):
+    """An account or a key of which budgets count something else than what it was charged."""
+
+    scope: str
+    id: UUID
+    day: date | None
+    """None for the sum of all days."""
+    spent: Decimal
+    charged: Decimal
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, at one moment."""
 
     totals: Totals
     balances: list[WrongBalance]
     costs: list[WrongCost]
+    spend: list[WrongSpend]
 
 
 async def audit(database: Database) -> Audit:
@@ -55,8 +68,10 @@ async def audit(database: Database) -> Audit:
         (totals,) = await connection.fetch(sql["ledger_totals"])
         balances = await connection.fetch(sql["balances_that_differ"], NAMED_MOST)
         costs = await connection.fetch(sql["costs_that_differ"], NAMED_MOST)
+        spend = await connection.fetch(sql["spend_that_differs"], NAMED_MOST)
     return Audit(
         totals=Totals(*totals.values()),
         balances=[WrongBalance(*row.values()) for row in balances],
         costs=[WrongCost(*row.values()) for row in costs],
+        spend=[WrongSpend(*row.values()) for row in spend],
     )

@@ -29,6 +29,8 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     creator_id: UUID
     asked: str
     """The model that it asks for, as its row names it."""
+    charge_key: bytes | None = None
+    """SHA-256 of the key that is charged: while it lives its budget binds the call too."""
     key_id: UUID | None
     """The key that its row and its charge name; None when a session made it."""
     window: str | None

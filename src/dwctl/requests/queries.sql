@@ -6,7 +6,8 @@
 -- of their ids, so that two of these statements at the same time cannot wait for each other. json and not jsonb: the
 -- array is read once, so building its tree is lost.
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
--- whatever the row's record changes. Entries, rows, then balances: always in this order, for the same reason.
+-- whatever the row's record changes. Entries, rows, balances, then what budgets have spent: always in this order, for the
+-- same reason. Whether a budget counts is read where the balance is written, so that no budget can be made in between.
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -22,16 +23,17 @@ with incoming as (
 ),
 booked as (
     insert into ledger_entries (
-        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin
+        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin, called_on
     )
     select
         case when coalesce(attempt, 1) = 1 then id else gen_random_uuid() end, 'usage', owner_id, -cost, id,
-        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api')
+        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api'),
+        date '1970-01-01' + floor(floor(created_at) / 86400)::integer
     from incoming
     where cost > 0
     order by id
     on conflict do nothing
-    returning request_id, account_id, model, -amount as cost
+    returning request_id, account_id, model, -amount as cost, key_id, called_on
 ),
 changed as (
     insert into requests as kept (
@@ -43,7 +45,7 @@ changed as (
     )
     select
         i.id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
-        upstream_status, to_timestamp(created_at), to_timestamp(completed_at), owner_id, creator_id, key_id, daemon_id,
+        upstream_status, to_timestamp(created_at), to_timestamp(completed_at), owner_id, creator_id, i.key_id, daemon_id,
         endpoint_id, path, i.model, target_model, response_model, coalesce(purpose, 'realtime'),
         coalesce(origin, 'api'), coalesce(service_tier, 'default'), first_byte_ms, duration_ms, overhead_ms,
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0),
@@ -135,6 +137,22 @@ paid as (
             when kept.balance + excluded.balance < kept.low_balance_threshold then coalesce(kept.low_since, now())
         end,
         updated_at = now()
+    returning id, counted
+),
+spent as (
+    insert into budget_spend as kept (scope, id, day, spent)
+    select c.scope, c.id, c.day, sum(b.cost)
+    from paid p
+    join booked b on b.account_id = p.id
+    cross join lateral (
+        values
+            ('account', b.account_id, b.called_on), ('account', b.account_id, '-infinity'),
+            ('key', b.key_id, b.called_on), ('key', b.key_id, '-infinity')
+    ) as c (scope, id, day)
+    where p.counted and c.id is not null
+    group by 1, 2, 3
+    order by 1, 2, 3
+    on conflict (scope, id, day) do update set spent = kept.spent + excluded.spent
     returning 1
 )
 -- Without charges the commit that follows does not wait for the disk; local, so that nothing else on this connection is
@@ -145,6 +163,7 @@ select
     (select count(*) from incoming where cost > 0) as costs,
     (select count(*) from booked) as booked,
     (select count(*) from paid) as accounts,
+    (select count(*) from spent) as spent,
     (select json_object_agg(model, cost) from (select model, sum(cost) as cost from booked group by model) as m)
         as charged,
     (select case when ids is not null then add_late_costs(ids, costs) end from late) as late,
@@ -270,6 +289,36 @@ from accounts a
 full join (select account_id, sum(amount) as total from ledger_entries group by account_id) e on e.account_id = a.id
 where coalesce(a.balance, 0) <> coalesce(e.total, 0)
 order by 1
+limit $1;
+
+-- name: spend_that_differs
+-- Accounts and keys of which it is counted otherwise what they have spent on a day, or in all (no day), than their charges
+-- say, at most $1.
+with charged as (
+    select account_id, key_id, coalesce(called_on, (created_at at time zone 'UTC')::date) as day, -sum(amount) as total
+    from ledger_entries e
+    where kind = 'usage' and exists (select from accounts a where a.id = e.account_id and a.counted)
+    group by 1, 2, 3
+),
+summed as (
+    select c.scope, c.id, c.day, sum(total) as total
+    from charged
+    cross join lateral (
+        values
+            ('account', account_id, day), ('account', account_id, '-infinity'),
+            ('key', key_id, day), ('key', key_id, '-infinity')
+    ) as c (scope, id, day)
+    where c.id is not null
+    group by 1, 2, 3
+)
+select
+    coalesce(b.scope, s.scope) as scope, coalesce(b.id, s.id) as id,
+    nullif(coalesce(b.day, s.day), '-infinity') as day,
+    coalesce(b.spent, 0) as spent, coalesce(s.total, 0) as charged
+from budget_spend b
+full join summed s on s.scope = b.scope and s.id = b.id and s.day = b.day
+where coalesce(b.spent, 0) <> coalesce(s.total, 0)
+order by 1, 2, 3
 limit $1;
 
 -- name: costs_that_differ

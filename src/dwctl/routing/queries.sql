@@ -11,6 +11,8 @@ select
     k.tokens_per_minute, k.max_concurrent,
     k.allowed_models,
     k.allowed_cidrs,
+    k.name, k.budget_amount, k.budget_period, owner.username, owner.budget_amount as owner_budget_amount,
+    owner.budget_period as owner_budget_period,
     (select array_agg(g.group_id) from user_groups g where g.user_id = k.user_id) as groups
 from api_keys k
 join users owner on owner.id = k.user_id and owner.deleted_at is null

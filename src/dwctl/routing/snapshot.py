@@ -14,6 +14,7 @@ from dwctl.core.networks import Networks
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Pool
 from dwctl.routing.rules import Rules
+from dwctl.usage.budgets.windows import Budgets
 from dwctl.usage.prices import Tariffs
 from dwctl.wire.reasoning import Reasoning
 
@@ -49,6 +50,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     allowed: Allowed | None = None
     """None for a key without lists of its own."""
     limits: Limits | None = None
+    budgets: Budgets | None = None
+    """Its own, then its owner's; None for a key that none binds."""
 
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]

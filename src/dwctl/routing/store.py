@@ -14,12 +14,18 @@ from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
 from dwctl.routing.rules import by_model
 from dwctl.routing.snapshot import Allowed, Key, Model, Target, Timeouts
+from dwctl.usage.budgets.windows import Budget, Budgets, Scope
 from dwctl.usage.prices import tariffs_of
 from dwctl.wire.reasoning import reasoning_of
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
 MAX_SHARED_SETS = 10_000
+_BOUND: tuple[tuple[Scope, str, str, str], ...] = (
+    ("key", "id", "name", ""),
+    ("account", "owner_id", "username", "owner_"),
+)
+"""Whose budgets bind a key, and in which columns they stand."""
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -120,6 +126,7 @@ class RoutingStore:
             expires_at=expires_at,
             limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
             allowed=_allowed(row["allowed_models"], row["allowed_cidrs"]),
+            budgets=_budgets(row),
         )
 
     def _model(self, row: Any, parts: Iterable[Any]) -> Model:
@@ -212,3 +219,19 @@ def _allowed(models: list[str] | None, networks: list[Network] | None) -> Allowe
         models=None if models is None else frozenset(models),
         networks=None if networks is None else Networks(networks),
     )
+
+
+def _budgets(row: Any) -> Budgets | None:
+    """The key's, then its owner's."""
+    found = [
+        Budget(
+            scope=scope,
+            id=str(row[ident]),
+            name=row[name],
+            amount=row[f"{prefix}budget_amount"],
+            period=row[f"{prefix}budget_period"],
+        )
+        for scope, ident, name, prefix in _BOUND
+        if row[f"{prefix}budget_amount"] is not None
+    ]
+    return Budgets(found) if found else None

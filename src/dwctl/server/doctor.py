@@ -140,6 +140,11 @@ async def _ledger(storage: Storage) -> list[Finding]:
         f"it was charged {plain(one.charged)}"
         for one in found.costs
     ]
+    wrong += [
+        f"{one.scope} {one.id}: its budget counts {plain(one.spent)} spent "
+        f"{'in all' if one.day is None else f'on {one.day}'}, its charges sum up to {plain(one.charged)}"
+        for one in found.spend
+    ]
     sums = found.totals
     text = (
         f"rows cost {plain(sums.costs)}, charges {plain(sums.charges)}; entries sum up to {plain(sums.entries)}, "

@@ -1,17 +1,22 @@
 """What may be done with API keys (spec/platform §1.4)."""
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
+from msgspec import UnsetType
+
+from dwctl.control.budgets import check as check_budget
+from dwctl.control.budgets import decided
 from dwctl.control.keys.store import KeyStore
-from dwctl.control.keys.structs import ApiKey, KeyCreate
+from dwctl.control.keys.structs import ApiKey, KeyCreate, KeyUpdate
 from dwctl.control.limits import limits_in
 from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.core.networks import parse_network
-from dwctl.identity.permissions import Operation, Resource, require
+from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.identity.secrets import new_key
 from dwctl.web.paging import Page, Window
@@ -35,7 +40,7 @@ class KeyActions:
     async def page(self, who: Principal, user_id: UUID, window: Window) -> Page[ApiKey]:
         """A page of an account's keys, without secrets."""
         await self._may(who, user_id, Operation.READ)
-        keys, total = await self._store.page(user_id, window)
+        keys, total = await self._store.page(user_id, window, self._clock.now())
         return Page(keys, total, window.skip, window.limit)
 
     async def create(self, who: Principal, user_id: UUID, wanted: KeyCreate) -> ApiKey:
@@ -46,8 +51,9 @@ class KeyActions:
         key_id = new_uuid()
         # A key for somebody else is theirs in every respect.
         creator = who.user_id if who.user_id == user_id else user_id
+        budget = decided(None, wanted.budget, by_administrator=_sets_ceilings(who))
         async with self._propagation.confirm("api_keys", str(key_id)):
-            await self._store.create(key_id, user_id, creator, wanted, made)
+            await self._store.create(key_id, user_id, creator, wanted, made, budget)
         key = await self.get(who, user_id, key_id)
         key.key = made.secret
         return key
@@ -55,10 +61,24 @@ class KeyActions:
     async def get(self, who: Principal, user_id: UUID, key_id: UUID) -> ApiKey:
         """One key, without its secret."""
         await self._may(who, user_id, Operation.READ)
-        key = await self._store.get(user_id, key_id)
+        key = await self._store.get(user_id, key_id, self._clock.now())
         if key is None:
             raise NotFound(f"API key with ID {key_id} not found")
         return key
+
+    async def update(self, who: Principal, user_id: UUID, key_id: UUID, change: KeyUpdate) -> ApiKey:
+        """Change a key; the gateway goes by its new budget when this returns."""
+        await self._may(who, user_id, Operation.UPDATE)
+        if not isinstance(change.budget, UnsetType):
+            wanted = change.budget
+            if wanted is not None:
+                check_budget(wanted)
+            decide = partial(decided, wanted=wanted, by_administrator=_sets_ceilings(who))
+            async with self._propagation.confirm("api_keys", str(key_id)) as confirmed:
+                confirmed.made = await self._store.change_budget(
+                    user_id, key_id, decide, counted=wanted is not None
+                )
+        return await self.get(who, user_id, key_id)
 
     async def delete(self, who: Principal, user_id: UUID, key_id: UUID) -> None:
         """Revoke a key; the gateway refuses it when this returns."""
@@ -85,6 +105,8 @@ class KeyActions:
         if wanted.purpose not in PURPOSES:
             raise BadRequest(f"purpose: expected one of {', '.join(PURPOSES)}, got '{wanted.purpose}'")
         limits_in(wanted)
+        if wanted.budget is not None:
+            check_budget(wanted.budget)
         if wanted.member_id is not None:
             raise BadRequest("member_id: expected only for a key of an organization")
         if wanted.expires_at is not None:
@@ -93,6 +115,11 @@ class KeyActions:
             if wanted.expires_at <= datetime.fromtimestamp(self._clock.now(), UTC):
                 raise BadRequest("expires_at: expected a moment in the future")
         _check_lists(wanted)
+
+
+def _sets_ceilings(who: Principal) -> bool:
+    """Whether a budget that they set binds the key's owner."""
+    return allows(who, Resource.CREDITS, Operation.UPDATE, Scope.ALL)
 
 
 def _check_lists(wanted: KeyCreate) -> None:

@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from litestar import Router, delete, get, post
+from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from dwctl.control.keys.actions import KeyActions
-from dwctl.control.keys.structs import ApiKey, KeyCreate
+from dwctl.control.keys.structs import ApiKey, KeyCreate, KeyUpdate
 from dwctl.web.authentication import Who
 from dwctl.web.paging import DEFAULT_LIMIT, Page, window
 
@@ -65,6 +65,26 @@ async def get_own_key(principal: Who, keys: NamedDependency[KeyActions], key_id:
     return await keys.get(principal, principal.user_id, key_id)
 
 
+@patch("/users/{user_id:uuid}/api-keys/{key_id:uuid}")
+async def update_key(
+    principal: Who,
+    keys: NamedDependency[KeyActions],
+    user_id: FromPath[UUID],
+    key_id: FromPath[UUID],
+    data: JSONBody[KeyUpdate],
+) -> ApiKey:
+    """Change a key's budget."""
+    return await keys.update(principal, user_id, key_id, data)
+
+
+@patch("/users/current/api-keys/{key_id:uuid}")
+async def update_own_key(
+    principal: Who, keys: NamedDependency[KeyActions], key_id: FromPath[UUID], data: JSONBody[KeyUpdate]
+) -> ApiKey:
+    """Change the budget of a key of the caller."""
+    return await keys.update(principal, principal.user_id, key_id, data)
+
+
 @delete("/users/{user_id:uuid}/api-keys/{key_id:uuid}")
 async def delete_key(
     principal: Who, keys: NamedDependency[KeyActions], user_id: FromPath[UUID], key_id: FromPath[UUID]
@@ -90,6 +110,8 @@ def router(actions: KeyActions) -> Router:
             create_own_key,
             get_key,
             get_own_key,
+            update_key,
+            update_own_key,
             delete_key,
             delete_own_key,
         ],

@@ -5,6 +5,7 @@ select
     k.secret_prefix, k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size,
     k.requests_per_minute, k.tokens_per_minute, k.max_concurrent,
     k.allowed_models, k.allowed_cidrs::text[] as allowed_cidrs,
+    k.budget_amount, k.budget_period, k.budget_ceiling,
     count(*) over () as total
 from api_keys k
 where k.user_id = $1 and k.deleted_at is null and not k.hidden
@@ -19,16 +20,27 @@ select
     k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
     k.secret_prefix, k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size,
     k.requests_per_minute, k.tokens_per_minute, k.max_concurrent,
-    k.allowed_models, k.allowed_cidrs::text[] as allowed_cidrs
+    k.allowed_models, k.allowed_cidrs::text[] as allowed_cidrs,
+    k.budget_amount, k.budget_period, k.budget_ceiling
 from api_keys k
 where k.id = $2 and k.user_id = $1 and k.deleted_at is null and not k.hidden;
 
 -- name: create_key
 insert into api_keys (
     id, secret_hash, secret_prefix, name, description, purpose, user_id, created_by, expires_at, requests_per_second,
-    burst_size, requests_per_minute, tokens_per_minute, max_concurrent, allowed_models, allowed_cidrs
+    burst_size, requests_per_minute, tokens_per_minute, max_concurrent, allowed_models, allowed_cidrs,
+    budget_amount, budget_period, budget_ceiling
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- name: lock_budget
+-- The budget of a key that somebody is about to change.
+select budget_amount, budget_period, budget_ceiling from api_keys
+where id = $2 and user_id = $1 and deleted_at is null and not hidden
+for update;
+
+-- name: set_budget
+update api_keys set budget_amount = $2, budget_period = $3, budget_ceiling = $4 where id = $1;
 
 -- name: delete_key
 update api_keys set deleted_at = now()

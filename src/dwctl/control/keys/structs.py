@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.control.budgets import BudgetWanted, KeyBudgetShown
 from dwctl.web.body import Body
 
 
@@ -27,6 +28,14 @@ class KeyCreate(Body, kw_only=True):
     """Aliases of the only models that the key may use, within what its account may use."""
     allowed_cidrs: list[str] | None = None
     """The only networks that the key may be used from, such as `10.0.0.0/8` or `2001:db8::1`."""
+    budget: BudgetWanted | None = None
+    """What its calls may cost; set by whoever may change credits it is the most that its owner may set later."""
+
+
+class KeyUpdate(Body, kw_only=True):
+    """Body of PATCH: what is absent stays, null clears."""
+
+    budget: BudgetWanted | UnsetType | None = UNSET
 
 
 class ApiKey(msgspec.Struct, kw_only=True):
@@ -51,4 +60,5 @@ class ApiKey(msgspec.Struct, kw_only=True):
     max_concurrent: int | None = None
     allowed_models: list[str] | None = None
     allowed_cidrs: list[str] | None = None
+    budget: KeyBudgetShown | None = None
     key: str | UnsetType = UNSET

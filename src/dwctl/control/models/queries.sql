@@ -177,7 +177,7 @@ order by purpose nulls first, completion_window nulls first;
 -- The last $2 that were closed of each.
 select
     t.id, t.model_id, t.name, t.purpose, t.completion_window, t.input_price, t.output_price, t.cached_input_price,
-    t.reasoning_price, t.valid_from, t.valid_until
+    t.reasoning_price, t.cache_write_price, t.valid_from, t.valid_until
 from unnest($1::uuid[]) as wanted (id)
 cross join lateral (
     select * from model_tariffs

@@ -4,12 +4,16 @@ import re
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.control.budgets import BudgetWanted
+from dwctl.control.budgets import check as check_budget
 from dwctl.control.groups.actions import GroupActions
 from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import User, UserCreate, UserUpdate
+from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import NIL, Principal
@@ -28,10 +32,16 @@ class UserActions:
     """Rules before rows."""
 
     def __init__(
-        self, store: UserStore, groups: GroupActions, propagation: Propagation, ledger: LedgerStore
+        self,
+        store: UserStore,
+        groups: GroupActions,
+        propagation: Propagation,
+        ledger: LedgerStore,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._ledger = ledger
+        self._clock = clock
         self._groups = groups
         self._propagation = propagation
 
@@ -80,14 +90,26 @@ class UserActions:
             threshold = account.low_balance_threshold
             user.exact_low_balance_threshold = None if threshold is None else plain(threshold)
             user.balance_is_low = account.low_since is not None
+        await self._show_budgets(users)
+
+    async def _show_budgets(self, users: list[User]) -> None:
+        budgets = await self._store.budgets([user.id for user in users], self._clock.now())
+        for user in users:
+            user.budget = budgets.get(user.id)
 
     async def update(self, who: Principal, user_id: UUID, change: UserUpdate) -> User:
         """Change an account; roles only by those who may update all."""
         if change.roles is not UNSET and not allows(who, Resource.USERS, Operation.UPDATE, Scope.ALL):
             raise Forbidden("Insufficient permissions to Update roles of Users")
-        if user_id != who.user_id:
+        budget = change.budget
+        if not isinstance(budget, UnsetType):
+            require(who, Resource.CREDITS, Operation.UPDATE)
+        others = msgspec.structs.replace(change, budget=UNSET)
+        if user_id != who.user_id and (isinstance(budget, UnsetType) or others != UserUpdate()):
             require(who, Resource.USERS, Operation.UPDATE)
         _not_system(user_id, "changed")
+        if isinstance(budget, BudgetWanted):
+            check_budget(budget)
         _check_text("display_name", change.display_name)
         _check_text("avatar_url", change.avatar_url)
         threshold = change.low_balance_threshold
@@ -97,7 +119,13 @@ class UserActions:
         await self._store.update(user_id, change)
         if not isinstance(threshold, UnsetType):
             await self._ledger.set_threshold(user_id, threshold)
-        return await self.show(user_id)
+        if isinstance(budget, UnsetType):
+            return await self.show(user_id)
+        async with self._propagation.confirm("users", str(user_id)) as confirmed:
+            confirmed.made = await self._store.set_budget(user_id, budget)
+        user = await self.show(user_id)
+        await self._show_budgets([user])
+        return user
 
     async def delete(self, who: Principal, user_id: UUID) -> None:
         """Delete an account; its keys stop at once."""

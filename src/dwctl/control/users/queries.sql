@@ -50,6 +50,16 @@ update users set
     avatar_url = case when $4::boolean then $5 else avatar_url end
 where id = $1;
 
+-- name: budgets
+-- Those of accounts that have one.
+select id, budget_amount, budget_period from users where id = any ($1::uuid[]) and budget_amount is not null;
+
+-- name: set_budget
+-- Whether it is another one than before.
+update users set budget_amount = $2, budget_period = $3
+where id = $1 and (budget_amount, budget_period) is distinct from ($2::numeric, $3::text)
+returning id;
+
 -- name: delete_user
 -- The row stays for what it owns; everything personal goes.
 update users set

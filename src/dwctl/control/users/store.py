@@ -1,5 +1,6 @@
 """Users in PostgreSQL."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -7,12 +8,14 @@ from uuid import UUID
 import asyncpg
 from msgspec import UnsetType
 
+from dwctl.control.budgets import BudgetShown, BudgetWanted, Set, shown
 from dwctl.control.users.structs import User, UserCreate, UserUpdate
 from dwctl.core.errors import Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.identity.principal import STANDARD, Role
+from dwctl.usage.budgets.store import BudgetStore
 from dwctl.usage.ledger import LedgerStore, initial
 from dwctl.usage.prices import ZERO
 from dwctl.web.paging import Window
@@ -27,6 +30,7 @@ class UserStore:
         self._database = database
         self._sql = Queries.load(__package__)
         self._ledger = LedgerStore(database)
+        self._budgets = BudgetStore(database)
 
     async def page(self, search: str | None, window: Window) -> tuple[list[User], int]:
         """A part of the people, and how many there are."""
@@ -85,6 +89,24 @@ class UserStore:
             if not isinstance(change.roles, UnsetType):
                 roles = sorted({*change.roles, STANDARD})
                 await connection.execute(self._sql["set_roles"], user_id, roles)
+
+    async def budgets(self, ids: Iterable[UUID], now: float) -> dict[UUID, BudgetShown]:
+        """How budgets stand; an account without one is not in it."""
+        found = {
+            row["id"]: Set(amount=row["budget_amount"], period=row["budget_period"])
+            for row in await self._database.fetch(self._sql["budgets"], list(ids))
+        }
+        periods = {user_id: budget.period for user_id, budget in found.items()}
+        spent = await self._budgets.spent("account", periods, now)
+        return {user_id: shown(budget, spent[user_id], now) for user_id, budget in found.items()}
+
+    async def set_budget(self, user_id: UUID, budget: BudgetWanted | None) -> bool:
+        """Whether it is another one than before."""
+        amount, period = (None, None) if budget is None else (budget.amount, budget.period)
+        async with self._database.transaction() as connection:
+            if budget is not None:
+                await self._budgets.count_in(connection, user_id)
+            return await connection.fetchval(self._sql["set_budget"], user_id, amount, period) is not None
 
     async def make_administrator(self, user_id: UUID, roles: list[Role]) -> None:
         """Repeatable."""

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dwctl.control.budgets import BudgetShown, BudgetWanted
 from dwctl.control.groups.structs import Group
 from dwctl.identity.principal import Role
 from dwctl.web.body import Body
@@ -30,6 +31,8 @@ class UserUpdate(Body, kw_only=True):
     roles: list[Role] | UnsetType = UNSET
     low_balance_threshold: Decimal | UnsetType | None = UNSET
     """Below which balance the account is low; null for never."""
+    budget: BudgetWanted | UnsetType | None = UNSET
+    """What all calls of the account may cost, set by whoever may change credits."""
 
 
 class UserOrganization(msgspec.Struct, frozen=True):
@@ -72,3 +75,5 @@ class User(msgspec.Struct, kw_only=True):
     exact_low_balance_threshold: str | UnsetType | None = UNSET
     balance_is_low: bool | UnsetType = UNSET
     """Whether the balance is below `low_balance_threshold`."""
+    budget: BudgetShown | UnsetType | None = UNSET
+    """With `include=billing` too, and in the answer to a change of it."""

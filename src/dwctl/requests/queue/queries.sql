@@ -73,7 +73,7 @@ limit $1;
 select
     a.id, a.tier, a.model, a.owner_id, a.creator_id, a.key_id, k.secret_hash as run_key, a.batch_id,
     a.completion_window, h.deadline, b.created_at as batch_created_at, b.endpoint, b.metadata, b.request_source, a.live,
-    h.rank as head
+    h.rank as head, c.secret_hash as charge_key
 from lanes a
 join lateral (
     select q.deadline, q.rank from queue q
@@ -82,6 +82,7 @@ join lateral (
     limit 1
 ) h on true
 left join api_keys k on k.id = a.run_key_id
+left join api_keys c on c.id = a.key_id
 left join batches b on b.id = a.batch_id
 where not a.closed;
 

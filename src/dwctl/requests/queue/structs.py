@@ -38,6 +38,8 @@ class Lane(msgspec.Struct, frozen=True, gc=False):
     """Of a batch's lane: requests that wait in it or are being run. Of single calls always zero."""
     head: int
     """The rank of the first that waits."""
+    charge_key: bytes | None
+    """SHA-256 of the key that is charged, whose budget binds them too; None when there is none."""
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):

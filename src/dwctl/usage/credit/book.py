@@ -1,18 +1,20 @@
-"""All pockets of a process: asked on the path of a call, filled by a service (ADR 0029). Nothing here waits.
+"""All pockets of a process: asked on the path of a call, filled by a service (ADR 0029, 0032). Nothing here waits.
 
-A pocket is found by its account and forgotten when it has been idle; serial numbers of reports are the process's, so
-that a pocket which comes again does not repeat one.
+A pocket is found by its name, that of an account or of a budget in a period, and forgotten when it has been idle;
+serial numbers of reports are the process's, so that a pocket which comes again does not repeat one.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.leases import ZERO, Grant, Report, Terms
+from dwctl.usage.credit.limited import LimitedPocket
 from dwctl.usage.credit.pockets import Ahead, Pocket, Reservation, Shortage, Waiter
 
 MAX_REPORTS = 500
-"""Accounts in one question to the database; others wait for the next one."""
+"""Pockets in one question to the database; others wait for the next one."""
 LOOK_AT = 500
 """Pockets that are looked at in one turn: less than a millisecond."""
 
@@ -31,10 +33,11 @@ class PocketBook:
         self.on_due: Callable[[], None] = _nothing
         """Called when a call waits, or something is to be given back; set by the service."""
         self.pockets: dict[str, Pocket] = {}
+        """By name; that of an account's credit is the account's id."""
         self._due: dict[str, Pocket] = {}
         """Those that may have something to report; all others are looked at in turn."""
         self._round: list[str] = []
-        """Accounts that are yet to be looked at."""
+        """Pockets that are yet to be looked at."""
         self._clock = clock
         self._serial = 0
 
@@ -45,17 +48,17 @@ class PocketBook:
 
     @property
     def reserved(self) -> Decimal:
-        """By all calls under way."""
-        return sum((pocket.reserved for pocket in self.pockets.values()), ZERO)
+        """Of accounts' credit, by all calls under way."""
+        return sum((pocket.reserved for pocket in self.pockets.values() if pocket.limit is None), ZERO)
 
     @property
     def held(self) -> Decimal:
-        """Of all accounts."""
-        return sum((pocket.held for pocket in self.pockets.values()), ZERO)
+        """Of all accounts' credit."""
+        return sum((pocket.held for pocket in self.pockets.values() if pocket.limit is None), ZERO)
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for credit."""
+        """Calls that wait for credit, or for what is left of a budget."""
         return sum(len(pocket.waiters) for pocket in self.pockets.values())
 
     def reserve(self, account: str, amount: Decimal) -> Reservation | None:
@@ -67,6 +70,42 @@ class PocketBook:
         if pocket.free < pocket.low_at and not pocket.bare:
             self._is_due(pocket)
         return reservation
+
+    def reserve_all(self, account: str, purses: Sequence[Purse], amount: Decimal) -> Reservation | None:
+        """The same for a call with budgets: from its account and from each of them, or from none."""
+        now = self._clock()
+        pockets = self.pockets
+        credit = pockets.get(account)
+        if credit is None or not credit.covers(amount, now):
+            return None
+        found: list[Pocket] = []
+        for name, limit, _ in purses:
+            pocket = pockets.get(name)
+            if pocket is None or pocket.limit != limit or not pocket.covers(amount, now):
+                return None
+            found.append(pocket)
+        others = tuple([pocket.take(amount, now) for pocket in found])
+        reservation = credit.take(amount, now)
+        reservation.others = others
+        found.append(credit)
+        for pocket in found:
+            if pocket.low:
+                self._is_due(pocket)
+        return reservation
+
+    def open(self, account: str, purses: Sequence[Purse], amount: Decimal) -> None:
+        """A call of this size is about to take from these pockets: all are asked for at once, by its budgets."""
+        now = self._clock()
+        for name, limit in (*((purse.name, purse.limit) for purse in purses), (account, None)):
+            pocket = self.pockets.get(name)
+            if pocket is None:
+                pocket = Pocket(name, now) if limit is None else LimitedPocket(name, now, limit)
+                self.pockets[name] = pocket
+                pocket.expect(amount)
+                self._is_due(pocket)
+            elif isinstance(pocket, LimitedPocket) and limit is not None and pocket.limit != limit:
+                pocket.renew(limit, now)
+                self._is_due(pocket)
 
     def wait(
         self, account: str, amount: Decimal, told: Callable[[Reservation | Shortage], None]
@@ -89,6 +128,9 @@ class PocketBook:
         pocket.settle(reservation.amount, cost)
         if pocket.bare or pocket.free < ZERO:
             self._is_due(pocket)
+        if reservation.others:
+            for other in reservation.others:
+                self.settle(other, cost)
 
     def give_up(self, pocket: Pocket, waiter: Waiter) -> None:
         """It has waited long enough: tell it so, unless it was told already."""

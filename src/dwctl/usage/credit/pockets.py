@@ -6,6 +6,9 @@ A call takes its reservation out of what is free, and gives back what it did not
 ledger has it. Only a grant makes `held` larger, only a report makes it smaller; between two reports money just moves
 inside. Nothing is taken after `until`, which is well before the lease's end by the database's clock, whatever this
 process's clock says the time is.
+
+A call with budgets reserves from several pockets: from all of them at once, or it waits for one after another
+(claims.py).
 """
 
 from collections import deque
@@ -58,6 +61,13 @@ class Reservation(msgspec.Struct, eq=False, gc=False):
     pocket: "Pocket | None"
     """None once it is settled."""
     amount: Decimal
+    others: "tuple[Reservation, ...]" = ()
+    """As much from each of the budgets of the call; the book settles them with it."""
+
+    @property
+    def purses(self) -> list[str]:
+        """Names of the pockets of these."""
+        return [other.pocket.account for other in self.others if other.pocket is not None]
 
 
 class Waiter:
@@ -73,7 +83,7 @@ class Waiter:
 
 
 class Pocket:
-    """Of one account."""
+    """Of one account; of a budget: limited.py."""
 
     __slots__ = (
         "_covered",
@@ -89,6 +99,7 @@ class Pocket:
         "_reported_at",
         "_sent",
         "_spoken",
+        "_stale",
         "_used",
         "_used_at",
         "account",
@@ -101,6 +112,9 @@ class Pocket:
         "until",
         "waiters",
     )
+
+    limit: Decimal | None = None
+    """The budget by which it is filled; None for the credit of an account."""
 
     def __init__(self, account: str, now: float) -> None:
         self.account = account
@@ -134,6 +148,8 @@ class Pocket:
         """Charges, with how many records had been noted when theirs were."""
         self._sent = 0
         """Serial of the last report."""
+        self._stale = 0
+        """Answers up to this serial were made by another budget."""
         self._spoken: tuple[Waiter, ...] = ()
         """Whom it speaks of."""
         self._covered = ZERO
@@ -157,6 +173,14 @@ class Pocket:
         """Whether less is kept ahead than should be."""
         return not self.bare and self.free < self.low_at
 
+    def covers(self, amount: Decimal, now: float) -> bool:
+        """Whether it has that, for a call that comes now."""
+        return not (self.free < amount or self.waiters or now >= self.until)
+
+    def expect(self, amount: Decimal) -> None:
+        """A call of this size is about to come here: something is to be there for it."""
+        self.typical = max(self.typical, amount)
+
     def reserve(self, amount: Decimal, now: float) -> Reservation | None:
         """Take it out of what is free; None when the call has to wait."""
         free = self.free
@@ -170,6 +194,11 @@ class Pocket:
         if amount > self._largest:
             self._largest = amount
         return Reservation(self, amount)
+
+    def take(self, amount: Decimal, now: float) -> Reservation:
+        """The same of a pocket that covers it."""
+        self._used_at = now
+        return self._take(amount, self.free)
 
     def settle(self, amount: Decimal, cost: Decimal) -> None:
         """A call has ended."""
@@ -258,7 +287,8 @@ class Pocket:
         self._heard_at = sent_at
         self._idle = grant.idle
         self._met = grant.met
-        self.until = sent_at + terms.lasts * SPENT_OF_LEASE
+        if grant.serial > self._stale:
+            self.until = sent_at + terms.lasts * SPENT_OF_LEASE
         self._renew_at = sent_at + terms.lasts * RENEW_OF_LEASE
         self.bare = grant.scarce
         self._covered += grant.amount

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.usage.budgets.windows import place
 from dwctl.usage.credit.leases import Account, Grant, Lease, Report, Terms
 
 
@@ -21,11 +22,11 @@ class LeaseStore:
         self._sql = Queries.load(__package__)
 
     async def exchange(self, reports: Mapping[str, Report]) -> dict[str, Grant]:
-        """Answers by account; none for a report that came late."""
-        ids = [UUID(account) for account in reports]
+        """Answers by pocket; none for a report that came late."""
+        names = list(reports)
         async with self._database.transaction() as connection:
-            await connection.execute(self._sql["lock_accounts"], ids)
-            standing, now = await self._standing(connection, ids)
+            await connection.execute(self._sql["lock_pockets"], names)
+            standing, now = await self._standing(connection, names)
             before = {name: tuple(account.leases) for name, account in standing.items()}
             grants: dict[str, Grant] = {}
             for name, report in reports.items():
@@ -40,12 +41,21 @@ class LeaseStore:
         """Forget leases that have ended and cover nothing."""
         await self._database.execute(self._sql["purge_leases"])
 
-    async def _standing(self, connection: Connection, ids: list[UUID]) -> tuple[dict[str, Account], float]:
+    async def _standing(self, connection: Connection, names: list[str]) -> tuple[dict[str, Account], float]:
         accounts: dict[str, Account] = {}
         now = 0.0
-        for row in await connection.fetch(self._sql["get_standing"], ids):
+        places = [place(name) for name in names]
+        first, last = zip(*(each.window.days for each in places), strict=True)
+        for row in await connection.fetch(
+            self._sql["get_standing"],
+            names,
+            [each.scope for each in places],
+            [UUID(each.id) for each in places],
+            first,
+            last,
+        ):
             balance: Decimal = row["balance"]
-            account = accounts.setdefault(str(row["account_id"]), Account(balance, {}))
+            account = accounts.setdefault(row["pocket"], Account(balance, {}))
             now = row["now"]
             if row["holder"] is not None:
                 account.leases[str(row["holder"])] = Lease(
@@ -64,7 +74,7 @@ class LeaseStore:
                 self._sql["put_leases"],
                 self._holder_id,
                 self._installation_id,
-                [UUID(name) for name in mine],
+                list(mine),
                 [lease.outstanding for lease in leases],
                 [lease.serial for lease in leases],
                 [lease.bare for lease in leases],
@@ -80,16 +90,16 @@ class LeaseStore:
         grants: Mapping[str, Grant],
     ) -> None:
         """Recall what is kept elsewhere where it is lacked here; drop what was abandoned."""
-        recalled: list[tuple[UUID, UUID]] = []
-        gone: list[tuple[UUID, UUID]] = []
+        recalled: list[tuple[str, UUID]] = []
+        gone: list[tuple[str, UUID]] = []
         for name, grant in grants.items():
             leases = standing[name].leases
             for holder in before[name]:
                 if holder not in leases:
-                    gone.append((UUID(name), UUID(holder)))
+                    gone.append((name, UUID(holder)))
                 elif grant.recall and holder != self._holder and leases[holder].recalled:
-                    recalled.append((UUID(name), UUID(holder)))
+                    recalled.append((name, UUID(holder)))
         for statement, pairs in (("recall_leases", recalled), ("drop_leases", gone)):
             if pairs:
-                accounts, holders = zip(*pairs, strict=True)
-                await connection.execute(self._sql[statement], accounts, holders)
+                pockets, holders = zip(*pairs, strict=True)
+                await connection.execute(self._sql[statement], pockets, holders)
