@@ -257,3 +257,21 @@ def test_workers_obey_the_strictest_process() -> None:
     busy.capacity.refused(busy.now)
     both = allowance([busy.capacity.published, idle.capacity.published], 4, SETTINGS)
     assert both == allowance([busy.capacity.published], 4, SETTINGS)
+
+
+def test_a_single_call_does_not_hold_batches_up_for_long() -> None:
+    upstream = Upstream()
+    upstream.run_until_cap(SETTINGS.ceiling, None, 10.0)
+    upstream.capacity.observe(USUAL, upstream.now)
+    upstream.run(1.0, None)
+    assert upstream.cap == SETTINGS.floor
+    upstream.run_until_cap(SETTINGS.ceiling, None, 2 * SETTINGS.alone + 40.0)
+
+
+def test_calls_that_are_rare_are_learned_from_in_the_end() -> None:
+    upstream = Upstream()
+    for _ in range(8):
+        upstream.capacity.observe(USUAL, upstream.now)
+        upstream.run(120.0, None)
+    assert upstream.capacity.baseline is not None
+    assert upstream.cap == SETTINGS.ceiling

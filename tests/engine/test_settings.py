@@ -48,3 +48,18 @@ def test_factors_by_window(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_windows(window: str, seconds: int | None) -> None:
     assert seconds_of(window) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("floor: 0", "floor"), ("decrease: 1.5", "decrease"), ("margin: 0", "margin"), ("pause: -1", "pause"),
+        ("tolerance: 0.9", "tolerance"), ("alarm: .nan", "alarm"),
+        ("alarm: .inf", "adaptive: expected numbers"), ("ceiling: 4", "ceiling"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_cannot_move_is_refused(tmp_path: Path, text: str, field: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"background_services: {{batch_daemon: {{adaptive: {{{text}}}}}}}\n", encoding="utf-8")
+    with pytest.raises(SetupError, match=field):
+        read(file, {}, {})

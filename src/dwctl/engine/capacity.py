@@ -19,13 +19,16 @@ the sum, and only past a bound it is trouble (a one-sided CUSUM). When batches a
 theirs.
 
 With several processes each publishes `published` and its interactive calls in flight; whoever runs batches takes the
-least of the first and the sum of the second (`allowance`). A process that sees no interactive call holds nobody back.
+least of the first and the sum of the second (`allowance`). A process that has seen neither an interactive call nor a
+refusal holds nobody back.
 
-Nothing is kept across a restart: a new process begins at the floor and learns within seconds.
+Nothing is kept across a restart: with its first interactive call a new process begins at the floor, and it learns
+within seconds.
 """
 
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -43,51 +46,67 @@ _GATHERED = 0.25
 """Seconds; calls in so short a time are judged together, so that a busy model does not give more false alarms."""
 _EVIDENCE = 5.0
 """Seconds since the last interactive call in which a limit may be tried above the margin."""
+_LONGEST_STEP = 2.0
+"""Seconds; time in which nobody looked moves a limit by no more than this."""
 _USED = 0.9
 """A limit of which less is in flight is not what holds batches back, and does not rise."""
 _MENDED = 0.9
 """What is left of a mark when falling below it did not end the trouble; proof raises one by as much."""
 
 
-class CapacitySettings(msgspec.Struct, frozen=True, kw_only=True):
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Above = Annotated[float, msgspec.Meta(gt=0)]
+NotBelow = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class AdaptiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a limit moves; seconds where nothing else is said. The simulation of decision 0036 gave the defaults."""
 
-    floor: int = 1
+    enabled: bool = True
+    """Whether batches yield at all."""
+    floor: Positive = 1
     """Calls of batches that may always run, so that none waits for ever."""
+    tolerance: Annotated[float, msgspec.Meta(ge=1)] = 1.25
+    """First tokens up to so many times the usual are in good time."""
+    alarm: Above = 7.0
+    """The sum of excesses, in spreads, that is trouble."""
+    learn: Positive = 40
+    """Interactive calls that say what is usual; until then batches stay at the floor."""
+    learn_within: NotBelow = 60.0
+    """At the floor, after which three of them do."""
+    memory: Positive = 200
+    """Calls back to which the usual goes."""
+    decrease: Share = 0.7
+    """What is left of the calls in flight after trouble."""
+    pause: NotBelow = 2.0
+    """After a decrease, in which nothing counts: what runs is not interrupted, so the effect takes a while."""
+    rise: NotBelow = 0.1
+    """Share of itself by which a free limit rises in a second; at least one call."""
+    margin: Share = 0.8
+    """Share of the mark at which the limit is kept."""
+    recover_within: Above = 5.0
+    """From a decrease back to the margin."""
+    probe_after: NotBelow = 60.0
+    """Without trouble, before the limit is tried above the margin; doubled each time that the mark is confirmed."""
+    probe_after_most: NotBelow = 960.0
+    """The longest such time."""
+    probe_rise: NotBelow = 0.01
+    """Share of the mark by which a probing limit rises in a second."""
+    proof: Positive = 20
+    """Times that interactive calls at the mark are in good time, which raise it."""
+    alone: NotBelow = 30.0
+    """Without an interactive call, after which a probe is given up: nothing would tell its end. For more calls to learn
+    from, batches wait twice as long for each call so far, `quiet` at most: a single one does not hold them up long."""
+    quiet: NotBelow = 300.0
+    """Without an interactive call, after which the mark does not count until the next one."""
+
+
+class CapacitySettings(AdaptiveSettings, frozen=True, kw_only=True):
+    """The same for one model."""
+
     ceiling: int = 64
     """Calls of batches that never are exceeded."""
-    tolerance: float = 1.25
-    """First tokens up to so many times the usual are in good time."""
-    alarm: float = 7.0
-    """The sum of excesses, in spreads, that is trouble."""
-    learn: int = 40
-    """Interactive calls that say what is usual; until then batches stay at the floor."""
-    learn_within: float = 60.0
-    """At the floor, after which three of them do."""
-    memory: int = 200
-    """Calls back to which the usual goes."""
-    decrease: float = 0.7
-    """What is left of the calls in flight after trouble."""
-    pause: float = 2.0
-    """After a decrease, in which nothing counts: what runs is not interrupted, so the effect takes a while."""
-    rise: float = 0.1
-    """Share of itself by which a free limit rises in a second; at least one call."""
-    margin: float = 0.8
-    """Share of the mark at which the limit is kept."""
-    recover_within: float = 5.0
-    """From a decrease back to the margin."""
-    probe_after: float = 60.0
-    """Without trouble, before the limit is tried above the margin; doubled each time that the mark is confirmed."""
-    probe_after_most: float = 960.0
-    """The longest such time."""
-    probe_rise: float = 0.01
-    """Share of the mark by which a probing limit rises in a second."""
-    proof: int = 20
-    """Times that interactive calls at the mark are in good time, which raise it."""
-    alone: float = 30.0
-    """Without an interactive call, after which a probe is given up: nothing would tell its end."""
-    quiet: float = 300.0
-    """Without an interactive call, after which the mark does not count until the next one."""
 
 
 def allowance(limits: Iterable[float], interactive: int, settings: CapacitySettings) -> int:
@@ -164,6 +183,7 @@ class Capacity:
         "_floored",
         "_gathered",
         "_gathered_calls",
+        "_heard",
         "_held_until",
         "_in_flight",
         "_judged_at",
@@ -183,9 +203,9 @@ class Capacity:
     def __init__(self, settings: CapacitySettings, now: float) -> None:
         self._settings = settings
         self._watch = Watch(settings)
-        self._limit = float(settings.floor)
+        self._limit = float(settings.ceiling)
         self._mark = math.inf
-        self._fallen_to = self._limit
+        self._fallen_to = float(settings.floor)
         self._floored = True
         self._in_flight = 0
         self._probe_after = settings.probe_after
@@ -194,6 +214,7 @@ class Capacity:
         self._trouble_at = -math.inf
         self._held_until = -math.inf
         self._seen = -math.inf
+        self._heard = 0
         self._judged_at = -math.inf
         self._gathered = 0.0
         self._gathered_calls = 0
@@ -215,9 +236,14 @@ class Capacity:
         """Usual seconds to the first token without batches; None before it is learned."""
         return self._watch.baseline
 
+    def bound(self, settings: CapacitySettings) -> None:
+        """The ceiling is another one."""
+        self._settings = settings
+
     def observe(self, ttft: float, now: float) -> None:
         """An interactive call got its first token after so many seconds."""
         self._hear(now)
+        self._heard += 1
         if self._unloaded_since is not None and now - ttft - self._unloaded_since >= _SETTLED:
             self._watch.learn(ttft)
         elif self._watch.baseline is not None and now >= self._held_until:
@@ -238,7 +264,7 @@ class Capacity:
         minutes must not be heard of only when it ends.
         """
         settings = self._settings
-        passed = max(0.0, now - self._ticked)
+        passed = min(max(0.0, now - self._ticked), _LONGEST_STEP)
         self._ticked = max(self._ticked, now)
         self._in_flight = batch + interactive
         if waiting > 0:
@@ -247,13 +273,16 @@ class Capacity:
             self._unloaded_since = None
         elif self._unloaded_since is None:
             self._unloaded_since = now
-        self._learning = self._watch.baseline is None and now - self._seen < settings.quiet
+        patience = min(settings.quiet, 2 * settings.alone * max(1, self._heard))
+        self._learning = self._watch.baseline is None and now - self._seen < patience
         if self._unloaded_since is not None and now - self._unloaded_since >= settings.learn_within:
             self._watch.hurry()
         late = waiting > (self._watch.baseline or math.inf) and now >= self._held_until
         if late and self._watch.late(waiting):
             self._yield(now)
-        if now >= self._held_until:
+        if math.isinf(self._seen) and math.isinf(self._mark):
+            self._limit = float(settings.ceiling + interactive)
+        elif now >= self._held_until:
             self._rise(now, passed)
         self._limit = max(float(settings.floor), min(self._limit, float(settings.ceiling + interactive)))
         cap = allowance((self.published,), interactive, settings)
@@ -265,6 +294,8 @@ class Capacity:
         return max(self._mark * self._settings.margin, self._fallen_to)
 
     def _hear(self, now: float) -> None:
+        if math.isinf(self._seen) and math.isinf(self._mark):
+            self._limit = float(self._settings.floor)
         if now - self._seen >= self._settings.quiet:
             self._limit = min(self._limit, self._kept)
         self._seen = max(self._seen, now)

@@ -41,6 +41,7 @@ class WorkerCounts(Collector):
         self.in_flight: Callable[[], Mapping[str, int]] = dict
         """By model; set by the worker, and so the next."""
         self.capacity: Callable[[], Mapping[str, int]] = dict
+        self.allowance: Callable[[], Mapping[str, int]] = dict
 
     @property
     def processed(self) -> int:
@@ -124,6 +125,14 @@ class WorkerCounts(Collector):
                     "fusillade_claim_capacity", "How many more can be claimed here.", labels=labels
                 ),
                 self.capacity(),
+            ),
+            (
+                GaugeMetricFamily(
+                    "dwctl_batch_allowance",
+                    "How many queued requests may be under way here beside interactive calls.",
+                    labels=labels,
+                ),
+                self.allowance(),
             ),
         )
         for family, values in families:

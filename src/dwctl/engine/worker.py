@@ -32,6 +32,7 @@ from dwctl.db.postgres import reason_of
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.errand import Errander, Headers
+from dwctl.engine.headroom import Headroom
 from dwctl.engine.outcome import outcome_of, unrun
 from dwctl.engine.policy import Policy
 from dwctl.engine.shares import Bidder, share_out
@@ -95,6 +96,7 @@ class Worker:
         clock: Clock,
         counts: WorkerCounts,
         drain: float,
+        headroom: Headroom,
         leads: Lease | None = None,
     ) -> None:
         self._store = store
@@ -107,6 +109,7 @@ class Worker:
         self._counts = counts
         self._drain = drain
         self._leads = leads
+        self._headroom = headroom
         self._policy = Policy(settings)
         self._errander = Errander(settings)
         self._interval = settings.claim_interval_ms / 1000
@@ -132,6 +135,9 @@ class Worker:
         completer.on_room = self._wake.set
         counts.in_flight = lambda: self._models
         counts.capacity = self._capacities
+        headroom.work = self._work
+        headroom.most = self._capacity
+        headroom.on_room = self._wake.set
         self.stop_within = drain + FLUSH_WITHIN + 2 * FREE_WITHIN
 
     @property
@@ -300,7 +306,7 @@ class Worker:
         left = self._settings.claim_batch_size
         wanted: dict[int, int] = {}
         for name in names:
-            free = min(left, self._capacity(name) - self._models[name])
+            free = min(left, self._headroom.cap(name, self._capacity(name)) - self._models[name])
             share = share_out(free, by_model[name], self._owners, self._settings.urgency_weight, now)
             left -= sum(share.values())
             wanted |= share
@@ -322,6 +328,10 @@ class Worker:
         if model is None or model.batch_capacity is None:
             return self._settings.default_model_concurrency
         return model.batch_capacity
+
+    def _work(self) -> Mapping[str, int]:
+        waiting = {lane.model: 0 for lane in self._lanes.values()}
+        return waiting | {name: count for name, count in self._models.items() if count}
 
     def _capacities(self) -> Mapping[str, int]:
         models = self._routing.snapshot.models
@@ -377,6 +387,7 @@ class Worker:
     def _ended(self, run: Run, record: Record, body: bytes, pause: float) -> None:
         """An attempt is over. Called by the gateway, so it must not raise."""
         self._forget(run)
+        self._headroom.answered(run.lane.model, record.upstream_status)
         if run.forsaken or (self._is_over() and record.state != _COMPLETED):
             return
         try:

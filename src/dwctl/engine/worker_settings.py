@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from dwctl.engine.capacity import AdaptiveSettings
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Millis = Annotated[int, msgspec.Meta(ge=0)]
 Interval = Annotated[int, msgspec.Meta(ge=10)]
@@ -70,6 +72,8 @@ class BatchDaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """Who is next: 0 looks at what owners have under way alone, 1 at deadlines alone."""
     inject_deadline_priority: bool = False
     """Whether bodies carry `nvext.agent_hints.priority`, the nearer the deadline the higher."""
+    adaptive: AdaptiveSettings = AdaptiveSettings()
+    """How queued requests make room for interactive calls of the same model."""
     purge_interval_ms: Annotated[int, msgspec.Meta(ge=1000)] = 600_000
     """How often what nobody needs any more is deleted."""
     purge_batch_size: Count = 1000

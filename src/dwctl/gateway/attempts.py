@@ -221,6 +221,7 @@ class Attempts:
         if head is not None:
             self._flight.on_head(head)
             if parts:
+                self._flight.heard()
                 self._flight.on_body(b"".join(parts))
 
     def _again(self, reason: Reason, status: int = 0) -> bool:

@@ -60,6 +60,8 @@ class Counts(Collector):
         self.in_flight = 0
         """Calls that are not recorded yet."""
         self._models: dict[tuple[str, str], _ModelCounts] = {}
+        self._paths: dict[str, list[_ModelCounts]] = {}
+        """The same by model."""
         self._answered: dict[tuple[str, str, int], Distribution] = {}
         self._refused: dict[int, int] = {}
         self._failures: dict[tuple[str, Failure], int] = {}
@@ -90,6 +92,7 @@ class Counts(Collector):
         counts = self._models.get(place)
         if counts is None:
             counts = self._models[place] = _ModelCounts()
+            self._paths.setdefault(record.model, []).append(counts)
         counts.began += 1
 
     def ended(self, record: Record) -> None:
@@ -130,6 +133,10 @@ class Counts(Collector):
             paths[path] = paths.get(path, 0) + counts.in_flight
         for path, count in paths.items():
             yield "POST", path, count
+
+    def under_way(self, model: str) -> int:
+        """Calls for a model that have begun and not ended, queued ones too."""
+        return sum(counts.in_flight for counts in self._paths.get(model, ()))
 
     def sizes(self) -> Iterator[tuple[str, str, Distribution]]:
         """Method, path and sizes of the answers of calls."""

@@ -11,6 +11,7 @@ how much of the charges is committed counts the record already.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection
 
 import msgspec
@@ -74,11 +75,16 @@ class ErrandGateway(Gateway):
     _under_way: dict[str, ErrandCall]
     """By the id of their record."""
     _longest: float
+    running: Counter[str]
+    """Errands that have begun and are not over, by model."""
 
     def __init__(self, gateway: Gateway) -> None:
         # Everything but the recording is shared with the gateway of this process.
         self.__dict__.update(vars(gateway))
         self._under_way = {}
+        self.running = Counter()
+        # Nobody's first token is looked at.
+        self.onlooker = None
         self.recording = _Taken(self._under_way)
         # What is queued has been.
         self.stateful = None
@@ -160,6 +166,11 @@ class ErrandGateway(Gateway):
         # A stream is put together to an answer that always tells its usage.
         return msgspec.structs.replace(made, hide_usage=False) if made.hide_usage else made
 
+    def began(self, record: Record) -> None:
+        """It has been admitted."""
+        super().began(record)
+        self.running[record.model] += 1
+
     def ended(self, record: Record) -> None:
         """It has its record; the rest follows when the engine gets it."""
 
@@ -181,6 +192,7 @@ class ErrandGateway(Gateway):
         known = self._under_way.pop(str(call.errand.id) if record is None else record.id, None)
         if record is not None and known is not None:
             super().ended(record)
+            self.running[record.model] -= 1
 
     def unmade(self, errand: Errand) -> Record:
         """The record of an errand that never became a call."""
@@ -217,6 +229,10 @@ class Errands:
         traced = isinstance(gateway, TracedGateway)
         self._gateway = TracedErrandGateway(gateway) if traced else ErrandGateway(gateway)
         self._streamable = frozenset(streamable)
+
+    def interactive(self, model: str) -> int:
+        """Calls for a model under way in this process that are none of these."""
+        return max(0, self._gateway.under_way(model) - self._gateway.running[model])
 
     def run(self, errand: Errand, done: Done) -> Callable[[], None]:
         """Begin one."""

@@ -18,6 +18,9 @@ _STATUSES = {
 }
 _OTHERWISE = (502, "upstream_error")
 _RETRY_AFTER = ((b"retry-after", b"1"),)
+INTERNAL = Problem(
+    status=500, message="The gateway failed on this request.", type="server_error", code="internal_error"
+)
 
 
 class _ResponseEvent(msgspec.Struct):
@@ -81,3 +84,13 @@ def last_event(problem: Problem, style: IdStyle, sent: bytes) -> bytes:
         error = {"code": "server_error", "message": problem.message}
         body["response"] = {**response, "status": "failed", "error": error}
     return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(body))
+
+
+def unusable(alias: str) -> Problem:
+    """No request can be sent to the model's endpoint, as it is set up."""
+    return Problem(
+        status=502,
+        message=f"The endpoint of '{alias}' is not set up correctly. Please contact your administrator.",
+        type="server_error",
+        code="upstream_error",
+    )

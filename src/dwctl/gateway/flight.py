@@ -34,37 +34,11 @@ class Flight:
     """Implements `Receiver`. Holds its exchange until the answer has been handed over or the client has left."""
 
     __slots__ = (
-        "_around",
-        "_asked",
-        "_body",
-        "_commented",
-        "_cors",
-        "_dropped",
-        "_exchange",
-        "_first_byte",
-        "_head",
-        "_hide_usage",
-        "_ident",
-        "_overhead",
-        "_passing",
-        "_received",
-        "_record",
-        "_recorded",
-        "_relay",
-        "_request",
-        "_reshape",
-        "_route",
-        "_sanitiser",
-        "_size",
-        "_straight",
-        "_ticket",
-        "_upstream",
-        "attempts",
-        "deadline",
-        "source",
-        "tariff",
-        "upload",
-    )
+        "_around", "_asked", "_body", "_commented", "_cors", "_dropped", "_exchange", "_first_byte", "_head",
+        "_hide_usage", "_ident", "_overhead", "_passing", "_received", "_record", "_recorded",
+        "_relay", "_request", "_reshape", "_route", "_sanitiser", "_size", "_straight", "_ticket", "_upstream",
+        "attempts", "deadline", "source", "tariff", "upload",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -174,6 +148,12 @@ class Flight:
         if self._first_byte is None:
             self._first_byte = self._around.perf()
 
+    def heard(self) -> None:
+        """An answer has begun to come; whether it is a good one its head tells."""
+        onlooker, head = self._around.onlooker, self._head
+        if onlooker is not None and head is not None and head.status < 400:
+            onlooker.first(self._record)
+
     def on_head(self, head: Head) -> None:
         """The answer begins."""
         if self._upstream.announced:
@@ -193,6 +173,8 @@ class Flight:
         """More of the answer."""
         if self._first_byte is None:
             self._first_byte = self._around.perf()
+            if self._around.onlooker is not None:
+                self.heard()
         if self._relay is not None:
             try:
                 data = self._relay.feed(data)

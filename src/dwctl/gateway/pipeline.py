@@ -22,7 +22,7 @@ from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
-from dwctl.gateway.failures import not_recorded
+from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
@@ -44,6 +44,7 @@ from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
+from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
 from dwctl.routing.limit_book import LimitBook
@@ -64,9 +65,6 @@ T = TypeVar("T")
 MAX_UPSTREAMS = 10_000
 COMPLAIN_EVERY = 1.0
 """Seconds between two warnings about the same endpoint and failure; the metrics count every one."""
-_INTERNAL = Problem(
-    status=500, message="The gateway failed on this request.", type="server_error", code="internal_error"
-)
 
 
 class Gateway:
@@ -122,6 +120,8 @@ class Gateway:
         self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
         self.used: dict[str, float] = {}
         """Unix time of the last call by the key's id; whoever writes it down takes it out."""
+        self.onlooker: Onlooker | None = None
+        """Who wants to know how calls fare; set by the engine while it runs queued work."""
         self.stateful: Stateful | None = None
         """Who takes calls that are to be queued; given by the composition root."""
         self._complained: dict[tuple[str, Failure], float] = {}
@@ -133,8 +133,8 @@ class Gateway:
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
         metrics.registry.register(self.funds)
-        self.served = self._counts.served
-        self.pending = self._counts.pending
+        counts = self._counts
+        self.served, self.pending, self.under_way = counts.served, counts.pending, counts.under_way
 
     @property
     def in_flight(self) -> int:
@@ -196,6 +196,8 @@ class Gateway:
             self.funds.keep(record.id)
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
+        if self.onlooker is not None:
+            self.onlooker.began(record)
 
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
@@ -204,6 +206,8 @@ class Gateway:
             self._gate.ended(record)
         if self.funds.held:
             self.funds.ended(record)
+        if self.onlooker is not None:
+            self.onlooker.ended(record)
 
     def undo(self) -> None:
         """The call that was being admitted is none: it gives back what it has taken."""
@@ -217,16 +221,14 @@ class Gateway:
         now = self.perf()
         if now - self._complained.get(place, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
             self._complained[place] = now
-            logger.warning(
-                "%s: the endpoint %s %s%s",
-                model,
-                target.endpoint_name,
-                failure.value,
-                f": {detail}" if detail else "",
-            )
+            told = f": {detail}" if detail else ""
+            logger.warning("%s: the endpoint %s %s%s", model, target.endpoint_name, failure.value, told)
 
     def again(self, ident: str, reason: str, status: int, pause: float) -> None:
-        """A call is sent to another target: only traces tell of it (gateway/traced.py)."""
+        """A call is sent to another target: traces tell of it (gateway/traced.py)."""
+        del reason, pause
+        if self.onlooker is not None:
+            self.onlooker.refused(ident, status)
 
     def traced(self, exchange: Exchange, caller: Caller) -> Caller:
         """The caller in the course of one call; here every call of a head has the same one."""
@@ -252,7 +254,7 @@ class Gateway:
                 known = self._upstreams[place] = upstream_of(target, route, self.conditions.of(target).load)
             except ValueError as error:
                 logger.error("%s cannot be sent anywhere: %s", alias, error)
-                raise Refused(_unusable(alias)) from error
+                raise Refused(unusable(alias)) from error
         return known
 
     def step(self, exchange: Exchange, step: Callable[[Exchange], T]) -> T | None:
@@ -265,7 +267,7 @@ class Gateway:
         except Exception:
             self.undo()
             logger.exception("a request failed in the gateway")
-            self.refuse(exchange, _INTERNAL)
+            self.refuse(exchange, INTERNAL)
         return None
 
     def _call(self, exchange: Exchange) -> None:
@@ -489,12 +491,3 @@ class Gateway:
             raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
         exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
-
-
-def _unusable(alias: str) -> Problem:
-    return Problem(
-        status=502,
-        message=f"The endpoint of '{alias}' is not set up correctly. Please contact your administrator.",
-        type="server_error",
-        code="upstream_error",
-    )

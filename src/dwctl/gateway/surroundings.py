@@ -4,6 +4,7 @@ from typing import Protocol
 
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Address, Ticket
+from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Target
 
@@ -16,6 +17,7 @@ class Surroundings(Protocol):
     max_record_bytes: int
     overhead_header: bool
     stream_keep_alive: float
+    onlooker: Onlooker | None
 
     def submit(
         self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None

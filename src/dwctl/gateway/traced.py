@@ -115,6 +115,7 @@ class TracedGateway(Gateway):
 
     def again(self, ident: str, reason: str, status: int, pause: float) -> None:
         """The last attempt but one has failed, and the last one follows after so many seconds."""
+        super().again(ident, reason, status, pause)
         call = self._calls.get(ident)
         if call is not None and len(call.attempts) > 1:
             failed, following = call.attempts[-2:]

@@ -15,6 +15,7 @@ from dwctl.db.postgres import Database
 from dwctl.engine.cancelling import Cancelling
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.headroom import Headroom
 from dwctl.engine.housekeeping import Chore, Housekeeping
 from dwctl.engine.populating import Populating
 from dwctl.engine.rescuer import Rescuer
@@ -22,7 +23,7 @@ from dwctl.engine.worker import Gate, Worker
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.errands import Errands
 from dwctl.gateway.pipeline import Gateway
-from dwctl.requests.queue.store import CHANNEL, QueueStore
+from dwctl.requests.queue.store import CAPACITY, CHANNEL, QueueStore
 from dwctl.routing.snapshot import Routing
 
 LEASES = 3
@@ -73,9 +74,18 @@ def build_engine(
     leads = None
     if settings.enabled == "leader":
         leads = Lease(database, "batch_daemon", daemon_id, max(LEAST_LEASE, LEASES * every))
+    errands = Errands(gateway, streamable=settings.streamable_endpoints)
+    headroom = Headroom(
+        store=store,
+        settings=settings.adaptive,
+        daemon_id=daemon_id,
+        clock=clock,
+        gateway=gateway,
+        interactive=errands.interactive,
+    )
     worker = Worker(
         store=store,
-        dispatch=Errands(gateway, streamable=settings.streamable_endpoints),
+        dispatch=errands,
         completer=completer,
         routing=routing,
         settings=settings,
@@ -83,6 +93,7 @@ def build_engine(
         clock=clock,
         counts=counts,
         drain=drain,
+        headroom=headroom,
         leads=leads,
     )
     populating = Populating(store, every=every, step=settings.populate_batch_size)
@@ -109,7 +120,9 @@ def build_engine(
     )
     for subscriber in (worker, populating, cancelling):
         notices.subscribe(CHANNEL, subscriber)
-    services = (completer, populating, cancelling, rescuer, housekeeping, worker)
+    notices.subscribe(CAPACITY, headroom)
+    counts.allowance = headroom.caps
+    services = (completer, populating, cancelling, rescuer, housekeeping, headroom, worker)
     return Engine(
         services=services,
         gate=Gate(worker),

@@ -1,5 +1,6 @@
 """The root of the settings: one Struct of each package under the contract's keys (spec/platform §10)."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -238,6 +239,10 @@ def _validate(settings: Settings) -> None:
         (
             all(escalation.escalation_model for escalation in daemon.model_escalations.values()),
             "background_services.batch_daemon.model_escalations: expected an escalation_model for each model",
+        ),
+        (
+            all(map(math.isfinite, msgspec.structs.astuple(daemon.adaptive))),
+            "background_services.batch_daemon.adaptive: expected numbers",
         ),
         (
             daemon.stale_daemon_threshold_ms / 1000 > settings.recording.heartbeat_secs,

@@ -222,6 +222,22 @@ create index queue_pending_idx on queue (lane_id, rank) where holder is null and
 create index queue_delayed_idx on queue (not_before) where holder is null and not_before is not null;
 create index queue_held_idx on queue (holder) where holder is not null;
 
+-- What processes tell each other of the models that queued work is run for, twice a second: decision 0036. Of value for
+-- seconds only, so a crash may empty it.
+create unlogged table capacity (
+    daemon_id uuid not null,
+    model text not null,
+    -- Whether this process has queued work for it, and how much of it is under way here.
+    wants boolean not null,
+    batch integer not null,
+    -- Its other calls under way.
+    interactive integer not null,
+    -- How many calls of both kinds it thinks the model can take from all processes.
+    most double precision not null,
+    told_at timestamptz not null default now(),
+    primary key (daemon_id, model)
+) with (fillfactor = 50);
+
 create function lane_of(
     a_tier text, a_model text, an_owner uuid, a_creator uuid, a_key uuid, a_run_key uuid, a_window text
 ) returns bigint language plpgsql as $$

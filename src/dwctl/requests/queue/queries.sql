@@ -447,3 +447,30 @@ group by a.model, q.deadline;
 -- name: forget_lanes
 -- Lanes of single calls that nothing has waited in; whoever comes next makes them anew.
 delete from lanes a where a.batch_id is null and not exists (select from queue q where q.lane_id = a.id);
+
+-- name: exchange
+-- What this process tells of its models, and what the others told within $7 seconds. What dead ones told is swept.
+with told as (
+    insert into capacity (daemon_id, model, wants, batch, interactive, most)
+    select $1::uuid, * from unnest($2::text[], $3::boolean[], $4::integer[], $5::integer[], $6::double precision[])
+    on conflict (daemon_id, model) do update set
+        wants = excluded.wants, batch = excluded.batch, interactive = excluded.interactive, most = excluded.most,
+        told_at = now()
+),
+taken_back as (
+    delete from capacity where daemon_id = $1 and model <> all($2)
+),
+swept as (
+    delete from capacity c using (
+        select daemon_id, model from capacity
+        where daemon_id <> $1 and told_at < now() - interval '1 minute'
+        for update skip locked
+    ) old
+    where c.daemon_id = old.daemon_id and c.model = old.model
+)
+select c.daemon_id, c.model, c.wants, c.batch, c.interactive, c.most
+from capacity c
+where c.daemon_id <> $1 and c.told_at > now() - make_interval(secs => $7);
+
+-- name: call
+select pg_notify($1, '');

@@ -13,11 +13,13 @@ import msgspec
 
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
-from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single
+from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single, Told
 from dwctl.requests.record import Record
 
 CHANNEL = "dwctl_queue"
 """Notices: something waits, or a batch is to be populated or cancelled. Their payload is empty."""
+CAPACITY = "dwctl_capacity"
+"""Notices: a process has begun to run queued work for a model. Their payload is empty."""
 ENDED = "dwctl_ended"
 """Notices of single requests that have ended; the payload is the request's id."""
 
@@ -85,6 +87,32 @@ class QueueStore:
             )
         ]
         return {row["id"] for row in await self._database.fetch(self._sql["enqueue"], *columns)}
+
+    # How much runs beside interactive calls
+
+    async def exchange(self, daemon_id: UUID, told: Sequence[Told], valid: float) -> dict[UUID, list[Told]]:
+        """Tell the others, in place of what was told before; gives what they told in the last `valid` seconds."""
+        rows = await self._database.fetch(
+            self._sql["exchange"],
+            daemon_id,
+            [each.model for each in told],
+            [each.wants for each in told],
+            [each.batch for each in told],
+            [each.interactive for each in told],
+            [each.most for each in told],
+            valid,
+        )
+        found: dict[UUID, list[Told]] = {}
+        for row in rows:
+            other, model, wants, batch, interactive, most = row.values()
+            found.setdefault(other, []).append(
+                Told(model=model, wants=wants, batch=batch, interactive=interactive, most=most)
+            )
+        return found
+
+    async def call(self) -> None:
+        """Wake the others to an exchange."""
+        await self._database.execute(self._sql["call"], CAPACITY)
 
     # Being run
 

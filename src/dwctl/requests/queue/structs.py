@@ -94,6 +94,20 @@ class Settlement(msgspec.Struct, frozen=True):
     """Batches that have ended with it."""
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a process tells the others of one model."""
+
+    model: str
+    wants: bool
+    """Whether it has queued work for it."""
+    batch: int
+    """Queued requests that it runs."""
+    interactive: int
+    """Its other calls under way."""
+    most: float
+    """Calls of both kinds that the model can take from all processes, as far as it knows."""
+
+
 class Single(msgspec.Struct, frozen=True, kw_only=True):
     """A queued call that belongs to no batch."""
 
