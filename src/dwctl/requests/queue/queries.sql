@@ -90,6 +90,8 @@ where not a.closed;
 -- From each lane $1 its number $2 of rows, in their order from the rank $4 on, for the process $3. A row that another
 -- process is just taking is passed over. The rank is where the caller knows that nothing waits before: while some snapshot
 -- is held, entries of rows that are gone pile up at the head of the lane.
+-- Its commit does not wait for the disk: if the database's server dies, what was claimed in its last moments waits again, as
+-- it would if we had died.
 -- Here and below rows of the queue are looked up by an array of their ids: joined with one of our lists, whose length the
 -- planner cannot know, the whole queue would be read once it is large.
 -- row: dwctl.requests.queue.structs:Claimed
@@ -104,6 +106,7 @@ with picked as materialized (
         limit w.n
         for update skip locked
     ) p
+    where (select set_config('synchronous_commit', 'off', true)) is not null
 ),
 claimed as (
     update queue q set holder = $3, claimed_at = now()
@@ -127,11 +130,6 @@ left join lateral (
     offset 0
 ) s on true
 order by c.lane_id, c.rank;
-
--- name: lazy
--- The commit of a claim does not wait for the disk: if the database's server dies, what was claimed in its last moments waits
--- again, as it would if we had died.
-select set_config('synchronous_commit', 'off', true);
 
 -- name: settle
 -- What came of claimed requests, each in the attempt in which $1 holds it: an end (3 failed, 4 completed, 5 canceled) or
