@@ -86,3 +86,15 @@ async def test_what_goes_back_is_all_that_is_read(database: Database, plan: str)
     held = await store.claim(holder, {lane: 2 * AT_ONCE})
     assert await seen(database, plan, "release", f"'{holder}'", ids(held[:AT_ONCE])) <= 2 * AT_ONCE
     assert await seen(database, plan, "rescue", f"'{holder}'", str(AT_ONCE)) <= AT_ONCE
+
+
+@PLANS
+async def test_a_step_of_cancelling_reads_what_it_cancels(database: Database, plan: str) -> None:
+    """However much of others' waits before it."""
+    await stocked(database)
+    batch_id = await add_batch(database, AT_ONCE)
+    store = QueueStore(database)
+    await store.populate(batch_id, AT_ONCE)
+    await database.execute("analyze")
+    assert await store.cancel(batch_id)
+    assert await seen(database, plan, "cancel_step", f"'{batch_id}'", str(AT_ONCE // 2)) <= AT_ONCE

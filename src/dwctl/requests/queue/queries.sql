@@ -362,12 +362,30 @@ with batch as (
     select * from batches where id = $1 and cancelling_at is not null and cancelled_at is null
 ),
 picked as materialized (
-    select q.id
-    from queue q
-    join lanes a on a.id = q.lane_id
-    where a.batch_id = (select id from batch) and q.holder is null
+    -- What waits goes by lanes, what is to be tried later by an index that knows none: there is never much of it.
+    select p.id
+    from (
+        select w.id
+        from lanes a
+        cross join lateral (
+            select q.id from queue q
+            where q.lane_id = a.id and q.holder is null and q.not_before is null
+            order by q.rank
+            limit $2
+            for update skip locked
+        ) w
+        where a.batch_id = (select id from batch)
+        union all
+        select d.id
+        from (
+            select q.id from queue q
+            where q.holder is null and q.not_before is not null
+                and q.lane_id = any (array(select a.id from lanes a where a.batch_id = (select id from batch)))
+            limit $2
+            for update skip locked
+        ) d
+    ) p
     limit $2
-    for update of q skip locked
 ),
 locked as materialized (
     select b.* from batches b join batch on batch.id = b.id where b.cancelled_at is null for update of b
