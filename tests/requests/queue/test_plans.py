@@ -98,3 +98,11 @@ async def test_a_step_of_cancelling_reads_what_it_cancels(database: Database, pl
     await database.execute("analyze")
     assert await store.cancel(batch_id)
     assert await seen(database, plan, "cancel_step", f"'{batch_id}'", str(AT_ONCE // 2)) <= AT_ONCE
+
+
+@PLANS
+async def test_the_end_of_a_batch_reads_nothing_of_the_queue(database: Database, plan: str) -> None:
+    await stocked(database)
+    batch_id = await add_batch(database, 2)
+    assert await seen(database, plan, "close_lanes", f"'{{{batch_id}}}'") <= 2
+    assert await database.fetch_value("select count(*) from lanes") == 1
