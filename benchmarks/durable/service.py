@@ -80,12 +80,17 @@ class _Turn:
         source = self._scratch / "in.jsonl"
         _write(source, lines)
         with _Memory(self._pid) as memory:
-            began = time.perf_counter()
+            began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
             file = self._call("POST", "/files", _form(source), _size(source))
-            took = time.perf_counter() - began
-        found = {"ingest_rate": lines / took, "ingest_mb": memory.added_mb}
+            took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
+        found = {
+            "ingest_rate": lines / took,
+            "ingest_own_us": spent.own / lines * 1e6,
+            "ingest_postgres_us": spent.postgres / lines * 1e6,
+            "ingest_mb": memory.added_mb,
+        }
         source.unlink()
-        began = time.perf_counter()
+        began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
         batch = self._call(
             "POST",
             "/batches",
@@ -98,7 +103,8 @@ class _Turn:
             ),
         )
         self._until(batch["id"], lambda seen: seen["status"] != "validating")
-        found["created_s"] = (time.perf_counter() - began) * 1e6 / lines
+        took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
+        found |= {"created_s": took * 1e6 / lines, "created_postgres_us": spent.postgres / lines * 1e6}
         first = self._until(batch["id"], lambda seen: seen["request_counts"]["completed"] > 0)
         began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
         last = self._until(batch["id"], lambda seen: seen["status"] not in ("in_progress", "finalizing"))
