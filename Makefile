@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve dashboard check-dashboard screenshots setup setup-dev test test-long test-soak check format lock bench bench-full clean
+.PHONY: help serve dashboard check-dashboard screenshots setup setup-dev test test-long test-soak check format lock bench bench-full bench-engine clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ bench: $(VENV)/.dev ## compare with nginx and no gateway (under five minutes)
 
 bench-full: $(VENV)/.dev ## compare with LiteLLM and the Rust routers too
 	@$(BIN)/python -m benchmarks.run --full $(ARGS)
+
+bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the engine's bars (some minutes)
+	@$(BIN)/python -m benchmarks.engine $(ARGS)
 
 clean: ## remove what was built and installed here, never data
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out \

@@ -3,6 +3,7 @@
 The load generator, the fake upstream and PostgreSQL share one core; the contestant has the other one alone.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -47,3 +48,9 @@ def busy_seconds(core: int) -> float:
         if name == f"cpu{core}":
             return sum(int(fields[column]) for column in _BUSY) / _TICKS
     raise Unavailable(f"/proc/stat knows no core {core}")
+
+
+def release(pid: int) -> None:
+    """Let a process run on every core that this one may use."""
+    with contextlib.suppress(ProcessLookupError):
+        os.sched_setaffinity(pid, os.sched_getaffinity(0))

@@ -62,7 +62,7 @@ class Completer:
         self._holder = holder
         self._waiting: deque[Settled] = deque()
         self._flying: list[Settled] = []
-        self._ids: set[UUID] = set()
+        self._ids: set[str] = set()
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,12 +83,12 @@ class Completer:
 
     def holds(self, request_id: UUID) -> bool:
         """Whether an outcome of this request is not committed yet."""
-        return request_id in self._ids
+        return str(request_id) in self._ids
 
     def put(self, outcome: Settled) -> None:
         """An attempt has ended."""
         self._waiting.append(outcome)
-        self._ids.add(UUID(outcome.record.id))
+        self._ids.add(outcome.record.id)
         self.noted += 1
         self._idle.clear()
         self._some.set()
@@ -139,7 +139,7 @@ class Completer:
             self._flying = []
             self._failing = False
             self.done += len(batch)
-            self._ids.difference_update([UUID(outcome.record.id) for outcome in batch])
+            self._ids.difference_update([outcome.record.id for outcome in batch])
             self.on_room()
 
     def _take(self) -> list[Settled]:

@@ -25,8 +25,8 @@ class BatchDaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     enabled: Literal["always", "leader", "never"] = "always"
     """Whether this process takes work: always, while it leads all processes on the database, or never."""
-    claim_batch_size: Count = 1000
-    """Requests taken in one statement."""
+    claim_batch_size: Count = 250
+    """Requests taken in one statement: a few milliseconds of work, so that a claim is never long."""
     claim_interval_ms: Interval = 1000
     """The queue is looked at this often, even when nothing tells of work."""
     default_model_concurrency: Annotated[int, msgspec.Meta(ge=0)] = 10

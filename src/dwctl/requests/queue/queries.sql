@@ -90,6 +90,10 @@ where not a.closed;
 -- From each lane $1 its number $2 of rows, in their order from the rank $4 on, for the process $3. A row that another
 -- process is just taking is passed over. The rank is where the caller knows that nothing waits before: while some snapshot
 -- is held, entries of rows that are gone pile up at the head of the lane.
+-- Its commit does not wait for the disk: if the database's server dies, what was claimed in its last moments waits again, as
+-- it would if we had died.
+-- Here and below rows of the queue are looked up by an array of their ids: joined with one of our lists, whose length the
+-- planner cannot know, the whole queue would be read once it is large.
 -- row: dwctl.requests.queue.structs:Claimed
 with picked as materialized (
     select p.id
@@ -102,11 +106,11 @@ with picked as materialized (
         limit w.n
         for update skip locked
     ) p
+    where (select set_config('synchronous_commit', 'off', true)) is not null
 ),
 claimed as (
     update queue q set holder = $3, claimed_at = now()
-    from picked p
-    where q.id = p.id
+    where q.id = any (array(select id from picked))
     returning q.id, q.lane_id, q.rank, q.line, q.attempt, q.retries, q.deadline
 )
 select
@@ -127,11 +131,6 @@ left join lateral (
 ) s on true
 order by c.lane_id, c.rank;
 
--- name: lazy
--- The commit of a claim does not wait for the disk: if the database's server dies, what was claimed in its last moments waits
--- again, as it would if we had died.
-select set_config('synchronous_commit', 'off', true);
-
 -- name: settle
 -- What came of claimed requests, each in the attempt in which $1 holds it: an end (3 failed, 4 completed, 5 canceled) or
 -- 0, another try no sooner than $5. Who is no longer held changes nothing here and is not in the answer. The rows
@@ -148,21 +147,23 @@ with incoming as (
     )
 ),
 held as materialized (
-    select i.*, q.lane_id, a.batch_id
-    from incoming i
-    join queue q on q.id = i.id and q.attempt = i.attempt and q.holder = $1
-    join lanes a on a.id = q.lane_id
-    order by i.id
-    for update of q
+    select i.*, q.lane_id, (select a.batch_id from lanes a where a.id = q.lane_id) as batch_id
+    from (select * from incoming order by id) i
+    -- One by one, by the id alone: an index of what is held would be read from end to end for each of them.
+    cross join lateral (
+        select q.lane_id from queue q
+        where q.id = i.id and q.attempt = i.attempt and q.holder is not distinct from $1
+        for update
+    ) q
 ),
 gone as (
-    delete from queue q using held h where q.id = h.id and h.verdict >= 3
+    delete from queue where id = any (array(select id from held where verdict >= 3))
 ),
 again as (
     update queue q set
         holder = null, claimed_at = null, attempt = q.attempt + 1, retries = q.retries + 1, not_before = h.not_before
     from held h
-    where q.id = h.id and h.verdict = 0
+    where q.id = h.id and h.verdict = 0 and q.id = any (array(select id from held where verdict = 0))
 ),
 answers as (
     insert into contents (id, response, size)
@@ -267,16 +268,18 @@ for update;
 
 -- name: held_by_others
 -- Of requests $1 in attempts $2 those whose attempt waits or is run by somebody else.
-select q.id from unnest($1::uuid[], $2::smallint[]) as i (id, attempt) join queue q on q.id = i.id and q.attempt = i.attempt;
+select q.id
+from queue q
+join unnest($1::uuid[], $2::smallint[]) as i (id, attempt) on q.id = i.id and q.attempt = i.attempt
+where q.id = any ($1::uuid[]);
 
 -- name: reopen_requests
 -- Rows of attempts that are followed by another one.
 select reopen_requests($1::uuid[], $2::uuid);
 
 -- name: close_lanes
--- A batch has ended: nothing waits in its lanes.
-delete from lanes a using unnest($1::uuid[]) as e (id)
-where a.batch_id = e.id and not exists (select from queue q where q.lane_id = a.id);
+-- A batch has ended: nothing waits in its lanes, as their counters tell without a look at the queue.
+delete from lanes where batch_id = any ($1::uuid[]) and live = 0;
 
 -- name: durable
 -- What this transaction wrote is on disk when its commit is confirmed.
@@ -291,7 +294,7 @@ with ripe as (
     limit $1
     for update skip locked
 )
-update queue q set not_before = null from ripe where q.id = ripe.id returning q.lane_id;
+update queue q set not_before = null where q.id = any (array(select id from ripe)) returning q.lane_id;
 
 -- name: next_ripe
 -- When the next request can be tried again.
@@ -304,8 +307,7 @@ select id from queue where holder = $1;
 -- name: release
 -- Handed back untried: another process may take them in the same attempt.
 update queue q set holder = null, claimed_at = null
-from unnest($2::uuid[]) as i (id)
-where q.id = i.id and q.holder = $1
+where q.id = any ($2::uuid[]) and q.holder = $1
 returning q.lane_id;
 
 -- name: abandon
@@ -323,8 +325,7 @@ where id = $1 and started_at is null and failed_at is null and cancelling_at is 
 -- Requests that a dead process held, at most $2 at once: they wait again, each in its next attempt.
 with lost as (select id from queue where holder = $1 order by id limit $2 for update)
 update queue q set holder = null, claimed_at = null, attempt = q.attempt + 1
-from lost
-where q.id = lost.id
+where q.id = any (array(select id from lost))
 returning q.id;
 
 -- name: dead_holders
@@ -360,17 +361,35 @@ with batch as (
     select * from batches where id = $1 and cancelling_at is not null and cancelled_at is null
 ),
 picked as materialized (
-    select q.id
-    from queue q
-    join lanes a on a.id = q.lane_id
-    where a.batch_id = (select id from batch) and q.holder is null
+    -- What waits goes by lanes, what is to be tried later by an index that knows none: there is never much of it.
+    select p.id
+    from (
+        select w.id
+        from lanes a
+        cross join lateral (
+            select q.id from queue q
+            where q.lane_id = a.id and q.holder is null and q.not_before is null
+            order by q.rank
+            limit $2
+            for update skip locked
+        ) w
+        where a.batch_id = (select id from batch)
+        union all
+        select d.id
+        from (
+            select q.id from queue q
+            where q.holder is null and q.not_before is not null
+                and q.lane_id = any (array(select a.id from lanes a where a.batch_id = (select id from batch)))
+            limit $2
+            for update skip locked
+        ) d
+    ) p
     limit $2
-    for update of q skip locked
 ),
 locked as materialized (
     select b.* from batches b join batch on batch.id = b.id where b.cancelled_at is null for update of b
 ),
-gone as (delete from queue q using picked p where q.id = p.id returning q.id, q.lane_id),
+gone as (delete from queue q where q.id = any (array(select id from picked)) returning q.id, q.lane_id),
 shortened as (
     update lanes a set live = a.live - n.n
     from (select lane_id, count(*)::integer as n from gone group by lane_id) n

@@ -128,15 +128,13 @@ class QueueStore:
         `floors` are ranks before which nothing waits in a lane, as far as the caller knows.
         """
         known = floors or {}
-        async with self._database.transaction() as connection:
-            await connection.execute(self._sql["lazy"])
-            rows = await connection.fetch(
-                self._sql["claim"],
-                list(wanted.keys()),
-                list(wanted.values()),
-                holder,
-                [known.get(lane, 0) for lane in wanted],
-            )
+        rows = await self._database.fetch(
+            self._sql["claim"],
+            list(wanted.keys()),
+            list(wanted.values()),
+            holder,
+            [known.get(lane, 0) for lane in wanted],
+        )
         return [Claimed(*row.values()) for row in rows]
 
     async def settle(self, holder: UUID, outcomes: Sequence[Settled]) -> Settlement:

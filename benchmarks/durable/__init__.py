@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.engine`: what the engine's durable work costs."""

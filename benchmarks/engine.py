@@ -1,0 +1,120 @@
+"""What durable work costs, against the engine's bars: `python -m benchmarks.engine --help`.
+
+Two parts. One worker with a stub in the gateway's place shows what claiming and settling cost, with a short and with a
+long queue. A whole dwctl over HTTP, with a model that has a price and a fake model server behind it, shows uploads,
+batches and downloads. Nothing is pinned: worker and PostgreSQL share what cores there are.
+"""
+
+import statistics
+import sys
+from collections.abc import Sequence
+
+import click
+import uvloop
+
+from benchmarks.bars import Bar, judge, verdict_table
+from benchmarks.durable import backlog, service
+from benchmarks.failures import Broken, Unavailable
+
+NAME = "engine"
+FULL_PENDING, FULL_LINES = 10_000_000, 1_000_000
+HEADINGS = {
+    "rate": "stub, 100,000 wait: requests/s",
+    "own_us": "... CPU µs a request, worker",
+    "postgres_us": "... CPU µs a request, PostgreSQL",
+    "claim_rows": "... requests a claim",
+    "claim_p50_ms": "... claim, p50 ms",
+    "claim_p99_ms": "... claim, p99 ms",
+    "long_rate": "stub, long queue: requests/s",
+    "long_own_us": "... CPU µs a request, worker",
+    "long_postgres_us": "... CPU µs a request, PostgreSQL",
+    "long_claim_rows": "... requests a claim",
+    "long_claim_p50_ms": "... claim, p50 ms",
+    "long_claim_p99_ms": "... claim, p99 ms",
+    "long_share": "... rate against the short queue's",
+    "ingest_rate": "upload: lines/s",
+    "ingest_own_us": "... CPU µs a line, dwctl",
+    "ingest_postgres_us": "... CPU µs a line, PostgreSQL",
+    "ingest_mb": "... MB that it adds to dwctl",
+    "created_s": "batch: s until it is populated, for a million lines",
+    "created_postgres_us": "... CPU µs a line, PostgreSQL",
+    "http_rate": "pipeline with charges: requests/s",
+    "http_own_us": "... CPU µs a request, dwctl",
+    "http_postgres_us": "... CPU µs a request, PostgreSQL",
+    "download_rate": "download: lines/s",
+    "download_mb": "... MB that it adds to dwctl",
+}
+BARS = (
+    Bar(what="stub: requests a second", figure="rate", must=8_000, at_least=True, digits=0),
+    Bar(what="long queue: rate against 100,000", figure="long_share", must=0.8, at_least=True, unit=" x"),
+    Bar(what="long queue: claim, p99", figure="long_claim_p99_ms", must=25, unit=" ms", digits=1),
+    Bar(what="upload: lines of 1 KB a second", figure="ingest_rate", must=50_000, at_least=True, digits=0),
+    Bar(what="batch of a million lines is populated", figure="created_s", must=20, unit=" s", digits=1),
+    Bar(
+        what="pipeline over HTTP with charges: requests a second",
+        figure="http_rate",
+        must=3_000,
+        at_least=True,
+        digits=0,
+    ),
+    Bar(what="download adds to memory", figure="download_mb", must=100, unit=" MB", digits=0),
+)
+
+
+def table(figures: backlog.Figures) -> str:
+    """A line for each figure: median, lowest and highest round."""
+    width = max(map(len, HEADINGS.values()))
+    lines = [f"  {'figure'.ljust(width)}  {'median':>10}  {'lowest':>10}  {'highest':>10}"]
+    for name, values in figures.items():
+        shown = (statistics.median(values), min(values), max(values))
+        lines.append(
+            f"  {HEADINGS[name].ljust(width)}  " + "  ".join(f"{_number(each):>10}" for each in shown)
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.2f}"
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--part", type=click.Choice(["all", "stub", "http"]), default="all", help="Which part to measure."
+)
+@click.option("--pending", default=1_000_000, help="Requests that wait in the long queue.")
+@click.option("--lines", default=100_000, help="Lines of the file that is uploaded.")
+@click.option(
+    "--full", is_flag=True, help="10,000,000 waiting requests and a file of 1,000,000 lines; an hour."
+)
+@click.option("--rounds", default=3, help="How often each part is measured.")
+@click.option("--seconds", default=10.0, help="How long the stub's measurements last at most.")
+def main(part: str, pending: int, lines: int, *, full: bool, rounds: int, seconds: float) -> None:
+    """Measure and print."""
+    if full:
+        pending, lines = FULL_PENDING, FULL_LINES
+    figures: backlog.Figures = {}
+    try:
+        if part != "http":
+            figures |= uvloop.run(backlog.measure(pending=pending, rounds=rounds, seconds=seconds, say=_say))
+        if part != "stub":
+            figures |= service.measure(lines=lines, rounds=rounds, say=_say)
+    except (Broken, Unavailable) as error:
+        print(f"engine: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(table(figures))
+    medians = {"dwctl": {name: statistics.median(values) for name, values in figures.items()}}
+    print(f"\n{verdict_table(judge(NAME, _measured(part), medians))}")
+
+
+def _measured(part: str) -> Sequence[Bar]:
+    stub = ("rate", "long_share", "long_claim_p99_ms")
+    return [bar for bar in BARS if part == "all" or (bar.figure in stub) == (part == "stub")]
+
+
+def _say(text: str) -> None:
+    """Progress goes to the error stream, so that the tables can be redirected."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The bars of durable work: each has its figure, and both parts measure real processes."""
+
+from benchmarks.bars import judge
+from benchmarks.durable import backlog, service
+
+from benchmarks import engine
+
+
+async def test_the_stub_part_measures_a_worker() -> None:
+    said: list[str] = []
+    figures = await backlog.measure(pending=2_000, rounds=1, seconds=5, say=said.append, few=2_000)
+    assert all(len(values) == 1 and values[0] > 0 for values in figures.values())
+    assert figures.keys() <= engine.HEADINGS.keys()
+    assert len(said) == 3
+
+
+def test_the_http_part_runs_a_batch_to_its_end() -> None:
+    figures = service.measure(lines=300, rounds=1, say=lambda _: None)
+    assert figures.keys() <= engine.HEADINGS.keys()
+    assert figures["http_rate"][0] > 0
+    assert "pipeline with charges: requests/s" in engine.table(figures)
+
+
+def test_every_bar_has_its_figure() -> None:
+    assert {bar.figure for bar in engine.BARS} <= engine.HEADINGS.keys()
+    verdicts = judge("engine", engine.BARS, {"dwctl": {"rate": 8_000, "created_s": 21}})
+    assert [each.text for each in verdicts if each.value is not None] == ["held", "MISSED"]
