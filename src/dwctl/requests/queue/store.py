@@ -254,10 +254,14 @@ class QueueStore:
         False for one that has ended, or is being cancelled.
         """
         async with self._database.transaction() as connection:
-            if await connection.fetchval(self._commands["cancel"], batch_id) is None:
-                return False
-            await connection.execute(self._commands["shut_lanes"], batch_id)
-            return True
+            return batch_id in await self.cancel_within(connection, [batch_id])
+
+    async def cancel_within(self, connection: Connection, batches: Sequence[UUID]) -> set[UUID]:
+        """The same in a transaction that goes on, which has locked them if they are many; gives those that it met."""
+        met = {row["id"] for row in await connection.fetch(self._commands["cancel"], list(batches))}
+        if met:
+            await connection.execute(self._commands["shut_lanes"], list(met))
+        return met
 
     async def retry_failed(self, batch_id: UUID, most: int, deadline: datetime) -> int | None:
         """Let all requests of a batch that have failed by now wait again, the first `most` at once; gives how many.
