@@ -17,16 +17,16 @@ with incoming as (
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
         user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric,
-        position integer
+        position integer, batch_id uuid
     )) with ordinality as r
 ),
 booked as (
     insert into ledger_entries (
-        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin
+        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin, batch_id
     )
     select
         case when coalesce(attempt, 1) = 1 then id else gen_random_uuid() end, 'usage', owner_id, -cost, id,
-        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api')
+        coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api'), batch_id
     from incoming
     where cost > 0
     order by id

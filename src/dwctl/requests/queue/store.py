@@ -158,6 +158,7 @@ class QueueStore:
             accepted.add(request_id)
             outcome = by_id[request_id]
             outcome.record.position = position
+            outcome.record.batch_id = None if batch_id is None else str(batch_id)
             if outcome.verdict == AGAIN:
                 again.append(request_id)
             if batch_ended:
@@ -167,6 +168,8 @@ class QueueStore:
             if not ordered and any(record.cost and UUID(record.id) not in accepted for record in records):
                 # It moves its batch's cost, after the accounts' balances: too late to lock that batch.
                 raise _LateCost
+            if ordered:
+                await self._belong(connection, records)
         nothing: list[int | None] = [None] * len(records)
         await connection.fetchrow(
             self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", nothing, nothing, 0
@@ -177,6 +180,12 @@ class QueueStore:
             await connection.execute(self._sql["close_lanes"], list(ended))
         await connection.execute(self._sql["durable"])
         return Settlement(frozenset(accepted), frozenset(ended))
+
+    async def _belong(self, connection: Connection, records: list[Record]) -> None:
+        """Let each say of which batch it is; settling has told that of those that were still held."""
+        by_id = {UUID(record.id): record for record in records}
+        for request_id, batch_id in await connection.fetch(self._sql["batches_of"], list(by_id)):
+            by_id[request_id].batch_id = str(batch_id)
 
     async def _without_others(
         self, connection: Connection, records: list[Record], accepted: set[UUID]
