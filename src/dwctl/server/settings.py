@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from dwctl.control.config.structs import BatchConfig, Config, GatewayConfig
+from dwctl.control.config.structs import AsyncRequestConfig, BatchConfig, Config, GatewayConfig
 from dwctl.core.errors import SetupError
 from dwctl.core.networks import parse_network
 from dwctl.core.proxies import read_proxies
@@ -284,6 +284,10 @@ def config_of(settings: Settings) -> Config:
             enabled=True,
             allowed_completion_windows=list(batches.allowed_completion_windows),
             allowed_url_paths=list(batches.allowed_url_paths),
+            async_requests=AsyncRequestConfig(
+                enabled=batches.async_requests.enabled,
+                completion_window=batches.async_requests.completion_window,
+            ),
         )
         if batches.enabled
         else UNSET,
