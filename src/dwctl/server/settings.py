@@ -32,6 +32,9 @@ MAX_WORKERS = 256
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 
+Role = Literal["all", "gateway", "worker"]
+
+
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of one request."""
 
@@ -95,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: int = 3001
     workers: int = 1
     """Processes that answer on the port."""
+    role: Role = "all"
+    """What a start does. `gateway`: take calls, and leave queued work to others. `worker`: run queued work, without a
+    port. `all`: both."""
     data_dir: str | None = None
     admin_email: str = "admin@localhost"
     admin_password: str | None = None
