@@ -1,12 +1,14 @@
 """Who takes calls and who runs queued work, when that is not everybody."""
 
 import asyncio
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from dwctl.db.postgres import Database
 from tests.chaos.test_batches import database_of, respond
 from tests.chaos.test_kill import ADMIN, PASSWORD
 from tests.cli.command import dwctl
@@ -51,18 +53,35 @@ async def completed(url: str, calls: dict[str, Any]) -> None:
             pass
 
 
+async def dropped(database: Database, day: date) -> bool:
+    """Whether the calls of a day are gone, with their contents."""
+    found: bool = await database.fetch_value(
+        "select coalesce(to_regclass('requests' || $1), to_regclass('contents' || $1)) is null",
+        f"_{day:%Y%m%d}",
+    )
+    return found
+
+
 async def test_a_gateway_claims_nothing_until_a_worker_joins(data_dir: Path) -> None:
     settings = data_dir / "dwctl.yaml"
     settings.write_text(f"admin_email: {ADMIN}\nadmin_password: {PASSWORD}\n")
     metrics = f"127.0.0.1:{free_port()}"
+    old = datetime.now(UTC).date() - timedelta(days=9)
+    keeping = {
+        "DWCTL_RECORDING__RETENTION_DAYS": "7",
+        "DWCTL_BACKGROUND_SERVICES__BATCH_DAEMON__PURGE_INTERVAL_MS": "1000",
+    }
     with upstream_in_thread(respond) as upstream:
         gateway = Product(
-            data_dir, upstream=upstream.url, arguments=("-f", str(settings), "--role", "gateway")
+            data_dir,
+            upstream=upstream.url,
+            arguments=("-f", str(settings), "--role", "gateway"),
+            environment=keeping,
         )
         worker = Product(
             data_dir,
             arguments=("-f", str(settings), "--role", "worker", "--join"),
-            environment={"DWCTL_METRICS__LISTEN": metrics},
+            environment={"DWCTL_METRICS__LISTEN": metrics, **keeping},
         )
         gateway.start_again()
         try:
@@ -80,9 +99,14 @@ async def test_a_gateway_claims_nothing_until_a_worker_joins(data_dir: Path) -> 
                 ]
                 assert await database.fetch_value("select started_at from batches") is None
                 assert upstream.posts == []
+                await database.execute("select ensure_request_partitions($1, 1)", old)
+                assert await dropped(database, old) is False
                 worker.begin()
                 worker.wait_for(READY)
                 row = await works.ended(batch_id)
+                async with asyncio.timeout(30):
+                    while not await dropped(database, old):
+                        pass
                 holders = {each["daemon_id"] for each in await works.requests(batch_id)}
             assert row["completed"] == LINES
             await completed(call, calls)

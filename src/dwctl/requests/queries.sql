@@ -275,6 +275,15 @@ limit $1;
 -- name: costs_that_differ
 -- Requests whose row does not say what their account was charged, at most $1. Charges of days whose rows were dropped are
 -- left alone.
+with days as materialized (
+    select
+        uuidv7_floor(day::timestamp at time zone 'UTC') as since,
+        uuidv7_floor((day + 1)::timestamp at time zone 'UTC') as till
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
+    where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+)
 select
     coalesce(r.id, e.request_id) as request_id, coalesce(r.owner_id, e.account_id) as account_id,
     coalesce(r.cost, 0) as cost, coalesce(e.total, 0) as charged
@@ -289,15 +298,8 @@ where coalesce(r.cost, 0) <> coalesce(e.total, 0)
     and (
         r.id is not null
         or exists (select 1 from requests there where there.id = e.request_id)
-        or e.request_id >= coalesce(
-            (
-                select uuidv7_floor(min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp at time zone 'UTC')
-                from pg_inherits i
-                join pg_class c on c.oid = i.inhrelid
-                where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
-            ),
-            '00000000-0000-0000-0000-000000000000'
-        )
+        or not exists (select from days where days.till > e.request_id)
+        or exists (select from days where e.request_id >= days.since and e.request_id < days.till)
     )
 order by 1
 limit $1;

@@ -217,6 +217,10 @@ def _validate(settings: Settings) -> None:
             "listener: expected max_connections > 0 and max_head_bytes >= 1024",
         ),
         (
+            settings.recording.retention_days is None or settings.recording.retention_days >= 1,
+            "recording.retention_days: expected 1 or more, or null",
+        ),
+        (
             min(settings.recording.batch_rows, settings.recording.statements) > 0
             and settings.recording.spool.segment_bytes > 0,
             "recording: expected batch_rows > 0, statements > 0 and spool.segment_bytes > 0",

@@ -292,6 +292,62 @@ begin
     return made;
 end $$;
 
+-- Whether rows of a day are still needed: something of it is queued or run, or belongs to a batch that goes on, or that is
+-- there and has an output that can be read. All requests of a batch have ids of the moment at which it was made.
+create function request_day_is_needed(day date) returns boolean language plpgsql as $$
+declare
+    since uuid := uuidv7_floor(day::timestamp at time zone 'UTC');
+    till uuid := uuidv7_floor((day + 1)::timestamp at time zone 'UTC');
+begin
+    return exists (select from queue where id >= since and id < till)
+        or exists (
+            select from requests where id >= since and id < till and state < 3 and daemon_id is not null
+        )
+        or exists (
+            select from batches b
+            where b.deleted_at is null and b.first_id < till and b.last_id >= since
+                and b.created_at >= (day::timestamp at time zone 'UTC') - interval '1 hour'
+                and b.created_at < ((day + 1)::timestamp at time zone 'UTC') + interval '1 hour'
+                and (
+                    (b.completed_at is null and b.failed_at is null and b.cancelled_at is null)
+                    or exists (
+                        select from files f
+                        where f.id in (b.output_file_id, b.error_file_id) and f.status = 'processed'
+                            and (f.expires_at is null or f.expires_at > now())
+                    )
+                )
+        );
+end $$;
+
+-- Drop a day's rows of `requests` unless they are needed, looked at while nobody writes; whether they are gone. What waits
+-- for the lock makes others wait, so it gives up soon.
+create function drop_request_day(day date) returns boolean language plpgsql set lock_timeout = '500ms' as $$
+declare
+    child text := 'requests' || to_char(day, '"_"YYYYMMDD');
+begin
+    if to_regclass(child) is not null then
+        lock table only requests in access exclusive mode;
+        if request_day_is_needed(day) then
+            return false;
+        end if;
+        execute format('drop table %I', child);
+    end if;
+    return true;
+end $$;
+
+-- Bodies or contents of a day whose rows are gone: nothing leads to them any more. Each table in a transaction of its own, so
+-- that nobody who holds one lock and wants the other is waited for.
+create function drop_bodies_of_day(parent text, day date) returns boolean language plpgsql set lock_timeout = '500ms' as $$
+declare
+    suffix text := to_char(day, '"_"YYYYMMDD');
+begin
+    if parent not in ('request_bodies', 'contents') or to_regclass('requests' || suffix) is not null then
+        return false;
+    end if;
+    execute format('drop table if exists %I', parent || suffix);
+    return true;
+end $$;
+
 -- The id of a line: UUIDv7 of one moment, in the order of the lines' numbers (up to 16,777,216), 48 bits drawn by chance.
 create function uuidv7_of_line(moment timestamptz, line integer) returns uuid language sql volatile strict as $$
     select (
