@@ -31,8 +31,10 @@ from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.headroom import Headroom
 from dwctl.engine.worker import Worker
 from dwctl.engine.worker_settings import BatchDaemonSettings
+from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Claimed
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Routing, Snapshot
@@ -125,6 +127,12 @@ async def migrated(postgres: EmbeddedPostgres, name: str) -> AsyncIterator[Datab
         await database.close()
 
 
+class _Nobody:
+    """A gateway without calls."""
+
+    onlooker: Onlooker | None = None
+
+
 async def work(database: Database, *, most: int, seconds: float) -> Work:
     """Let one worker run until it has committed so many requests or the time is over, whichever is first."""
     holder = new_uuid()
@@ -135,7 +143,7 @@ async def work(database: Database, *, most: int, seconds: float) -> Work:
     )
     store = _Timed(database)
     completer = Completer(store, holder)
-    settings = BatchDaemonSettings()
+    settings, clock = BatchDaemonSettings(), SystemClock()
     worker = Worker(
         store=store,
         dispatch=Stub(holder, None),
@@ -143,8 +151,17 @@ async def work(database: Database, *, most: int, seconds: float) -> Work:
         routing=Routing(_snapshot()),
         settings=settings,
         holder=holder,
-        clock=SystemClock(),
+        clock=clock,
         counts=WorkerCounts(),
+        # Nobody calls beside it, so it is never held back.
+        headroom=Headroom(
+            store=store,
+            settings=settings.adaptive,
+            daemon_id=holder,
+            clock=clock,
+            gateway=_Nobody(),
+            interactive=lambda _: 0,
+        ),
         drain=1.0,
     )
     stopping, started = asyncio.Event(), asyncio.Event()

@@ -3,14 +3,17 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
 from dwctl.core.ids import new_id
 from dwctl.identity.settings import AuthSettings
+from dwctl.requests.queue.structs import Claimed
 from dwctl.usage.settings import CreditSettings
 from tests.control.house import CHEAP, CHEAP_AUTH, House, Person
+from tests.engine.batches.ground import Ground, Verdict, completed, failed
 
 
 def wanted(person: Person, amount: Any = "5", source: str = "s", **more: Any) -> dict[str, Any]:
@@ -190,7 +193,6 @@ async def test_filters(house: House) -> None:
         return [entry["amount"] for entry in page["data"]]
 
     assert await found("") == [3, 2, 1]
-    assert await found("group_batches=true") == [3, 2, 1]
     assert await found("transaction_types=usage") == [3]
     assert await found("transaction_types=usage,%20admin_grant") == [3, 1]
     assert await found("transaction_types=purchase") == []
@@ -202,6 +204,147 @@ async def test_filters(house: House) -> None:
     wrong = await house.api("GET", "/transactions?transaction_types=gift", person)
     assert wrong.status_code == 400
     assert "transaction_types: expected some of" in wrong.text
+
+
+async def batch_of(ground: Ground, who: Person, *costs: str) -> UUID:
+    """A batch with a line of each cost, all of them done."""
+    batch_id = await ground.made(who, ["m"] * len(costs))
+    await ground.populate(batch_id)
+    for claimed in await ground.claim():
+        await settle(ground, claimed, costs[claimed.line or 0])
+    return batch_id
+
+
+async def settle(ground: Ground, claimed: Claimed, cost: str | None, verdict: Verdict = completed) -> None:
+    """A transaction for each line, as if they ended at different times."""
+    outcome = await ground.outcome(claimed, verdict(claimed))
+    outcome.record.cost = None if cost is None else Decimal(cost)
+    await ground.queue.settle(ground.holder, [outcome])
+
+
+SHOWN = (
+    "id",
+    "source_id",
+    "transaction_type",
+    "batch_id",
+    "batch_sla",
+    "batch_request_count",
+    "exact_amount",
+)
+
+
+async def test_the_charges_of_a_batch_are_one_entry(house: House) -> None:
+    ground, person, other = Ground(house), await house.person("BatchAPIUser"), await house.person()
+    await ground.models("m")
+    await house.grant(person, "10")
+    first = await ground.made(person, ["m"] * 3)
+    await ground.populate(first)
+    one, two, three = await ground.claim()
+    await settle(ground, one, "1.000000000000001")
+    await charge(house, person, "0.5", model="m")
+    await settle(ground, two, "2", failed)
+    await settle(ground, three, None)
+    second = await batch_of(ground, person, "0.25", "0.25")
+    assert (await ground.post(person, first, "retry")).status_code == 200
+    (again,) = await ground.claim()
+    await settle(ground, again, "0.125")
+
+    each = await listed(house, person)
+    assert each["total_count"] == 7
+    assert [entry["exact_amount"] for entry in each["data"]] == [
+        "0.125", "0.25", "0.25", "2", "0.5", "1.000000000000001", "10"
+    ]  # fmt: skip
+    assert [entry["batch_id"] for entry in each["data"]] == [
+        str(first), str(second), str(second), str(first), None, str(first), None
+    ]  # fmt: skip
+    assert {entry["batch_sla"] for entry in each["data"]} == {None, "24h"}
+    assert {entry["batch_request_count"] for entry in each["data"]} == {None}
+
+    page = await listed(house, person, "group_batches=true")
+    assert page["total_count"] == 4
+    assert page["page_start_balance"] == each["page_start_balance"] == "5.874999999999999"
+    latest, single, earliest, grant = page["data"]
+    assert {name: latest[name] for name in SHOWN} == {
+        "id": str(second), "source_id": str(second), "transaction_type": "usage", "batch_id": str(second),
+        "batch_sla": "24h", "batch_request_count": 2, "exact_amount": "0.5",
+    }  # fmt: skip
+    assert (single["batch_id"], single["exact_amount"], single["batch_request_count"]) == (None, "0.5", None)
+    assert (earliest["id"], earliest["exact_amount"], earliest["batch_request_count"]) == (
+        str(first), "3.125000000000001", 3
+    )  # fmt: skip
+    assert earliest["created_at"] == each["data"][5]["created_at"]
+    assert grant["exact_amount"] == "10"
+
+    balance, starts = Decimal(page["page_start_balance"]), []
+    for skip, entry in enumerate(page["data"]):
+        part = await listed(house, person, f"group_batches=true&skip={skip}&limit=1")
+        assert part["data"] == [entry]
+        starts.append(Decimal(part["page_start_balance"]) == balance)
+        balance -= Decimal(entry["exact_amount"]) * (1 if entry["transaction_type"] == "admin_grant" else -1)
+    assert starts == [True] * 4
+    assert balance == 0
+
+    assert (await house.api("GET", f"/transactions/{first}", person)).json() == earliest
+    assert (await house.api("GET", f"/transactions/{first}", other)).status_code == 404
+    assert (await listed(house, other, "group_batches=true"))["data"] == []
+    everyone = await listed(house, await house.admin(), "group_batches=true&all=true")
+    assert everyone["data"] == page["data"]
+
+
+async def test_filters_of_grouped_entries(house: House) -> None:
+    ground, person = Ground(house), await house.person("BatchAPIUser")
+    await ground.models("m")
+    await house.grant(person, "4")
+    batch_id = await batch_of(ground, person, "1", "2")
+    free = await batch_of(ground, person, "0")
+    await charge(house, person, "0.5", model="llama")
+
+    async def found(query: str) -> list[float]:
+        page = await listed(house, person, f"group_batches=true&{query}")
+        assert page["total_count"] == len(page["data"])
+        return [entry["amount"] for entry in page["data"]]
+
+    assert await found("") == [0.5, 3, 4]
+    assert await found("transaction_types=usage") == [0.5, 3]
+    assert await found("transaction_types=admin_grant") == [4]
+    assert await found(f"search={batch_id}") == [3]
+    assert await found(f"search={free}") == []
+    assert await found("search=in.json") == [3]
+    assert await found("search=llama") == [0.5]
+    (entry,) = (await listed(house, person, f"group_batches=true&search={batch_id}"))["data"]
+    at = datetime.fromisoformat(entry["created_at"])
+    tick = timedelta(microseconds=1)
+
+    def query(name: str, moment: datetime) -> str:
+        return f"{name}={moment.isoformat().replace('+', '%2B')}"
+
+    assert await found(f"{query('start_date', at)}&{query('end_date', at)}") == [3]
+    assert await found(query("start_date", at + tick)) == [0.5]
+    assert await found(query("end_date", at - tick)) == [4]
+
+
+async def test_a_deleted_batch_was_charged_all_the_same(house: House) -> None:
+    ground, person = Ground(house), await house.person("BatchAPIUser")
+    await ground.models("m")
+    batch_id = await batch_of(ground, person, "1", "2")
+    assert (await house.call("DELETE", f"/ai/v1/batches/{batch_id}", person)).status_code == 204
+    (entry,) = (await listed(house, person, "group_batches=true"))["data"]
+    assert (entry["batch_id"], entry["amount"]) == (str(batch_id), 3)
+
+
+async def test_a_charge_that_comes_late_is_its_batchs(house: House) -> None:
+    """Its process was taken for dead, and its line is cancelled by then."""
+    ground, person = Ground(house), await house.person("BatchAPIUser")
+    await ground.models("m")
+    batch_id = await ground.made(person, ["m"])
+    await ground.populate(batch_id)
+    (claimed,) = await ground.claim()
+    assert await ground.queue.rescue(ground.holder, 10) == 1
+    assert await ground.queue.cancel(batch_id)
+    await ground.cancelled(batch_id)
+    await settle(ground, claimed, "0.75")
+    (entry,) = (await listed(house, person, "group_batches=true"))["data"]
+    assert (entry["batch_id"], entry["amount"], entry["batch_request_count"]) == (str(batch_id), 0.75, 1)
 
 
 async def test_moments_are_included(house: House) -> None:

@@ -73,3 +73,13 @@ async def test_a_charge_without_its_row_is_named_unless_its_day_was_dropped(
     found = await audit(database)
     assert found.costs == []
     assert found.totals.charges - found.totals.costs == Decimal("1.5")
+
+
+async def test_a_day_that_was_dropped_between_others_is_left_alone(database: Database, charged: UUID) -> None:
+    """An older day stays, for a batch needs it."""
+    await database.execute("select ensure_request_partitions(current_date - 2, 5)")
+    await database.execute("delete from requests where id = $1", charged)
+    assert [wrong.request_id for wrong in (await audit(database)).costs] == [charged]
+    day = await database.fetch_value("select current_date")
+    assert await database.fetch_value("select drop_request_day($1)", day)
+    assert (await audit(database)).costs == []

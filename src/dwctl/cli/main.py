@@ -61,6 +61,11 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--host", help="Address to listen on; default 127.0.0.1.")
 @click.option("--port", type=int, help="Port to listen on; default 3001, 0 takes a free one.")
 @click.option("--workers", type=int, help="Processes that answer on the port; default 1.")
+@click.option(
+    "--role",
+    type=click.Choice(["all", "gateway", "worker"]),
+    help="Take calls, run queued work (without a port), or both; default all.",
+)
 @click.option("--uds", type=_PATH, help="Path of a Unix socket to listen on beside the port.")
 @click.option("--upstream", help="Import this model server: its models are opened to everyone.")
 @click.option("--upstream-key", help="The API key that the model server wants.")

@@ -13,6 +13,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None
     port: int | None
     workers: int | None
+    role: str | None
     uds: Path | None
     upstream: str | None
     upstream_key: str | None
@@ -26,6 +27,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             "host": self.host,
             "port": self.port,
             "workers": self.workers,
+            "role": self.role,
             "listener.unix_socket": self.uds,
             "data_dir": self.data_dir,
         }

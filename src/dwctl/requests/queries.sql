@@ -18,17 +18,17 @@ with incoming as (
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
         user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric,
-        position integer
+        position integer, batch_id uuid
     )) with ordinality as r
 ),
 booked as (
     insert into ledger_entries (
-        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin, called_on
+        id, kind, account_id, amount, request_id, attempt, key_id, creator_id, model, origin, called_on, batch_id
     )
     select
         case when coalesce(attempt, 1) = 1 then id else gen_random_uuid() end, 'usage', owner_id, -cost, id,
         coalesce(attempt, 1), key_id, creator_id, model, coalesce(origin, 'api'),
-        date '1970-01-01' + floor(floor(created_at) / 86400)::integer
+        date '1970-01-01' + floor(floor(created_at) / 86400)::integer, batch_id
     from incoming
     where cost > 0
     order by id
@@ -324,6 +324,15 @@ limit $1;
 -- name: costs_that_differ
 -- Requests whose row does not say what their account was charged, at most $1. Charges of days whose rows were dropped are
 -- left alone.
+with days as materialized (
+    select
+        uuidv7_floor(day::timestamp at time zone 'UTC') as since,
+        uuidv7_floor((day + 1)::timestamp at time zone 'UTC') as till
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
+    where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+)
 select
     coalesce(r.id, e.request_id) as request_id, coalesce(r.owner_id, e.account_id) as account_id,
     coalesce(r.cost, 0) as cost, coalesce(e.total, 0) as charged
@@ -338,15 +347,8 @@ where coalesce(r.cost, 0) <> coalesce(e.total, 0)
     and (
         r.id is not null
         or exists (select 1 from requests there where there.id = e.request_id)
-        or e.request_id >= coalesce(
-            (
-                select uuidv7_floor(min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp at time zone 'UTC')
-                from pg_inherits i
-                join pg_class c on c.oid = i.inhrelid
-                where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
-            ),
-            '00000000-0000-0000-0000-000000000000'
-        )
+        or not exists (select from days where days.till > e.request_id)
+        or exists (select from days where e.request_id >= days.since and e.request_id < days.till)
     )
 order by 1
 limit $1;

@@ -88,6 +88,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What this attempt is charged; None for a free call, and until it ends."""
     position: int | None = None
     """Of a batch's line that has ended: its place in the output or error file, from 1."""
+    batch_id: str | None = None
+    """Of a batch's line that has ended: what its charge belongs to."""
 
 
 class Recording(Protocol):

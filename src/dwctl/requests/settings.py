@@ -39,3 +39,5 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     dead_after_secs: float = 60.0
     """A process without a heartbeat for this long is taken for dead, and its calls for interrupted."""
     partitions_ahead_days: int = 7
+    retention_days: int | None = None
+    """Calls of a day are dropped so many days after its end, unless a batch or the queue needs them; None keeps all."""

@@ -71,7 +71,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 
     services: tuple[Service, ...]
     """In the order in which they start."""
-    listener: Listener
+    listener: Listener | None
+    """The port; a worker has none."""
     plane: Plane
     spool: Spool
     """Open from here on; the writer closes it. A start that is broken off before the writer runs abandons it."""
@@ -129,7 +130,10 @@ def build(
         installation_id=installation_id,
         version=__version__,
         settings=recording,
-        config={"batch_daemon": msgspec.to_builtins(settings.background_services.batch_daemon)},
+        config={
+            "role": settings.role,
+            "batch_daemon": msgspec.to_builtins(settings.background_services.batch_daemon),
+        },
     )
     replay = Replay(
         database=database,
@@ -277,12 +281,14 @@ def build(
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
+    # A gateway claims nothing, and a worker is called by nobody; all the rest of them is the same.
+    runs, gate = ((), ()) if settings.role == "gateway" else (engine.services, (engine.gate,))
+    port = () if settings.role == "worker" else (listener,)
     services = (
         *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *work.services, *traced, client,
-        LoopLag(metrics, clock), KeyUse(database, gateway.used), *engine.services, *beside,
-        listener, engine.gate,
+        LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
     )  # fmt: skip
-    return Application(services=services, listener=listener, plane=plane, spool=spool)
+    return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
 
 
 def _dashboard() -> Dashboard:

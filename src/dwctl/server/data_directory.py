@@ -29,6 +29,10 @@ CLAIM_WITHIN = 0.5
 """Seconds: whoever asks for the holder has the lock for a moment, and that is no reason to refuse a start."""
 
 
+PORTLESS = "no port"
+"""What a worker tells in place of its address."""
+
+
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """The process that uses a data directory."""
 
@@ -39,7 +43,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def serves(self) -> bool:
         """Whether it is a server that has started."""
-        return self.address.startswith("http")
+        return self.address.startswith("http") or self.address == PORTLESS
 
 
 class Hold:

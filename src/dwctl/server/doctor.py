@@ -14,7 +14,7 @@ from dwctl.core.errors import Error, SetupError
 from dwctl.core.seal import Seal, SealError
 from dwctl.db.migrations import load, require_create, unapplied
 from dwctl.requests.audit import audit
-from dwctl.server.data_directory import Holder, beside_server, load_secrets, prepare, read_holder
+from dwctl.server.data_directory import PORTLESS, Holder, beside_server, load_secrets, prepare, read_holder
 from dwctl.server.exposure import require_strong
 from dwctl.server.listener import why_not_bound
 from dwctl.server.outbound import dialer_of
@@ -89,6 +89,8 @@ async def _port(settings: Settings, holder: Holder | None) -> Finding:
         return await _free(settings.host, settings.port)
     if not holder.serves:
         return Finding(True, "port", f"another dwctl (process {holder.pid}) is busy here: {holder.address}")
+    if holder.address == PORTLESS:
+        return Finding(True, "port", f"process {holder.pid} is a worker and has none")
     place = urlsplit(holder.address)
     try:
         async with asyncio.timeout(ASK_WITHIN):

@@ -20,7 +20,7 @@ from dwctl.control.plane import Plane
 from dwctl.core.errors import BadRequest, Error, SetupError
 from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.server.build import Application, build
-from dwctl.server.data_directory import Hold, hold, load_secrets, prepare
+from dwctl.server.data_directory import PORTLESS, Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
 from dwctl.server.garbage import leave_alone
 from dwctl.server.listener import Listener
@@ -118,7 +118,7 @@ async def _start_and_run(
             others = First(place.count, start_worker, settings.listener.drain)
         application = build(settings, wish.data_dir, secrets, storage, place, others)
         ends.callback(application.spool.abandon)
-        if settings.listener.certificate is not None:
+        if settings.listener.certificate is not None and application.listener is not None:
             renew = partial(_renew, application.listener, others)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
         prepared = await _prepare(settings, wish, application.plane)
@@ -151,7 +151,7 @@ def _renew(listener: Listener, others: First | None) -> None:
 def _settle(facts: Facts, held: Hold | None, say: Callable[[str], None]) -> None:
     """Everything runs: tell so, and keep what is here for good out of the garbage collector's way."""
     if held is not None:
-        held.tell(facts.address)
+        held.tell(facts.address or PORTLESS)
     say(welcome(facts))
     leave_alone()
 
@@ -197,7 +197,7 @@ async def _reveal(
         )
     return Facts(
         version=__version__,
-        address=application.listener.address,
+        address=None if application.listener is None else application.listener.address,
         data=str(wish.data_dir),
         database=f"PostgreSQL {storage.place}" if storage.place else "",
         admin_email=settings.admin_email,

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from dwctl.control.config.structs import BatchConfig, Config, GatewayConfig
+from dwctl.control.config.structs import AsyncRequestConfig, BatchConfig, Config, GatewayConfig
 from dwctl.core.errors import SetupError
 from dwctl.core.networks import parse_network
 from dwctl.core.proxies import read_proxies
@@ -31,6 +31,9 @@ from dwctl.usage.settings import CreditSettings
 DEFAULT_FILE = Path("config.yaml")
 MAX_WORKERS = 256
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+Role = Literal["all", "gateway", "worker"]
 
 
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: int = 3001
     workers: int = 1
     """Processes that answer on the port."""
+    role: Role = "all"
+    """What a start does. `gateway`: take calls, and leave queued work to others. `worker`: run queued work, without a
+    port. `all`: both."""
     data_dir: str | None = None
     admin_email: str = "admin@localhost"
     admin_password: str | None = None
@@ -212,6 +218,10 @@ def _validate(settings: Settings) -> None:
             "listener: expected max_connections > 0 and max_head_bytes >= 1024",
         ),
         (
+            settings.recording.retention_days is None or settings.recording.retention_days >= 1,
+            "recording.retention_days: expected 1 or more, or null",
+        ),
+        (
             min(settings.recording.batch_rows, settings.recording.statements) > 0
             and settings.recording.spool.segment_bytes > 0,
             "recording: expected batch_rows > 0, statements > 0 and spool.segment_bytes > 0",
@@ -289,6 +299,10 @@ def config_of(settings: Settings) -> Config:
             enabled=True,
             allowed_completion_windows=list(batches.allowed_completion_windows),
             allowed_url_paths=list(batches.allowed_url_paths),
+            async_requests=AsyncRequestConfig(
+                enabled=batches.async_requests.enabled,
+                completion_window=batches.async_requests.completion_window,
+            ),
         )
         if batches.enabled
         else UNSET,

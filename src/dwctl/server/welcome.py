@@ -23,7 +23,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the start knows when everything runs."""
 
     version: str
-    address: str
+    address: str | None
+    """None of a worker, which has no port."""
     data: str
     database: str
     admin_email: str
@@ -36,10 +37,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def welcome(facts: Facts) -> str:
     """The lines, each without surprises for a terminal of 80 columns, ending in a line break."""
-    lines = [f"dwctl {facts.version} is ready: {facts.address}"]
+    lines = [f"dwctl {facts.version} is ready: {facts.address or 'a worker, without a port'}"]
     if facts.first_start or facts.admin_password or facts.imported:
         lines += ["", *_table(facts)]
-    if facts.imported and facts.imported.key and facts.imported.chat_model:
+    if facts.address is None:
+        pass
+    elif facts.imported and facts.imported.key and facts.imported.chat_model:
         lines += ["", *_examples(facts.address, facts.imported.chat_model, facts.imported.key)]
     elif facts.first_start and not facts.imported:
         lines += ["", *_next_steps(facts.address)]
@@ -62,8 +65,9 @@ def _table(facts: Facts) -> list[str]:
         rows.append(("", f"from {facts.imported.url}, open to everyone"))
         if facts.imported.key:
             rows.append(("API key", f"{facts.imported.key}  (shown once)"))
-    rows.append(("dashboard", f"{facts.address}/"))
-    rows.append(("admin API", f"{facts.address}/admin/docs"))
+    if facts.address is not None:
+        rows.append(("dashboard", f"{facts.address}/"))
+        rows.append(("admin API", f"{facts.address}/admin/docs"))
     return [f"  {name:<10}{value}".rstrip() for name, value in rows]
 
 

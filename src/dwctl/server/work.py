@@ -29,6 +29,7 @@ from dwctl.engine.housekeeping import Chore
 from dwctl.engine.responses.queued import QueuedCalls
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
+from dwctl.requests.retention.store import Retention
 from dwctl.requests.store import RequestStore
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.sync import RoutingSync
@@ -67,7 +68,10 @@ def work_of(settings: Settings, database: Database, routing: Routing, daemon_id:
         max_body_bytes=settings.limits.requests.max_body_size,
     )
     keeping = Keeping(store, uploads, silent_secs=silent)
-    return WorkParts(FileActions(store, uploads, routing), (_chore(keeping.step),), silent)
+    chores: tuple[Chore, ...] = (_chore(keeping.step),)
+    if settings.recording.retention_days is not None:
+        chores += (Retention(database, settings.recording.retention_days).step,)
+    return WorkParts(FileActions(store, uploads, routing), chores, silent)
 
 
 def work_routes(

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from dwctl.core.ids import new_uuid
-from dwctl.requests.queue.structs import Single
+from dwctl.requests.queue.structs import Settled, Single
+from dwctl.requests.record import State
 from tests.control.house import House, Person
-from tests.engine.batches.ground import CHAT, Ground, later
+from tests.engine.batches.ground import BODY, CHAT, Ground, completed, failed, later
 
 
 @pytest.fixture
@@ -71,3 +72,58 @@ async def test_a_single_call_by_its_group(ground: Ground) -> None:
     assert await ground.queue.enqueue([single])
     (entry,) = await logged(ground, user, f"fusillade_batch_id={single.group_id}")
     assert entry["id"] == f"resp_{single.id}"
+
+
+async def detail(ground: Ground, who: Person, ident: object) -> dict[str, Any]:
+    answer = await ground.house.api("GET", f"/requests/resp_{ident}", who)
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+async def test_a_line_is_shown_with_its_bodies(ground: Ground) -> None:
+    """What was asked lies in the file, what was answered with the batch; the request log has neither."""
+    user = await ground.user()
+    await ground.models("m")
+    batch_id = await ground.made(user, ["m"] * 3)
+    await ground.populate(batch_id)
+    (waiting, *_) = await logged(ground, user, f"fusillade_batch_id={batch_id}&custom_id=line-2")
+    assert waiting["status"] == "queued"
+    one, two, three = await ground.claim()
+    for shown in (await detail(ground, user, three.id), *await logged(ground, user, "custom_id=line-2")):
+        assert (shown["status"], shown["fusillade_batch_id"]) == ("in_progress", str(batch_id))
+    running = await detail(ground, user, three.id)
+    assert (running["request_body"], running["response_body"]) == (BODY.decode(), None)
+    assert running["response"]["status"] == "in_progress"
+    await ground.settle([one], completed)
+    await ground.settle([two], failed)
+    for line, (claimed, status) in enumerate([(one, "completed"), (two, "failed")]):
+        shown = await detail(ground, user, claimed.id)
+        assert (shown["status"], shown["custom_id"]) == (status, f"line-{line}")
+        assert shown["request_body"] == BODY.decode()
+        assert shown["response_body"] == f'{{"answer":{line}}}'
+        assert (
+            await ground.house.api("GET", f"/requests/{claimed.id}", await ground.user())
+        ).status_code == 404
+    file_id = (await ground.get(user, batch_id))["input_file_id"]
+    assert (await ground.house.call("DELETE", f"/ai/v1/files/{file_id}", user)).status_code == 200
+    shown = await detail(ground, user, one.id)
+    assert (shown["request_body"], shown["response_body"]) == (None, '{"answer":0}')
+    assert (await ground.house.call("DELETE", f"/ai/v1/batches/{batch_id}", user)).status_code == 204
+    assert (await ground.house.api("GET", f"/requests/{one.id}", user)).status_code == 404
+
+
+async def test_a_single_call_is_shown_with_its_bodies(ground: Ground) -> None:
+    user = await ground.user()
+    single = Single(
+        id=new_uuid(), group_id=new_uuid(), tier="background", path=CHAT, model="m", owner_id=user.id,
+        creator_id=user.id, key_id=None, run_key_id=new_uuid(), completion_window="24h", deadline=later(), body=BODY,
+    )  # fmt: skip
+    assert await ground.queue.enqueue([single])
+    shown = await detail(ground, user, single.id)
+    assert (shown["status"], shown["request_body"], shown["response_body"]) == ("queued", BODY.decode(), None)
+    (claimed,) = await ground.claim()
+    outcome: Settled = await ground.outcome(claimed, State.COMPLETED)
+    await ground.queue.settle(ground.holder, [outcome])
+    shown = await detail(ground, user, single.id)
+    assert (shown["status"], shown["response_body"]) == ("completed", '{"answer":0}')

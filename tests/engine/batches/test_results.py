@@ -8,8 +8,9 @@ import pytest
 from dwctl.engine.batches import results as module
 from dwctl.requests.queue.structs import Claimed
 from dwctl.requests.record import State
+from dwctl.server.asgi import ClientGone
 from tests.control.house import House
-from tests.engine.batches.ground import BODY, Ground
+from tests.engine.batches.ground import BATCHES, BODY, Ground
 
 
 @pytest.fixture
@@ -133,3 +134,31 @@ async def test_bodies_of_any_kind_stay_on_their_line(ground: Ground) -> None:
     batch_id = (await ground.create(user, file_id)).json()["id"]
     (line,) = (await ground.raw_results(user, batch_id)).content.split(b"\n")[:-1]
     assert json.loads(line)["input_body"] == {"model": "m", "text": "\u2028"}
+
+
+async def test_a_client_that_leaves_is_no_fault(
+    ground: Ground, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer ends where the client left, and nothing is logged."""
+    user = await ground.user()
+    await ground.models("m")
+    batch_id = await ground.made(user, ["m"] * 3)
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            raise ClientGone("the client has left")
+
+    path = f"{BATCHES}/{batch_id}/results"
+    scope: Any = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"cookie", user.headers["cookie"].encode())], "client": None, "server": None,
+    }  # fmt: skip
+    await house.app(scope, receive, send)
+    assert sent == ["http.response.start", "http.response.body"]
+    assert caplog.records == []

@@ -9,6 +9,7 @@ import pytest
 
 from dwctl.core.ids import new_uuid
 from dwctl.core.services import start_task
+from dwctl.requests.queue.store import QueueStore
 from dwctl.usage.prices import Tariff, Tariffs
 from tests.control.house import Person
 from tests.engine.files.house import Files, jsonl, line, message
@@ -136,7 +137,30 @@ async def test_deletion_cancels_what_runs_and_lets_go_of_what_has_ended(files: F
     rows = await files.database.fetch("select id, file_id, cancelling_at is not null from batches")
     assert {tuple(row) for row in rows} == {(running, None, True), (ended, None, False)}
     lanes = await files.database.fetch("select batch_id, closed from lanes")
-    assert (running, True) in {tuple(row) for row in lanes}
+    assert {tuple(row) for row in lanes} == {(running, True), (ended, False)}
+
+
+async def test_deletion_cancels_as_anybody_does(files: Files) -> None:
+    """What is being cancelled already goes on as it was, and the steps end what deletion has cancelled."""
+    person, queue = await files.person(), QueueStore(files.database)
+    made = [await add_batch(files.database, 3, owner=person.id) for _ in range(2)]
+    earlier, running = made
+    file_id = await files.database.fetch_value("select file_id from batches where id = $1", running)
+    await files.database.execute("update batches set file_id = $1", file_id)
+    for batch_id in made:
+        assert not await queue.populate(batch_id, 10)
+    assert await queue.cancel(earlier)
+    since = await files.database.fetch_value("select cancelling_at from batches where id = $1", earlier)
+    assert (await files.call("DELETE", f"/files/{file_id}", person)).status_code == 200
+    assert await queue.lanes() == []
+    assert not await queue.cancel(running)
+    for batch_id in made:
+        assert await queue.cancel_step(batch_id, 10) == 3
+    rows = await files.database.fetch(
+        "select id, cancelling_at = $1 as first, canceled, cancelled_at is not null as over from batches",
+        since,
+    )
+    assert {tuple(row) for row in rows} == {(earlier, True, 3, True), (running, False, 3, True)}
 
 
 async def test_an_expired_file_is_not_seen_and_stays_for_its_batch(files: Files) -> None:

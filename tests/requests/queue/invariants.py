@@ -101,3 +101,18 @@ async def _check_money(database: Database) -> None:
         group by r.id, r.cost having coalesce(r.cost, 0) <> sum(-e.amount)"""
     )
     assert wrong == []
+    apart = await database.fetch(
+        """select b.id, b.cost, b.charges, b.charged_at, e.cost, e.charges, e.charged_at
+        from batches b
+        left join (
+            select batch_id, -sum(amount) as cost, count(*) as charges, min(created_at) as charged_at
+            from ledger_entries where batch_id is not null group by batch_id
+        ) e on e.batch_id = b.id
+        where (b.cost, b.charges, b.charged_at)
+            is distinct from (coalesce(e.cost, 0), coalesce(e.charges, 0), e.charged_at)"""
+    )
+    assert apart == []
+    lost = """select count(*) from ledger_entries e
+        join requests r on r.id = e.request_id left join batches b on b.id = r.batch_id
+        where e.batch_id is distinct from b.id"""
+    assert await database.fetch_value(lost) == 0

@@ -10,12 +10,21 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     strict_mode: bool
 
 
+class AsyncRequestConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Of single calls that are queued."""
+
+    enabled: bool
+    completion_window: str
+    """What a flex call promises."""
+
+
 class BatchConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Of batches."""
 
     enabled: bool
     allowed_completion_windows: list[str]
     allowed_url_paths: list[str]
+    async_requests: AsyncRequestConfig
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -202,7 +202,7 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
     return {
         "id": f"resp_{row.id}",
         "timestamp": row.created_at,
-        "status": STATUS[State(row.state)],
+        "status": STATUS[State.PROCESSING if row.running else State(row.state)],
         "method": _method(row.path),
         "uri": PREFIX + row.path,
         "model": row.model,

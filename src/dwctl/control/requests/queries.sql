@@ -143,8 +143,9 @@ select
     r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
     r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated,
     r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent,
-    r.batch_id, r.custom_id
+    r.batch_id, r.custom_id, q.holder is not null as running
 from requests r
+left join queue q on q.id = r.id
 left join users u on u.id = r.owner_id
 left join api_keys k on k.id = r.key_id
 left join endpoints e on e.id = r.endpoint_id

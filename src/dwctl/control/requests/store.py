@@ -94,6 +94,8 @@ class Row(msgspec.Struct, frozen=True):
     user_agent: str | None
     batch_id: UUID | None
     custom_id: str | None
+    running: bool
+    """Queued, and some process runs it at this moment."""
 
 
 class RequestLog:

@@ -31,15 +31,15 @@ async def list_transactions(
 ) -> TransactionPage:
     """List transactions, newest first: the caller's, those of `user_id`, or with `all` everyone's.
 
-    Both moments are included. There are no batches yet that `group_batches` could put together.
+    Both moments are included. With `group_batches` all charges of a batch are one entry, at the moment of the first.
     """
-    del group_batches
     wanted = Wanted(
         account_id=user_id,
         kinds=sorted(csv(transaction_types)) or None,
         start=moment(start_date),
         end=moment(end_date),
         search=words("search", search),
+        grouped=group_batches,
     )
     return await transactions.page(principal, wanted, window(skip, limit), everyone=everyone)
 

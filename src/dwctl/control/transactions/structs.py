@@ -34,18 +34,20 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     """Whose entry it is, for lists of several accounts."""
     transaction_type: TransactionType
     batch_id: UUID | None = None
-    """The batch whose work it is; there are no batches yet, so this and what else is theirs is null."""
+    """The batch whose work it is. The batch's own id is that of the entry in which all its charges are one."""
     amount: float
     """Above zero; what it does to the balance lies in the type. For reading: `exact_amount` has every digit."""
     exact_amount: str
     source_id: str
-    """Of usage the id of the request, and which attempt it was if not the first."""
+    """Of usage the id of the request, and which attempt it was if not the first; of a batch its id."""
     description: str | None
     created_at: datetime
-    """When it was booked."""
+    """When it was booked; of a batch the first of its charges."""
     request_origin: str | None
     batch_sla: str | None = None
+    """The batch's completion window."""
     batch_request_count: int | None = None
+    """Of a batch the charges in this entry; a request that was charged twice, such as by a retry, counts twice."""
     model: str | None
     """Of usage the model asked for, and the key that asked."""
     api_key_id: UUID | None

@@ -99,7 +99,10 @@ create table batches (
     cached_tokens bigint not null default 0,
     reasoning_tokens bigint not null default 0,
     total_tokens bigint not null default 0,
+    -- What its requests were charged, over all their attempts; by how many entries of the ledger, since when.
     cost numeric(36, 15) not null default 0,
+    charges integer not null default 0,
+    charged_at timestamptz,
     -- Of runs that ended a request, be it for the first time or after a retry; the first byte of those that have one.
     runs integer not null default 0,
     duration_ms double precision not null default 0,
@@ -130,6 +133,18 @@ create index batches_active_owner_idx on batches (owner_id, created_at, id) wher
 create index batches_active_idx on batches (created_at, id) where
     deleted_at is null and completed_at is null and failed_at is null and cancelling_at is null and cancelled_at is null;
 create index batches_file_idx on batches (file_id) where file_id is not null;
+-- Transactions that show one entry for each batch.
+create index batches_charged_owner_idx on batches (owner_id, charged_at, id) where charged_at is not null;
+create index batches_charged_idx on batches (charged_at, id) where charged_at is not null;
+
+-- Of a charge of a batch's line: the batch. Lines are indexed apart from all other entries, so that nobody reads a million
+-- lines to find a grant between them; and no entry is in more indexes than before. A query names the half that it wants.
+alter table ledger_entries add column batch_id uuid;
+drop index ledger_entries_account_idx, ledger_entries_created_at_idx;
+create index ledger_entries_account_idx on ledger_entries (account_id, created_at) where batch_id is null;
+create index ledger_entries_created_at_idx on ledger_entries (created_at) where batch_id is null;
+create index ledger_entries_line_account_idx on ledger_entries (account_id, created_at) where batch_id is not null;
+create index ledger_entries_line_created_at_idx on ledger_entries (created_at) where batch_id is not null;
 -- What is to be populated or cancelled step by step, or told of.
 create index batches_unstarted_idx on batches (created_at) where started_at is null and failed_at is null and cancelled_at is null;
 create index batches_cancelling_idx on batches (cancelling_at) where cancelling_at is not null and cancelled_at is null;
@@ -293,6 +308,62 @@ begin
     return made;
 end $$;
 
+-- Whether rows of a day are still needed: something of it is queued or run, or belongs to a batch that goes on, or that is
+-- there and has an output that can be read. All requests of a batch have ids of the moment at which it was made.
+create function request_day_is_needed(day date) returns boolean language plpgsql as $$
+declare
+    since uuid := uuidv7_floor(day::timestamp at time zone 'UTC');
+    till uuid := uuidv7_floor((day + 1)::timestamp at time zone 'UTC');
+begin
+    return exists (select from queue where id >= since and id < till)
+        or exists (
+            select from requests where id >= since and id < till and state < 3 and daemon_id is not null
+        )
+        or exists (
+            select from batches b
+            where b.deleted_at is null and b.first_id < till and b.last_id >= since
+                and b.created_at >= (day::timestamp at time zone 'UTC') - interval '1 hour'
+                and b.created_at < ((day + 1)::timestamp at time zone 'UTC') + interval '1 hour'
+                and (
+                    (b.completed_at is null and b.failed_at is null and b.cancelled_at is null)
+                    or exists (
+                        select from files f
+                        where f.id in (b.output_file_id, b.error_file_id) and f.status = 'processed'
+                            and (f.expires_at is null or f.expires_at > now())
+                    )
+                )
+        );
+end $$;
+
+-- Drop a day's rows of `requests` unless they are needed, looked at while nobody writes; whether they are gone. What waits
+-- for the lock makes others wait, so it gives up soon.
+create function drop_request_day(day date) returns boolean language plpgsql set lock_timeout = '500ms' as $$
+declare
+    child text := 'requests' || to_char(day, '"_"YYYYMMDD');
+begin
+    if to_regclass(child) is not null then
+        lock table only requests in access exclusive mode;
+        if request_day_is_needed(day) then
+            return false;
+        end if;
+        execute format('drop table %I', child);
+    end if;
+    return true;
+end $$;
+
+-- Bodies or contents of a day whose rows are gone: nothing leads to them any more. Each table in a transaction of its own, so
+-- that nobody who holds one lock and wants the other is waited for.
+create function drop_bodies_of_day(parent text, day date) returns boolean language plpgsql set lock_timeout = '500ms' as $$
+declare
+    suffix text := to_char(day, '"_"YYYYMMDD');
+begin
+    if parent not in ('request_bodies', 'contents') or to_regclass('requests' || suffix) is not null then
+        return false;
+    end if;
+    execute format('drop table if exists %I', parent || suffix);
+    return true;
+end $$;
+
 -- The id of a line: UUIDv7 of one moment, in the order of the lines' numbers (up to 16,777,216), 48 bits drawn by chance.
 create function uuidv7_of_line(moment timestamptz, line integer) returns uuid language sql volatile strict as $$
     select (
@@ -347,7 +418,8 @@ begin
     for i in 1 .. coalesce(array_length(ids, 1), 0) loop
         update requests set cost = coalesce(cost, 0) + costs[i] where id = ids[i] returning batch_id into of_batch;
         if of_batch is not null then
-            update batches set cost = cost + costs[i] where id = of_batch;
+            update batches set cost = cost + costs[i], charges = charges + 1, charged_at = least(charged_at, now())
+            where id = of_batch;
         end if;
     end loop;
     return coalesce(array_length(ids, 1), 0);

@@ -8,11 +8,11 @@ from uuid import UUID
 from litestar import Request, Router, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.response import Stream
 
 from dwctl.engine.batches.actions import BatchActions, Query
 from dwctl.engine.batches.results import Part
 from dwctl.engine.batches.structs import Analytics, Batch, BatchCreate, BatchList, RetryRequests
+from dwctl.engine.files.download import Download
 from dwctl.identity.authenticate import AI_PURPOSES, Authenticator
 from dwctl.web.authentication import Who, guard, principal_dependency
 from dwctl.web.paging import csv, words
@@ -94,7 +94,7 @@ async def get_batch_results(
     limit: FromQuery[int | None] = None,
     search: FromQuery[str | None] = None,
     status: FromQuery[str | None] = None,
-) -> Stream:
+) -> Download:
     """Get the requests of a batch, each with what has become of it."""
     part = Part(
         skip=min(max(0, skip), MOST),
@@ -106,7 +106,7 @@ async def get_batch_results(
     headers = {"x-incomplete": "true" if found.incomplete else "false"}
     if found.next is not None:
         headers["x-last-line"] = str(found.next)
-    return Stream(found.text, media_type="application/x-ndjson", headers=headers)
+    return Download(found.text, "application/x-ndjson", headers)
 
 
 @post("/batches/{batch_id:str}/cancel", status_code=200)

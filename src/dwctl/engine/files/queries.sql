@@ -115,37 +115,24 @@ limit $1
 for update skip locked;
 
 -- name: let_go
--- These files are seen no more, and their batches let go of them: those that run are cancelled, the others keep their
--- outcomes. Of files that have expired ($2), those that a batch runs over stay. Batches are locked in the order of their
--- ids and before lanes, as where they are counted. Lanes tell who waits for work.
-with gone as (
-    update files f set status = 'deleted', deleted_at = now()
-    where f.id = any ($1::uuid[])
-        and not (
-            $2 and exists (
-                select from batches b
-                where b.file_id = f.id and b.completed_at is null and b.failed_at is null and b.cancelled_at is null
-            )
+-- These files are seen no more. Of files that have expired ($2), those that a batch runs over stay.
+update files f set status = 'deleted', deleted_at = now()
+where f.id = any ($1::uuid[])
+    and not (
+        $2 and exists (
+            select from batches b
+            where b.file_id = f.id and b.completed_at is null and b.failed_at is null and b.cancelled_at is null
         )
-    returning id
-),
-locked as materialized (
-    select b.id from batches b join gone on b.file_id = gone.id order by b.id for update of b
-),
-stopped as (
-    update batches b set
-        file_id = null,
-        cancelling_at = case
-            when b.completed_at is null and b.failed_at is null and b.cancelled_at is null
-                then coalesce(b.cancelling_at, now())
-            else b.cancelling_at
-        end
-    from locked
-    where b.id = locked.id
-    returning b.id
-),
-closed as (update lanes a set closed = true from stopped s where a.batch_id = s.id and not a.closed)
-select count(*)::integer from gone;
+    )
+returning f.id;
+
+-- name: lock_batches_over
+-- The batches of these files, in the order of their ids and before lanes, as where they are counted.
+select id from batches where file_id = any ($1::uuid[]) order by id for update;
+
+-- name: detach
+-- These batches let go of their file; those that have ended keep their outcomes.
+update batches set file_id = null where id = any ($1::uuid[]);
 
 -- name: orphaned_uploads
 -- Uploads of processes that are gone or have been silent for $1 seconds, and those of $2, which this one could not give up

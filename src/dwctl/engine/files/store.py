@@ -10,6 +10,7 @@ from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 from dwctl.engine.files.lines import COLUMNS, COPY_HEAD, COPY_TAIL, ModelSum
 from dwctl.engine.files.structs import FileRow, Outcome, OutcomeSource
+from dwctl.requests.queue.store import QueueStore
 
 PAGE_LINES = 500
 PAGE_BYTES = 512 * 1024
@@ -41,6 +42,7 @@ class FileStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._queue = QueueStore(database)
 
     # Coming in
 
@@ -140,7 +142,7 @@ class FileStore:
         async with self._database.transaction() as connection:
             if await connection.fetchval(self._sql["take_file"], file_id, owner_id) is None:
                 return False
-            await connection.execute(self._sql["let_go"], [file_id], False)
+            await self._let_go(connection, [file_id], expired=False)
             return True
 
     async def mean_outputs(self, models: Collection[str]) -> dict[str, float]:
@@ -217,8 +219,16 @@ class FileStore:
         """Let files go whose time is over; how many."""
         async with self._database.transaction() as connection:
             ids = [row["id"] for row in await connection.fetch(self._sql["take_expired"], most)]
-            gone: int = await connection.fetchval(self._sql["let_go"], ids, True) if ids else 0
-            return gone
+            return await self._let_go(connection, ids, expired=True) if ids else 0
+
+    async def _let_go(self, connection: Connection, ids: Sequence[UUID], *, expired: bool) -> int:
+        """Batches that run over them are cancelled, as anybody cancels them."""
+        gone = [row["id"] for row in await connection.fetch(self._sql["let_go"], ids, expired)]
+        batches = [row["id"] for row in await connection.fetch(self._sql["lock_batches_over"], gone)]
+        if batches:
+            await self._queue.cancel_within(connection, batches)
+            await connection.execute(self._sql["detach"], batches)
+        return len(gone)
 
     async def give_up_orphans(self, silent_secs: float, failed: Collection[UUID]) -> None:
         """Let uploads go that nobody takes any more."""

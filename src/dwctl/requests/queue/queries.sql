@@ -12,11 +12,9 @@ numbered as (
     select l.*, b.created_at, b.populated + row_number() over (order by l.prefix, l.line) - 1 as number
     from batch b
     join file_lines l on l.file_id = b.file_id and l.line >= b.populated and l.line < b.populated + $2::integer
-    order by number
 ),
 lines as (
-    select
-        uuidv7_of_line(created_at, number::integer) as id, number, line, custom_id, model, url, length(body) as size
+    select uuidv7_of_line(created_at, number::integer) as id, number, line, custom_id, model, url, length(body) as size
     from numbered
 ),
 made as (
@@ -184,6 +182,7 @@ sums as (
         coalesce(sum(reasoning_tokens), 0) as reasoning_tokens,
         coalesce(sum(total_tokens), 0) as total_tokens,
         coalesce(sum(cost), 0) as cost,
+        count(*) filter (where cost > 0)::integer as charges,
         count(*) filter (where verdict >= 3)::integer as runs,
         coalesce(sum(duration_ms) filter (where verdict >= 3), 0) as duration_ms,
         count(first_byte_ms) filter (where verdict >= 3)::integer as first_bytes,
@@ -222,6 +221,8 @@ counted as (
         reasoning_tokens = b.reasoning_tokens + s.reasoning_tokens,
         total_tokens = b.total_tokens + s.total_tokens,
         cost = b.cost + s.cost,
+        charges = b.charges + s.charges,
+        charged_at = case when s.charges > 0 then least(b.charged_at, now()) else b.charged_at end,
         runs = b.runs + s.runs,
         duration_ms = b.duration_ms + s.duration_ms,
         first_bytes = b.first_bytes + s.first_bytes,
@@ -265,6 +266,10 @@ select b.id from batches b
 where b.id in (select r.batch_id from requests r where r.id = any ($1::uuid[]))
 order by b.id
 for update;
+
+-- name: batches_of
+-- The batches of requests.
+select r.id, b.id as batch_id from requests r join batches b on b.id = r.batch_id where r.id = any ($1::uuid[]);
 
 -- name: held_by_others
 -- Of requests $1 in attempts $2 those whose attempt waits or is run by somebody else.

@@ -184,6 +184,7 @@ class QueueStore:
             accepted.add(request_id)
             outcome = by_id[request_id]
             outcome.record.position = position
+            outcome.record.batch_id = None if batch_id is None else str(batch_id)
             if outcome.verdict == AGAIN:
                 again.append(request_id)
             if batch_ended:
@@ -193,6 +194,8 @@ class QueueStore:
             if not ordered and any(record.cost and UUID(record.id) not in accepted for record in records):
                 # It moves its batch's cost, after the accounts' balances: too late to lock that batch.
                 raise _LateCost
+            if ordered:
+                await self._belong(connection, records)
         nothing: list[int | None] = [None] * len(records)
         await connection.fetchrow(
             self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", nothing, nothing, 0
@@ -203,6 +206,12 @@ class QueueStore:
             await connection.execute(self._sql["close_lanes"], list(ended))
         await connection.execute(self._sql["durable"])
         return Settlement(frozenset(accepted), frozenset(ended))
+
+    async def _belong(self, connection: Connection, records: list[Record]) -> None:
+        """Let each say of which batch it is; settling has told that of those that were still held."""
+        by_id = {UUID(record.id): record for record in records}
+        for request_id, batch_id in await connection.fetch(self._sql["batches_of"], list(by_id)):
+            by_id[request_id].batch_id = str(batch_id)
 
     async def _without_others(
         self, connection: Connection, records: list[Record], accepted: set[UUID]
@@ -280,10 +289,14 @@ class QueueStore:
         False for one that has ended, or is being cancelled.
         """
         async with self._database.transaction() as connection:
-            if await connection.fetchval(self._commands["cancel"], batch_id) is None:
-                return False
-            await connection.execute(self._commands["shut_lanes"], batch_id)
-            return True
+            return batch_id in await self.cancel_within(connection, [batch_id])
+
+    async def cancel_within(self, connection: Connection, batches: Sequence[UUID]) -> set[UUID]:
+        """The same in a transaction that goes on, which has locked them if they are many; gives those that it met."""
+        met = {row["id"] for row in await connection.fetch(self._commands["cancel"], list(batches))}
+        if met:
+            await connection.execute(self._commands["shut_lanes"], list(met))
+        return met
 
     async def retry_failed(self, batch_id: UUID, most: int, deadline: datetime) -> int | None:
         """Let all requests of a batch that have failed by now wait again, the first `most` at once; gives how many.

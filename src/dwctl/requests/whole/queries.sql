@@ -22,8 +22,13 @@ select
 
 -- name: insert_batch
 -- A batch over a file of requests, with its output files and its lanes, which stay closed until it is populated. Nothing
--- when the file is not there.
-with file as (select * from files where id = $2 and status = 'processed' and purpose = 'batch' and lines > 0 for share),
+-- when the file is not there, or has expired.
+with file as (
+    select * from files
+    where id = $2 and status = 'processed' and purpose = 'batch' and lines > 0
+        and (expires_at is null or expires_at > now())
+    for share
+),
 made as (
     insert into batches (
         id, file_id, file_name, owner_id, creator_id, key_id, run_key_id, endpoint, completion_window, output_file_id,

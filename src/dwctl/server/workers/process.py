@@ -114,7 +114,7 @@ async def _work(settings: Settings, orders: Orders) -> None:
             storage = Storage(database, None, ())
             application = build(settings, data_dir, load_secrets(data_dir), storage, orders.place, other)
             ends.callback(application.spool.abandon)
-            if settings.listener.certificate is not None:
+            if settings.listener.certificate is not None and application.listener is not None:
                 loop.add_signal_handler(signal.SIGHUP, application.listener.renew_certificate)
             started = asyncio.Event()
             running = start_task(Supervisor(application.services).run(stopping, started), name="supervisor")

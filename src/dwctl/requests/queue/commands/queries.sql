@@ -1,12 +1,14 @@
 -- name: cancel
--- Nobody starts anything of this batch any more, and step by step what waits is cancelled; not of one that has ended.
+-- Nobody starts anything of these batches any more, and step by step what waits is cancelled; not of those that have ended.
+-- More than one of them are locked already.
 update batches set cancelling_at = now()
-where id = $1 and completed_at is null and failed_at is null and cancelling_at is null and cancelled_at is null
+where id = any ($1::uuid[])
+    and completed_at is null and failed_at is null and cancelling_at is null and cancelled_at is null
 returning id;
 
 -- name: shut_lanes
--- Of a batch that is being cancelled.
-update lanes set closed = true where batch_id = $1 and not closed;
+-- Of batches that are being cancelled.
+update lanes set closed = true where batch_id = any ($1::uuid[]) and not closed;
 
 -- name: lock_batch
 -- What is read next in this transaction is what stands when nobody else changes the batch.

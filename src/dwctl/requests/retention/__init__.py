@@ -1,0 +1,1 @@
+"""How long rows of calls are kept."""
