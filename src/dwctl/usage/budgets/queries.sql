@@ -19,15 +19,23 @@ select least(
 -- What account $1 and its keys were charged by entries that were booked from $2 on and before $3; null for ever.
 insert into budget_spend as kept (scope, id, day, spent)
 select c.scope, c.id, c.day, -sum(e.amount)
-from ledger_entries e
+from (
+    -- Lines of batches and everything else lie in indexes of their own.
+    select * from ledger_entries
+    where batch_id is null and account_id = $1 and kind = 'usage'
+        and created_at >= coalesce($2::timestamptz, '-infinity') and created_at < coalesce($3::timestamptz, 'infinity')
+    union all
+    select * from ledger_entries
+    where batch_id is not null and account_id = $1 and kind = 'usage'
+        and created_at >= coalesce($2::timestamptz, '-infinity') and created_at < coalesce($3::timestamptz, 'infinity')
+) e
 cross join lateral (select coalesce(e.called_on, (e.created_at at time zone 'UTC')::date) as day) as d
 cross join lateral (
     values
         ('account', e.account_id, d.day), ('account', e.account_id, '-infinity'),
         ('key', e.key_id, d.day), ('key', e.key_id, '-infinity')
 ) as c (scope, id, day)
-where e.account_id = $1 and e.kind = 'usage' and c.id is not null
-    and e.created_at >= coalesce($2::timestamptz, '-infinity') and e.created_at < coalesce($3::timestamptz, 'infinity')
+where c.id is not null
 group by 1, 2, 3
 order by 1, 2, 3
 on conflict (scope, id, day) do update set spent = kept.spent + excluded.spent;
