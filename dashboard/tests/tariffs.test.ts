@@ -10,6 +10,7 @@ function tariff(name: string, more: Partial<Tariff> = {}): Tariff {
     input_price_per_token: "0.00000015",
     output_price_per_token: "0.0000006",
     cached_input_price_per_token: null,
+    cache_write_price_per_token: null,
     reasoning_price_per_token: null,
     api_key_purpose: null,
     completion_window: null,
@@ -50,11 +51,12 @@ describe("tariffs", () => {
   });
 
   it("are given as they are, so that the server keeps them", () => {
-    expect(given(night)).toEqual({
+    expect(given({ ...night, cache_write_price_per_token: "0.0000002" })).toEqual({
       name: "night",
       input_price_per_token: "0.00000015",
       output_price_per_token: "0.0000006",
       cached_input_price_per_token: null,
+      cache_write_price_per_token: "0.0000002",
       reasoning_price_per_token: null,
       api_key_purpose: "batch",
       completion_window: "24h",

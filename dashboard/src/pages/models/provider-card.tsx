@@ -32,6 +32,7 @@ const FIELDS: Record<Mode, readonly Shown[]> = {
     { name: "input_price_per_token", label: "Input, 1M tokens", million: true },
     { name: "output_price_per_token", label: "Output, 1M tokens", million: true },
     { name: "cached_input_price_per_token", label: "Cached input, 1M tokens", million: true },
+    { name: "cache_write_price_per_token", label: "Writing to the cache, 1M tokens", million: true },
     { name: "reasoning_price_per_token", label: "Reasoning, 1M tokens", million: true },
   ],
   hourly: [

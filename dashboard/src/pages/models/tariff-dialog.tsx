@@ -25,6 +25,7 @@ export function TariffDialog({ tariffs, edited, change, onClose }: Props) {
     input: typedOf(edited?.input_price_per_token),
     output: typedOf(edited?.output_price_per_token),
     cached: typedOf(edited?.cached_input_price_per_token),
+    written: typedOf(edited?.cache_write_price_per_token),
     reasoning: typedOf(edited?.reasoning_price_per_token),
   });
   const calls = { api_key_purpose: purpose || null, completion_window: purpose === "batch" ? window.trim() : null };
@@ -46,7 +47,7 @@ export function TariffDialog({ tariffs, edited, change, onClose }: Props) {
       />
     );
   };
-  const read = { input: priceOf(prices.input), output: priceOf(prices.output), cached: priceOf(prices.cached), reasoning: priceOf(prices.reasoning) };
+  const read = { input: priceOf(prices.input), output: priceOf(prices.output), cached: priceOf(prices.cached), written: priceOf(prices.written), reasoning: priceOf(prices.reasoning) };
   const wrong = Object.values(prices).some((typed) => typed !== "" && priceFault(typed) !== null);
   const submit = () => {
     if (wrong || read.input === null || read.output === null) return;
@@ -57,6 +58,7 @@ export function TariffDialog({ tariffs, edited, change, onClose }: Props) {
       input_price_per_token: read.input,
       output_price_per_token: read.output,
       cached_input_price_per_token: read.cached,
+      cache_write_price_per_token: read.written,
       reasoning_price_per_token: read.reasoning,
     };
     change.mutate({ opened, closed: edited?.id }, { onSuccess: onClose });
@@ -86,6 +88,7 @@ export function TariffDialog({ tariffs, edited, change, onClose }: Props) {
             {field("input", "Input")}
             {field("output", "Output")}
             {field("cached", "Cached input", "as input")}
+            {field("written", "Writing to the cache", "as input")}
             {field("reasoning", "Reasoning", "as output")}
           </div>
         </fieldset>

@@ -30,7 +30,7 @@ function columnsFor(actions: Actions | undefined): ColumnDef<Tariff>[] {
           <span className="block truncate font-medium">{tariff.name}</span>
           <span className="block truncate text-[0.9rem] text-quiet">{forWhat(tariff)}</span>
           <span className="block text-[0.9rem] text-quiet tabular-nums md:hidden">{priceInWords(tariff)}</span>
-          {(tariff.cached_input_price_per_token ?? tariff.reasoning_price_per_token) !== null && (
+          {partsInWords(tariff) !== "" && (
             <span className="block text-[0.9rem] text-quiet tabular-nums md:hidden">{partsInWords(tariff)}</span>
           )}
           <span className="block text-[0.9rem] text-quiet lg:hidden">
@@ -41,6 +41,7 @@ function columnsFor(actions: Actions | undefined): ColumnDef<Tariff>[] {
     }),
     price("input_price_per_token", "Input"),
     price("cached_input_price_per_token", "Cached input", "as input"),
+    price("cache_write_price_per_token", "Cache write", "as input"),
     price("output_price_per_token", "Output"),
     price("reasoning_price_per_token", "Reasoning", "as output"),
     column.accessor("valid_from", {
@@ -70,7 +71,7 @@ function columnsFor(actions: Actions | undefined): ColumnDef<Tariff>[] {
   ] as ColumnDef<Tariff>[];
 }
 
-function price(name: "input_price_per_token" | "cached_input_price_per_token" | "output_price_per_token" | "reasoning_price_per_token", header: string, otherwise = "") {
+function price(name: "input_price_per_token" | "cached_input_price_per_token" | "cache_write_price_per_token" | "output_price_per_token" | "reasoning_price_per_token", header: string, otherwise = "") {
   return column.accessor(name, {
     header,
     meta: { from: "md", numeric: true },
@@ -81,8 +82,8 @@ function price(name: "input_price_per_token" | "cached_input_price_per_token" | 
   });
 }
 
-function partsInWords({ cached_input_price_per_token: cached, reasoning_price_per_token: reasoning }: Tariff): string {
-  const words = [cached !== null && `${money(perMillion(cached))} cached`, reasoning !== null && `${money(perMillion(reasoning))} reasoning`];
+function partsInWords({ cached_input_price_per_token: cached, cache_write_price_per_token: written, reasoning_price_per_token: reasoning }: Tariff): string {
+  const words = [cached !== null && `${money(perMillion(cached))} cached`, written !== null && `${money(perMillion(written))} written`, reasoning !== null && `${money(perMillion(reasoning))} reasoning`];
   return words.filter(Boolean).join(", ");
 }
 

@@ -43,6 +43,7 @@ export function given(tariff: Tariff): TariffGiven {
     input_price_per_token: tariff.input_price_per_token,
     output_price_per_token: tariff.output_price_per_token,
     cached_input_price_per_token: tariff.cached_input_price_per_token,
+    cache_write_price_per_token: tariff.cache_write_price_per_token,
     reasoning_price_per_token: tariff.reasoning_price_per_token,
     api_key_purpose: tariff.api_key_purpose as Purpose | null,
     completion_window: tariff.completion_window,
