@@ -43,8 +43,9 @@ class ResponseActions:
             )
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
-        if row is None or row.completed_at is None:
+        if row is None or (row.completed_at is None and row.batch_id is None):
             # The row, or its end, may still be on its way to the database, from here or from a process that was killed.
+            # Not those of queued work: they are there from the beginning, and its end is written by the queue.
             settled = await self._recorded.flush()
             row = await self._store.get(request_id)
             if row is None and not settled:
