@@ -64,7 +64,7 @@ class LineIntake:
         process, copier = self._process, self._copier
         if process is None or copier is None:
             return await self._read_in_place()
-        if process.stdin is not None and not copier.done():
+        if process.stdin is not None and not copier.done() and not process.stdin.is_closing():
             process.stdin.write_eof()
         return await copier
 
@@ -123,6 +123,9 @@ class LineIntake:
             raise RuntimeError("the process was started without a pipe")
         if not copier.done():
             try:
+                if pipe.is_closing():
+                    # Its end is known and not told yet; uvloop's pipe throws for what is written now.
+                    raise BrokenPipeError
                 pipe.write(data)
                 await pipe.drain()
             except (BrokenPipeError, ConnectionResetError):
