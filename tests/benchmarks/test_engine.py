@@ -1,11 +1,13 @@
 """The bars of durable work: each has its figure, and both parts measure real processes."""
 
+import pytest
 from benchmarks.bars import judge
 from benchmarks.durable import backlog, service
 
 from benchmarks import engine
 
 
+@pytest.mark.long
 async def test_the_stub_part_measures_a_worker() -> None:
     said: list[str] = []
     figures = await backlog.measure(pending=2_000, rounds=1, seconds=5, say=said.append, few=2_000)
@@ -14,6 +16,7 @@ async def test_the_stub_part_measures_a_worker() -> None:
     assert len(said) == 3
 
 
+@pytest.mark.long
 def test_the_http_part_runs_a_batch_to_its_end() -> None:
     figures = service.measure(lines=300, rounds=1, say=lambda _: None)
     assert figures.keys() <= engine.HEADINGS.keys()

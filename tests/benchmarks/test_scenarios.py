@@ -23,6 +23,9 @@ from benchmarks.upstream import Upstream, UpstreamOptions
 
 from benchmarks import cores
 
+# They say whether the instruments are right, and run for as long as a measure takes.
+pytestmark = pytest.mark.long
+
 
 @contextmanager
 def stage(
