@@ -170,7 +170,8 @@ class Headroom:
     async def stop(self) -> None:
         """Take back what was told."""
         self._gateway.onlooker = None
-        if self._settings.enabled:
+        # Without models nothing was told, or it does not count any more.
+        if self._settings.enabled and self._models:
             with suppress(*AWAY, asyncpg.PostgresError):
                 await run_within(self._take_back(), WITHIN, name="taking back")
 

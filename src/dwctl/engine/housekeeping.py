@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
+from dwctl.core.services import run_within
 from dwctl.db.lease import Lease
 from dwctl.db.postgres import reason_of
 from dwctl.engine.counts import WorkerCounts
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 Chore = Callable[[int], Awaitable[int]]
 """One bounded step of at most so many rows; gives how many it was, 0 when nothing is left."""
 RETRY_AFTER = 30.0
+RELEASE_WITHIN = 1.0
+"""Seconds; a database that hangs is not waited for: the lease runs out."""
 
 
 class Housekeeping:
@@ -46,6 +49,7 @@ class Housekeeping:
         self._every = every
         self._step = step
         self._pause = pause
+        self._leads = False
 
     async def start(self) -> None:
         """Nothing to prepare."""
@@ -55,7 +59,8 @@ class Housekeeping:
         while True:
             wait = self._every
             try:
-                if await self._lease.take():
+                self._leads = await self._lease.take()
+                if self._leads:
                     await self.round()
             except (*AWAY, asyncpg.PostgresError) as error:
                 self._counts.purge_errors += 1
@@ -65,8 +70,10 @@ class Housekeeping:
 
     async def stop(self) -> None:
         """Let another process do it."""
+        if not self._leads:
+            return
         try:
-            await self._lease.release()
+            await run_within(self._lease.release(), RELEASE_WITHIN, name="handing over housekeeping")
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.debug("the lease runs out by itself: %s", reason_of(error))
 

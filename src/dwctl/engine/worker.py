@@ -128,7 +128,7 @@ class Worker:
         self._done = asyncio.Event()
         self._look_at = 0.0
         self._unsure = False
-        """A claim failed, and may have claimed all the same."""
+        """A claim failed or was cut short, and may have claimed all the same."""
         self._open = settings.enabled != "never"
         self._closed_at: float | None = None
         self._pumping = False
@@ -208,12 +208,15 @@ class Worker:
                 while self._runs:
                     self._done.clear()
                     await self._done.wait()
-        for run in list(self._runs.values()):
+        broken_off = list(self._runs.values())
+        for run in broken_off:
             run.forsaken = True
             if run.cancel is not None:
                 run.cancel()
-        await self._completer.flush(FLUSH_WITHIN)
-        await self._tell(self._free())
+        flushed = await self._completer.flush(FLUSH_WITHIN)
+        if broken_off or self._unsure or not flushed:
+            # Otherwise it holds nothing, and nobody waits for a database that may be away.
+            await self._tell(self._free())
         if self._leads is not None:
             await self._tell(self._leads.release())
 
@@ -256,7 +259,10 @@ class Worker:
             return
         began = self._clock.monotonic()
         lanes = self._lanes
+        # Whoever is cancelled in here may have claimed.
+        before, self._unsure = self._unsure, True
         claimed = await self._store.claim(self._holder, wanted, self._floors)
+        self._unsure = before
         self._counts.claims.add(self._clock.monotonic() - began)
         self._counts.claim_sizes.add(len(claimed))
         self._take(lanes, wanted, claimed)
