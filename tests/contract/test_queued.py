@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.fakes.answers import json_reply, server_error
+from tests.fakes.answers import json_reply, reply, server_error
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
@@ -115,6 +115,37 @@ def test_nothing_is_queued_for_a_wrong_key_or_model(client: openai.OpenAI, upstr
     with pytest.raises(openai.NotFoundError):
         client.responses.create(model="no-such-model", input="x", background=True)
     assert upstream.posts == []
+
+
+UNREADABLE = reply(b'{"output":[],"note":"\xff"}', headers=[("content-type", "application/json")])
+
+
+@pytest.mark.parametrize("how", [{"service_tier": "flex"}, {"background": True}])
+def test_an_answer_that_is_not_utf8_harms_nobody_else(
+    client: openai.OpenAI, upstream: UpstreamThread, how: dict[str, Any]
+) -> None:
+    upstream.push(UNREADABLE)
+    raw = client.responses.with_raw_response.create(model=MODEL, input="x", **how)
+    name = raw.headers["x-onwards-response-id"]
+    stored = ended(client, name)
+    assert (stored.status, stored.output) == ("completed", [])
+    assert client.responses.create(model=MODEL, input="x", service_tier="flex").output_text == TEXT
+
+
+def test_a_question_that_is_not_utf8_harms_nobody_else(
+    product: Product, client: openai.OpenAI, upstream: UpstreamThread
+) -> None:
+    upstream.push(json_reply(REFUSED, status=400))
+    for name in (b"input", b"in\xffput"):
+        answer = httpx.post(
+            f"{product.base_url}/responses",
+            content=b'{"model":"%b","%b":"\xff","background":true}' % (MODEL.encode(), name),
+            headers={"Authorization": f"Bearer {product.key}", "Content-Type": "application/json"},
+            trust_env=False,
+        )
+        assert answer.status_code == (202 if name == b"input" else 400), answer.text
+    upstream.wait_until(lambda: len(upstream.posts) == 1, "the first one is run")
+    assert client.responses.create(model=MODEL, input="x", service_tier="flex").output_text == TEXT
 
 
 def test_a_tier_that_is_not_flex_is_run_at_once(client: openai.OpenAI, upstream: UpstreamThread) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.sse import data_of, events
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
@@ -17,7 +18,7 @@ def whole_reply(body: bytes | None) -> dict[str, Any] | None:
     if not body:
         return None
     if body.lstrip()[:1] == b"{":
-        return _object(body)
+        return object_of(body)
     return _whole(_objects(body))
 
 
@@ -41,7 +42,7 @@ def error_within(body: bytes) -> bytes | None:
 
 
 def _objects(body: bytes) -> list[dict[str, Any]]:
-    return [found for event in events(body) if (found := _object(data_of(event))) is not None]
+    return [found for event in events(body) if (found := object_of(data_of(event))) is not None]
 
 
 def _whole(objects: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -129,9 +130,13 @@ def _add_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
                 call["function"][name] += function[name]
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
+def object_of(data: bytes) -> dict[str, Any] | None:
+    """A JSON object that anybody may have written; None when it is none. Bytes that are no UTF-8 are replaced."""
     try:
-        found = msgspec.json.decode(data)
-    except msgspec.MsgspecError:
+        try:
+            found = msgspec.json.decode(data)
+        except UnicodeDecodeError:
+            found = msgspec.json.decode(data.decode(errors="replace"))
+    except FAULTS:
         return None
     return found if isinstance(found, dict) else None

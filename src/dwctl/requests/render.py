@@ -8,10 +8,8 @@ that cannot be read gives an empty `output`.
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from dwctl.core.errors import NotFound
-from dwctl.requests.reassemble import whole_reply
+from dwctl.requests.reassemble import object_of, whole_reply
 from dwctl.requests.record import State
 from dwctl.requests.store import StoredRequest
 
@@ -57,7 +55,7 @@ def parse_response_id(text: str) -> UUID:
 
 def response_object(row: StoredRequest) -> dict[str, Any]:
     """The object, with every required key."""
-    asked = _object(row.request)
+    asked = object_of(row.request or b"") or {}
     reply = whole_reply(row.response) if row.state == State.COMPLETED else None
     shown: dict[str, Any] = {
         "id": f"resp_{row.id}",
@@ -167,13 +165,3 @@ def _usage(row: StoredRequest) -> dict[str, Any] | None:
         "output_tokens_details": {"reasoning_tokens": row.reasoning_tokens or 0},
         "total_tokens": row.total_tokens,
     }
-
-
-def _object(body: bytes | None) -> dict[str, Any]:
-    if not body:
-        return {}
-    try:
-        found = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -20,6 +20,7 @@ import asyncpg
 import msgspec
 
 from dwctl.core.ids import new_uuid
+from dwctl.core.services import TaskSet
 from dwctl.db.postgres import reason_of
 from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.responses.settings import AsyncRequestSettings
@@ -31,6 +32,7 @@ from dwctl.requests.record import State
 from dwctl.requests.render import response_object
 from dwctl.requests.store import RequestStore, StoredRequest
 from dwctl.requests.writer import AWAY
+from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
@@ -47,6 +49,9 @@ WAIT_MOST = 3600.0
 """Seconds that a blocking call waits; its request runs on."""
 RESPONSES = "/v1/responses"
 _NOT_QUEUED = Problem(status=500, message="Failed to enqueue request", type="server_error")
+_NOT_MADE = Problem(
+    status=500, message="The answer could not be made.", type="server_error", code="internal_error"
+)
 _FULL = Problem(
     status=503,
     message="Too many calls are waiting to be queued; try again.",
@@ -88,7 +93,7 @@ class QueuedCalls:
         self._incoming: deque[Taken] = deque()
         self._some = asyncio.Event()
         self._run_keys: dict[tuple[str, str], UUID] = {}
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting = TaskSet()
 
     def take(self, exchange: Exchange, call: QueuedCall) -> None:
         """Queue it; raises `Refused` for what cannot be."""
@@ -128,7 +133,7 @@ class QueuedCalls:
 
     async def run(self) -> None:
         """Accept what comes in, together what has gathered meanwhile."""
-        async with asyncio.TaskGroup() as group:
+        try:
             while True:
                 await self._some.wait()
                 self._some.clear()
@@ -141,9 +146,9 @@ class QueuedCalls:
                         elif one.call.background:
                             self._acknowledge(one)
                         elif not one.left:
-                            task = group.create_task(self._wait(one))
-                            self._waiting.add(task)
-                            task.add_done_callback(self._waiting.discard)
+                            self._waiting.spawn(self._answer_later(one), name=f"wait for {one.single.id}")
+        finally:
+            await self._waiting.cancel()
 
     async def stop(self) -> None:
         """Calls that still wait to be accepted are refused: nothing was queued for them."""
@@ -179,6 +184,14 @@ class QueuedCalls:
             # The contract's word for a call that is not put off.
             shown["status"] = "in_progress"
         self._answer(taken, self._rendered(taken, 202, msgspec.json.encode(shown)))
+
+    async def _answer_later(self, taken: Taken) -> None:
+        try:
+            await self._wait(taken)
+        except Exception:
+            # One call's trouble is nobody else's, and its client is not left waiting.
+            logger.exception("the answer of %s could not be made", taken.single.id)
+            self._answer(taken, render(_NOT_MADE, self._lines(taken)))
 
     async def _wait(self, taken: Taken) -> None:
         """Until the call has ended, the client has left, or it has waited long enough."""
@@ -295,8 +308,14 @@ def as_stored(single: Single) -> StoredRequest:
 
 
 def for_the_upstream(body: bytes) -> bytes:
-    """The body without what concerns us alone: an upstream that knows these would queue the call itself."""
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    """The body without what concerns us alone: an upstream that knows these would queue the call itself.
+
+    Raises `Refused` for names that cannot be read; values go on as they came.
+    """
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except FAULTS as error:
+        raise Refused(Problem(status=400, message="The body is not valid JSON.")) from error
     for name in ("service_tier", "background"):
         fields.pop(name, None)
     return msgspec.json.encode(fields)
