@@ -5,21 +5,13 @@ Wakes on: a notice of the queue, a reconnect, and every `cancellation_poll_inter
 had not cancelled yet is cancelled by the next look of any process. May be lost: nothing.
 """
 
-import asyncio
-import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
 
-import asyncpg
-
-from dwctl.db.postgres import reason_of
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.waking import Waking
 from dwctl.requests.queue.store import QueueStore
-from dwctl.requests.writer import AWAY
-
-logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
 STEP = 5000
@@ -40,7 +32,7 @@ class Runner(Protocol):
 
 
 class Cancelling:
-    """The service, and a subscriber of the queue's channel."""
+    """The service."""
 
     name = "cancelling"
 
@@ -52,36 +44,21 @@ class Cancelling:
         self._holder = holder
         self._counts = counts
         self._every = every
-        self._wake = asyncio.Event()
-
-    def on_connected(self) -> None:
-        """Notices may have been missed."""
-        self._wake.set()
-
-    def on_notice(self, payload: str) -> None:
-        """Something may be cancelled."""
-        del payload
-        self._wake.set()
+        self.waking = Waking()
+        """Subscribes to the queue's channel."""
 
     async def start(self) -> None:
         """Nothing to prepare."""
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.look()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                self._counts.poll_errors += 1
-                logger.warning("cancellations wait: %s", reason_of(error))
-                await asyncio.sleep(min(1.0, self._every))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._every):
-                    await self._wake.wait()
+        await self.waking.keep(self.look, self._every, "cancellations wait", self._failed)
 
     async def stop(self) -> None:
         """Nothing to flush."""
+
+    def _failed(self) -> None:
+        self._counts.poll_errors += 1
 
     async def look(self) -> None:
         """Cancel what is to be cancelled now."""

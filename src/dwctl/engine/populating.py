@@ -5,24 +5,15 @@ Wakes on: a notice of the queue, a reconnect, and every `claim_interval_ms`. Wri
 step that was committed. Several processes take turns at the same batch. May be lost: nothing.
 """
 
-import asyncio
-import logging
-from contextlib import suppress
-
-import asyncpg
-
-from dwctl.db.postgres import reason_of
+from dwctl.engine.waking import Waking
 from dwctl.requests.queue.store import QueueStore
-from dwctl.requests.writer import AWAY
-
-logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Batches in one look."""
 
 
 class Populating:
-    """The service, and a subscriber of the queue's channel."""
+    """The service."""
 
     name = "populating"
 
@@ -30,32 +21,15 @@ class Populating:
         self._store = store
         self._every = every
         self._step = step
-        self._wake = asyncio.Event()
-
-    def on_connected(self) -> None:
-        """Notices may have been missed."""
-        self._wake.set()
-
-    def on_notice(self, payload: str) -> None:
-        """There may be a new batch."""
-        del payload
-        self._wake.set()
+        self.waking = Waking()
+        """Subscribes to the queue's channel."""
 
     async def start(self) -> None:
         """Nothing to prepare."""
 
     async def run(self) -> None:
         """Populate until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.step_all()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                logger.warning("batches wait to be started: %s", reason_of(error))
-                await asyncio.sleep(self._every)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._every):
-                    await self._wake.wait()
+        await self.waking.keep(self.step_all, self._every, "batches wait to be started")
 
     async def stop(self) -> None:
         """Nothing to flush."""

@@ -8,18 +8,13 @@ Dead is who has stopped or has no row any more, and who was silent for too long.
 so nobody is judged by silence before this process has been in contact for that long itself.
 """
 
-import asyncio
 import logging
-from contextlib import suppress
 from uuid import UUID
 
-import asyncpg
-
 from dwctl.core.clock import Clock
-from dwctl.db.postgres import reason_of
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.waking import Waking
 from dwctl.requests.queue.store import QueueStore
-from dwctl.requests.writer import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +36,26 @@ class Rescuer:
         self._counts = counts
         self._silent = silent
         self._step = step
-        self._wake = asyncio.Event()
+        self._waking = Waking()
         self._in_contact_since: float | None = None
 
     def look(self) -> None:
         """A process has just been found dead."""
-        self._wake.set()
+        self._waking.look()
 
     async def start(self) -> None:
         """Nothing to prepare."""
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.rescue()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                self._in_contact_since = None
-                logger.warning("what dead processes held is not freed yet: %s", reason_of(error))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(1.0, self._silent / 3)):
-                    await self._wake.wait()
+        every = max(1.0, self._silent / 3)
+        await self._waking.keep(self.rescue, every, "what dead processes held waits", self._lost_contact)
 
     async def stop(self) -> None:
         """Nothing to flush."""
+
+    def _lost_contact(self) -> None:
+        self._in_contact_since = None
 
     async def rescue(self) -> None:
         """Free what is held by processes that are dead now."""

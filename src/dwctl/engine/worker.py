@@ -366,11 +366,14 @@ class Worker:
             self._begin_some()
 
     def _begin_some(self) -> None:
-        for _ in range(min(BEGIN_AT_ONCE, len(self._waiting))):
-            self._begin(self._waiting.popleft())
-        self._pumping = bool(self._waiting)
-        if self._pumping:
-            asyncio.get_running_loop().call_soon(self._begin_some)
+        try:
+            for _ in range(min(BEGIN_AT_ONCE, len(self._waiting))):
+                self._begin(self._waiting.popleft())
+        finally:
+            # Whatever goes wrong with one, the others are begun.
+            self._pumping = bool(self._waiting)
+            if self._pumping:
+                asyncio.get_running_loop().call_soon(self._begin_some)
 
     def _begin(self, run: Run) -> None:
         lane, claimed = run.lane, run.claimed

@@ -118,7 +118,7 @@ def build_engine(
         step=settings.purge_batch_size,
         pause=settings.purge_throttle_ms / 1000,
     )
-    for subscriber in (worker, populating, cancelling):
+    for subscriber in (worker, populating.waking, cancelling.waking):
         notices.subscribe(CHANNEL, subscriber)
     notices.subscribe(CAPACITY, headroom)
     counts.allowance = headroom.caps

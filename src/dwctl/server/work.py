@@ -91,7 +91,7 @@ def work_routes(
     store = BatchStore(database)
     batches = BatchActions(store, Creation(store, keys, settings.batches), queue, clock)
     retrying = Retrying(queue, clock)
-    notices.subscribe(CHANNEL, retrying)
+    notices.subscribe(CHANNEL, retrying.waking)
     origins = settings.auth.security.cors.allowed_origins
     routes = (
         files_router(parts.files, plane.authenticator, origins),

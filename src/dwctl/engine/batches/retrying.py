@@ -1,25 +1,15 @@
 """Puts the failed requests of a batch back, step by step, when there were too many for one transaction."""
 
-import asyncio
-import logging
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
-
 from dwctl.core.clock import Clock
-from dwctl.core.errors import Unavailable
-from dwctl.db.postgres import UNREACHABLE, reason_of
+from dwctl.engine.waking import Waking
 from dwctl.requests.queue.store import QueueStore
-
-logger = logging.getLogger(__name__)
 
 STEP = 1000
 LOOK_EVERY = 30.0
 DEADLINE = timedelta(days=1)
 """Of a batch whose deadline passes between two steps."""
-RETRY_FIRST, RETRY_MOST = 0.5, 30.0
-AWAY = (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable, TimeoutError)
 
 
 class Retrying:
@@ -35,40 +25,19 @@ class Retrying:
     def __init__(self, queue: QueueStore, clock: Clock) -> None:
         self._queue = queue
         self._clock = clock
-        self._wake = asyncio.Event()
-
-    def on_connected(self) -> None:
-        """Notices may have been missed."""
-        self._wake.set()
-
-    def on_notice(self, payload: str) -> None:
-        """Something of the queue has changed."""
-        del payload
-        self._wake.set()
+        self.waking = Waking()
+        """Subscribes to the queue's channel."""
 
     async def start(self) -> None:
-        """Look at once."""
-        self._wake.set()
+        """Nothing to prepare."""
 
     async def run(self) -> None:
         """Step until cancelled."""
-        delay = 0.0
-        while True:
-            if delay:
-                await asyncio.sleep(delay)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY):
-                        await self._wake.wait()
-            self._wake.clear()
-            try:
-                while await self.step():
-                    pass
-            except AWAY as error:
-                delay = min(max(delay * 2, RETRY_FIRST), RETRY_MOST)
-                logger.warning("retries wait: %s; next try in %.1f s", reason_of(error), delay)
-            else:
-                delay = 0.0
+        await self.waking.keep(self._step_all, LOOK_EVERY, "retries wait")
+
+    async def _step_all(self) -> None:
+        while await self.step():
+            pass
 
     async def step(self) -> bool:
         """One step of each batch; whether there is more to do."""
