@@ -223,8 +223,12 @@ def build(
         ai_routes=[
             files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
             batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
+            daemons_router(
+                DaemonActions(DaemonStore(database), DEAD_AFTER),
+                plane.authenticator,
+                settings.security.cors.allowed_origins,
+            ),
         ],
-        ai_own_routes=[daemons_router(DaemonActions(DaemonStore(database), DEAD_AFTER))],
         inference=calls(Routing()),
     )
     return Built(database, database.dsn, clock, plane, app)

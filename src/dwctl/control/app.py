@@ -28,7 +28,7 @@ from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
 from dwctl.control.transactions import api as transactions_api
 from dwctl.control.users import api as users_api
-from dwctl.identity.authenticate import ADMIN_PURPOSES, AI_PURPOSES, ANY_PURPOSE, NO_KEYS
+from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE, NO_KEYS
 from dwctl.identity.settings import CorsSettings
 from dwctl.web.admin_document import AdminDocument
 from dwctl.web.authentication import guard, principal_dependency
@@ -54,15 +54,12 @@ def build_app(
     checks: dict[str, Check],
     metrics: Page | None,
     ai_routes: Sequence[ControllerRouterHandler],
-    ai_own_routes: Sequence[ControllerRouterHandler] = (),
     metrics_token: str | None = None,
     inference: Inference | None = None,
     dashboard: Dashboard | None = None,
     check_within: float = CHECK_WITHIN,
 ) -> Litestar:
     """Put the routes together; metrics ask for their token, if there is one. Other paths are the dashboard's.
-
-    `ai_own_routes` stand under `/ai/v1` too, behind keys for models and sessions.
 
     A check of `/readyz` that takes longer than `check_within` seconds has failed.
     """
@@ -90,7 +87,6 @@ def build_app(
         own,
         session_api.public_router(plane.sessions),
         *ai_routes,
-        *([_guarded(plane, cors, AI_PURPOSES, "/ai/v1", list(ai_own_routes))] if ai_own_routes else []),
         *_operations(checks, check_within),
         *_documents(version),
     ]

@@ -234,7 +234,6 @@ def build(
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[responses_router(responses), *work.routes],
-        ai_own_routes=[work.daemons],
         inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
         dashboard=_dashboard(),
     )

@@ -49,7 +49,6 @@ class Work(msgspec.Struct, frozen=True):
     """How work comes in."""
 
     routes: tuple[Router, ...]
-    daemons: Router
     services: tuple[Service, ...]
     queued: QueuedCalls | None
     """Who takes the gateway's calls that are to be queued; None when none are."""
@@ -85,24 +84,25 @@ def work_routes(
 ) -> Work:
     """Routes, and the services behind them."""
     queue, keys = QueueStore(database), RunKeys(database, sync)
-    daemons = daemons_router(DaemonActions(DaemonStore(database), parts.silent))
+    origins = settings.auth.security.cors.allowed_origins
+    daemons = daemons_router(DaemonActions(DaemonStore(database), parts.silent), plane.authenticator, origins)
     if not settings.batches.enabled:
-        return Work((), daemons, (), None)
+        return Work((daemons,), (), None)
     store = BatchStore(database)
     batches = BatchActions(store, Creation(store, keys, settings.batches), queue, clock)
     retrying = Retrying(queue, clock)
     notices.subscribe(CHANNEL, retrying.waking)
-    origins = settings.auth.security.cors.allowed_origins
     routes = (
+        daemons,
         files_router(parts.files, plane.authenticator, origins),
         batches_router(batches, plane.authenticator, origins),
     )
     if not settings.batches.async_requests.enabled:
-        return Work(routes, daemons, (retrying,), None)
+        return Work(routes, (retrying,), None)
     endings = Endings()
     notices.subscribe(ENDED, endings)
     queued = QueuedCalls(queue, RequestStore(database), keys, endings, settings.batches.async_requests)
-    return Work(routes, daemons, (retrying, queued), queued)
+    return Work(routes, (retrying, queued), queued)
 
 
 def _chore(step: Callable[[], Awaitable[bool]]) -> Chore:

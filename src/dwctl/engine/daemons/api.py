@@ -1,12 +1,15 @@
 """The route of the list of processes."""
 
+from collections.abc import Collection
+
 from litestar import Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery
 
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.structs import DaemonList, Status
-from dwctl.web.authentication import Who
+from dwctl.identity.authenticate import AI_PURPOSES, Authenticator
+from dwctl.web.authentication import Who, guard, principal_dependency
 
 
 @get("/daemons")
@@ -17,11 +20,15 @@ async def list_daemons(
     return await daemons.list(principal, status)
 
 
-def router(actions: DaemonActions) -> Router:
+def router(actions: DaemonActions, authenticator: Authenticator, origins: Collection[str]) -> Router:
     """All routes of this resource."""
     return Router(
-        path="/",
+        path="/ai/v1",
         route_handlers=[list_daemons],
-        dependencies={"daemons": Provide(lambda: actions, sync_to_thread=False)},
+        guards=[guard(authenticator, AI_PURPOSES, origins)],
+        dependencies={
+            **principal_dependency(),
+            "daemons": Provide(lambda: actions, sync_to_thread=False),
+        },
         include_in_schema=False,
     )
