@@ -20,7 +20,6 @@ from dwctl.control.groups.structs import GroupCreate
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.structs import ModelCreate
 from dwctl.control.plane import Plane, build_plane
-from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
@@ -33,7 +32,6 @@ from dwctl.db.postgres import Database
 from dwctl.engine.batches.actions import BatchActions
 from dwctl.engine.batches.api import router as batches_router
 from dwctl.engine.batches.creation import Creation
-from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
@@ -56,6 +54,8 @@ from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.record import Record, State
 from dwctl.requests.writer import Committer
+from dwctl.routing.change import Propagation
+from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
@@ -211,7 +211,7 @@ def build(
     )
     files = FileActions(file_store, uploads, routing)
     store = BatchStore(database)
-    creation = Creation(store, RunKeys(database, propagation), batches)
+    creation = Creation(store, HiddenKeys(database, propagation, "batch"), batches)
     actions = BatchActions(store, creation, QueueStore(database), clock)
     app = build_app(
         plane=plane,

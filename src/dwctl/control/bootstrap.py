@@ -16,7 +16,6 @@ from dwctl.control.endpoints.structs import EndpointCreate, EndpointUpdate
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.store import Filter, ModelStore
-from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import Clock
@@ -25,6 +24,7 @@ from dwctl.core.ids import new_uuid
 from dwctl.identity.principal import NIL, STANDARD, Principal
 from dwctl.identity.secrets import Passwords, new_key, new_password
 from dwctl.identity.store import IdentityStore
+from dwctl.routing.change import Propagation
 from dwctl.web.paging import Window
 
 FIRST_KEY = "first key"

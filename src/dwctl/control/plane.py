@@ -21,8 +21,6 @@ from dwctl.control.models.store import ModelStore
 from dwctl.control.models.tariffs import TariffStore
 from dwctl.control.monitoring.actions import MonitoringActions
 from dwctl.control.playground.actions import PlaygroundActions
-from dwctl.control.playground.store import PlaygroundStore
-from dwctl.control.propagation import Propagation
 from dwctl.control.requests.actions import Recorded, RequestActions
 from dwctl.control.requests.store import RequestLog
 from dwctl.control.session.actions import SessionActions
@@ -43,6 +41,8 @@ from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.store import RequestStore
+from dwctl.routing.change import Propagation
+from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.usage.ledger import LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
 
@@ -127,7 +127,7 @@ def build_plane(
             windows,
         ),
         components=ComponentActions(component_store, model_store, propagation),
-        playground=PlaygroundActions(PlaygroundStore(database), propagation),
+        playground=PlaygroundActions(HiddenKeys(database, propagation, "playground")),
         requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
         transactions=TransactionActions(TransactionStore(database), ledger),
         monitoring=MonitoringActions(QueueStore(database), clock, windows),

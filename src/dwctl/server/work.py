@@ -14,7 +14,6 @@ from dwctl.db.postgres import Database
 from dwctl.engine.batches.actions import BatchActions
 from dwctl.engine.batches.api import router as batches_router
 from dwctl.engine.batches.creation import Creation
-from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.batches.retrying import Retrying
 from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.daemons.actions import DaemonActions
@@ -31,6 +30,7 @@ from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
 from dwctl.requests.retention.store import Retention
 from dwctl.requests.store import RequestStore
+from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.settings import Settings
@@ -83,7 +83,7 @@ def work_routes(
     clock: Clock,
 ) -> Work:
     """Routes, and the services behind them."""
-    queue, keys = QueueStore(database), RunKeys(database, sync)
+    queue, keys = QueueStore(database), HiddenKeys(database, sync, "batch")
     origins = settings.auth.security.cors.allowed_origins
     daemons = daemons_router(DaemonActions(DaemonStore(database), parts.silent), plane.authenticator, origins)
     if not settings.batches.enabled:

@@ -9,10 +9,10 @@ from dwctl.control.components.store import NESTED, ComponentStore
 from dwctl.control.components.structs import Component, ComponentCreate, ComponentUpdate
 from dwctl.control.models.store import ModelStore
 from dwctl.control.models.structs import Model
-from dwctl.control.propagation import Propagation
 from dwctl.core.errors import BadRequest, NotFound
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
+from dwctl.routing.change import Propagation
 
 
 class ComponentActions:

@@ -34,13 +34,13 @@ from dwctl.control.endpoints.structs import (
     Validate,
     Validated,
 )
-from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.dial import Dialer
 from dwctl.core.errors import BadRequest, Conflict, NotFound
 from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, require
 from dwctl.identity.principal import Principal
+from dwctl.routing.change import Propagation
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from msgspec import UNSET
 
 from dwctl.control.groups.store import GroupStore
 from dwctl.control.groups.structs import Group, GroupCreate, GroupUpdate
-from dwctl.control.propagation import Propagation
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import NIL, Principal
+from dwctl.routing.change import Propagation
 from dwctl.web.paging import Page, Window, words
 
 MAX_NAME = 255

@@ -11,7 +11,6 @@ from dwctl.control.budgets import decided
 from dwctl.control.keys.store import KeyStore
 from dwctl.control.keys.structs import ApiKey, KeyCreate, KeyUpdate
 from dwctl.control.limits import limits_in
-from dwctl.control.propagation import Propagation
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.core.ids import new_uuid
@@ -19,6 +18,7 @@ from dwctl.core.networks import parse_network
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.identity.secrets import new_key
+from dwctl.routing.change import Propagation
 from dwctl.web.paging import Page, Window
 
 PURPOSES = ("realtime", "platform")

@@ -16,11 +16,11 @@ from dwctl.control.models.pricing import Pricing
 from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import Filter, ModelRow, ModelStore
 from dwctl.control.models.structs import Facets, Metadata, Model, ModelCreate, ModelPage, ModelUpdate
-from dwctl.control.propagation import Propagation
 from dwctl.core.errors import BadRequest, NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
+from dwctl.routing.change import Propagation
 from dwctl.routing.pool import Fallback, Strategy
 from dwctl.web.paging import Window
 from dwctl.wire.reasoning import reasoning_of

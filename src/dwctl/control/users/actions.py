@@ -10,13 +10,13 @@ from msgspec import UNSET, UnsetType
 from dwctl.control.budgets import BudgetWanted
 from dwctl.control.budgets import check as check_budget
 from dwctl.control.groups.actions import GroupActions
-from dwctl.control.propagation import Propagation
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import User, UserCreate, UserUpdate
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import NIL, Principal
+from dwctl.routing.change import Propagation
 from dwctl.usage.amounts import amount_fault
 from dwctl.usage.ledger import Account, LedgerStore
 from dwctl.usage.money import plain

@@ -14,7 +14,6 @@ import msgspec
 from dwctl.core.errors import BadRequest, Forbidden, InsufficientCredits, NotFound, Unprocessable
 from dwctl.core.ids import new_uuid
 from dwctl.engine.batches.admission import admit, room
-from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.batches.metadata import kept
 from dwctl.engine.batches.store import BatchStore, NewBatch
 from dwctl.engine.batches.structs import LEAST_EXPIRY, MOST_EXPIRY, BatchCreate, FileRow, ModelRow
@@ -22,6 +21,7 @@ from dwctl.engine.settings import BatchSettings
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.requests.queue.windows import EXPECTED, seconds_of
+from dwctl.routing.hidden_keys.store import HiddenKeys
 
 LONGEST_KEY = 255
 _digest_of = msgspec.json.Encoder(order="deterministic").encode
@@ -30,7 +30,7 @@ _digest_of = msgspec.json.Encoder(order="deterministic").encode
 class Creation:
     """Makes batches."""
 
-    def __init__(self, store: BatchStore, keys: RunKeys, settings: BatchSettings) -> None:
+    def __init__(self, store: BatchStore, keys: HiddenKeys, settings: BatchSettings) -> None:
         self._store = store
         self._keys = keys
         self._settings = settings
@@ -58,7 +58,7 @@ class Creation:
             owner_id=who.owner_id,
             creator_id=who.user_id,
             key_id=who.key_id,
-            run_key_id=await self._keys.key(who.owner_id, who.user_id),
+            run_key_id=(await self._keys.key(who.owner_id, who.user_id)).id,
             file=file,
             endpoint=wanted.endpoint,
             window=wanted.completion_window,

@@ -97,18 +97,6 @@ select alias, throughput, allowed_batch_completion_windows as windows
 from models
 where alias = any ($1::text[]) and deleted_at is null and status = 'active';
 
--- name: find_run_key
--- The hidden key as which the lines of a person's batches for an account run.
-select id from api_keys
-where user_id = $1 and created_by = $2 and purpose = 'batch' and hidden and deleted_at is null;
-
--- name: create_run_key
--- No row comes back when somebody else was faster.
-insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by, hidden)
-values ($1, $2, $3, 'batch', 'batch', $4, $5, true)
-on conflict (user_id, created_by, purpose) where deleted_at is null and hidden do nothing
-returning id;
-
 -- name: create_batch
 -- No row comes back when the Idempotency-Key has made one already.
 insert into batches (

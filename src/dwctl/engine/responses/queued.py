@@ -22,7 +22,6 @@ import msgspec
 from dwctl.core.ids import new_uuid
 from dwctl.core.services import TaskSet
 from dwctl.db.postgres import reason_of
-from dwctl.engine.batches.keys import RunKeys
 from dwctl.engine.responses.settings import AsyncRequestSettings
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import QueueStore
@@ -32,6 +31,7 @@ from dwctl.requests.record import State
 from dwctl.requests.render import response_object
 from dwctl.requests.store import RequestStore, StoredRequest
 from dwctl.requests.writer import AWAY
+from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
@@ -81,7 +81,7 @@ class QueuedCalls:
         self,
         queue: QueueStore,
         requests: RequestStore,
-        keys: RunKeys,
+        keys: HiddenKeys,
         endings: Endings,
         settings: AsyncRequestSettings,
     ) -> None:
@@ -175,7 +175,8 @@ class QueuedCalls:
         place = (call.owner_id, call.creator_id)
         known = self._run_keys.get(place)
         if known is None:
-            known = self._run_keys[place] = await self._keys.key(UUID(place[0]), UUID(place[1]))
+            found = await self._keys.key(UUID(place[0]), UUID(place[1]))
+            known = self._run_keys[place] = found.id
         return msgspec.structs.replace(taken.single, run_key_id=known)
 
     def _acknowledge(self, taken: Taken) -> None:
