@@ -37,8 +37,9 @@ import msgspec
 
 from dwctl.core.errors import Error
 from dwctl.db.postgres import Database
+from dwctl.requests.batches.store import BatchStore, Template
 from dwctl.requests.endings import Endings
-from dwctl.requests.queue.windows import REALTIME, deadline_of
+from dwctl.requests.queue.windows import REALTIME
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
 from dwctl.requests.store import (
@@ -49,7 +50,6 @@ from dwctl.requests.store import (
     RequestStore,
     SingleRequest,
 )
-from dwctl.requests.whole.store import BatchStore, NewBatch, Template
 from dwctl.requests.writer import AWAY
 
 logger = logging.getLogger(__name__)
@@ -292,16 +292,13 @@ async def create_batch_of_1(
         raise StorageError(f"Failed to create file: {error}") from error
     try:
         batch_id = await store.create_batch(
-            NewBatch(
-                file_id=file_id,
-                endpoint=path,
-                completion_window=window,
-                expires_at=deadline_of(window),
-                owner_id=owner.user_id,
-                creator_id=owner.created_by,
-                key_id=None if owner.id == NOBODY else owner.id,
-                run_key_id=owner.id,
-            )
+            file_id,
+            endpoint=path,
+            window=window,
+            owner_id=owner.user_id,
+            creator_id=owner.created_by,
+            key_id=None if owner.id == NOBODY else owner.id,
+            run_key_id=owner.id,
         )
     except (*_FAILURES, ValueError) as error:
         raise StorageError(f"Failed to create batch: {error}") from error

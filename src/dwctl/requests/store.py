@@ -1,7 +1,7 @@
 """Requests one by one: read back, made and ended by hand. In bulk: writer.py for calls, queue/ for queued work.
 
 This is the part of the reference's request manager that concerns single requests (spec/responses §4.11), under Python
-names; files and batches of it are in `whole/store.py`.
+names; files and batches of it are in `batches/store.py`.
 """
 
 from datetime import datetime

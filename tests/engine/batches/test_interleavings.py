@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
-from dwctl.engine.batches.store import BatchStore, NewBatch
+from dwctl.engine.batches.store import BatchStore
+from dwctl.requests.batches.rows import NewBatch
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import AGAIN, Claimed, Settled
 from dwctl.requests.record import State
@@ -143,9 +144,9 @@ class World:
         file = await self.store.file(file_id)
         assert file is not None
         new = NewBatch(
-            id=new_uuid(), owner_id=self.owner, creator_id=self.owner, key_id=None, run_key_id=new_uuid(), file=file,
-            endpoint="/v1/chat/completions", window="24h", seconds=86_400, metadata={}, request_source="api",
-            idempotency_key=None, idempotency_digest=None, output_seconds=None,
+            id=new_uuid(), owner_id=self.owner, creator_id=self.owner, key_id=None, run_key_id=new_uuid(),
+            file_id=file.id, file_name=file.name, total=file.lines, models=file.models,
+            endpoint="/v1/chat/completions", window="24h", seconds=86_400,
         )  # fmt: skip
         seen: list[object] = []
         assert await self.store.create(new, seen.append)

@@ -15,11 +15,12 @@ from dwctl.core.errors import BadRequest, Forbidden, InsufficientCredits, NotFou
 from dwctl.core.ids import new_uuid
 from dwctl.engine.batches.admission import admit, room
 from dwctl.engine.batches.metadata import kept
-from dwctl.engine.batches.store import BatchStore, NewBatch
+from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.batches.structs import LEAST_EXPIRY, MOST_EXPIRY, BatchCreate, FileRow, ModelRow
 from dwctl.engine.settings import BatchSettings
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
+from dwctl.requests.batches.rows import NewBatch
 from dwctl.requests.queue.windows import EXPECTED, seconds_of
 from dwctl.routing.hidden_keys.store import HiddenKeys
 
@@ -59,7 +60,10 @@ class Creation:
             creator_id=who.user_id,
             key_id=who.key_id,
             run_key_id=(await self._keys.key(who.owner_id, who.user_id)).id,
-            file=file,
+            file_id=file.id,
+            file_name=file.name,
+            total=file.lines,
+            models=file.models,
             endpoint=wanted.endpoint,
             window=wanted.completion_window,
             seconds=seconds,

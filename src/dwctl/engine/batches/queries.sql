@@ -84,31 +84,12 @@ select id, name, purpose, lines, models, owner_id
 from files
 where id = $1 and status = 'processed' and (expires_at is null or expires_at > now());
 
--- name: hold_file
--- It is not deleted before the batch over it is there.
-select id from files
-where id = $1 and status = 'processed' and (expires_at is null or expires_at > now())
-for share;
-
 -- name: models_named
 -- Of the aliases $1 those that there are.
 -- row: dwctl.engine.batches.structs:ModelRow
 select alias, throughput, allowed_batch_completion_windows as windows
 from models
 where alias = any ($1::text[]) and deleted_at is null and status = 'active';
-
--- name: create_batch
--- No row comes back when the Idempotency-Key has made one already.
-insert into batches (
-    id, owner_id, creator_id, key_id, run_key_id, file_id, file_name, endpoint, completion_window, metadata, request_source,
-    idempotency_key, idempotency_digest, output_file_id, error_file_id, created_at, expires_at, total, first_id, last_id
-)
-values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now(),
-    now() + make_interval(secs => $16::double precision), $17, uuidv7_floor(now()), uuidv7_floor(now() + interval '1 ms')
-)
-on conflict (owner_id, creator_id, idempotency_key) where idempotency_key is not null do nothing
-returning id;
 
 -- name: lock_models
 -- Who admits work for these models comes one after another, until the transaction ends. Aliases in their order, so that
@@ -131,28 +112,6 @@ from lanes a
 join queue q on q.lane_id = a.id
 where a.batch_id is null and a.model = any ($1) and q.deadline <= now() + make_interval(secs => $2::double precision)
 group by a.model;
-
--- name: create_lanes
--- One for each of the models $2 with $3 lines, closed until the batch is populated.
-insert into lanes (
-    tier, model, owner_id, creator_id, key_id, run_key_id, batch_id, completion_window, deadline, closed, promised
-)
-select 'batch', m.model, b.owner_id, b.creator_id, b.key_id, b.run_key_id, b.id, b.completion_window, b.expires_at, true, m.lines
-from batches b
-cross join unnest($2::text[], $3::integer[]) as m (model, lines)
-where b.id = $1;
-
--- name: create_files
--- Of what completes and of what fails; they live for $2 seconds from now on, or for ever when that is null.
-insert into files (id, name, purpose, owner_id, creator_id, key_id, batch_id, created_at, expires_at)
-select
-    f.id, 'batch-' || b.id || f.suffix, f.purpose, b.owner_id, b.creator_id, b.key_id, b.id, b.created_at,
-    b.created_at + make_interval(secs => $2::double precision)
-from batches b
-cross join lateral (
-    values (b.output_file_id, '-output.jsonl', 'batch_output'), (b.error_file_id, '-error.jsonl', 'batch_error')
-) as f (id, suffix, purpose)
-where b.id = $1;
 
 -- name: delete_batch
 -- Its Idempotency-Key can be used again.

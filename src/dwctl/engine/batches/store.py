@@ -7,36 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from dwctl.core.errors import NotFound
-from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 from dwctl.engine.batches.structs import BatchRow, FileRow, ModelRow, ResultRow
-
-
-class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch to be made."""
-
-    id: UUID
-    owner_id: UUID
-    creator_id: UUID
-    key_id: UUID | None
-    run_key_id: UUID
-    file: FileRow
-    endpoint: str
-    window: str
-    seconds: int
-    """Of the window."""
-    metadata: dict[str, str]
-    request_source: str
-    idempotency_key: str | None
-    idempotency_digest: bytes | None
-    output_seconds: int | None
-    """How long its files live; None for ever."""
-
-    def lines(self) -> dict[str, int]:
-        """Requests by model."""
-        return {model: found["lines"] for model, found in self.file.models.items()}
+from dwctl.requests.batches.rows import BatchRows, NewBatch
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +40,7 @@ class BatchStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._rows = BatchRows()
 
     async def get(self, batch_id: UUID, owner: UUID | None) -> BatchRow | None:
         """A batch of this account, or of any."""
@@ -131,33 +106,9 @@ class BatchStore:
 
         False when its Idempotency-Key has made one in the meantime.
         """
-        lines = new.lines()
-        models = sorted(lines)
-        output, error = new_uuid(), new_uuid()
+        models = sorted(new.models)
         async with self._database.transaction() as connection:
-            if await connection.fetchval(self._sql["hold_file"], new.file.id) is None:
-                raise NotFound(f"File with ID {new.file.id} not found", param="input_file_id")
-            made = await connection.fetchval(
-                self._sql["create_batch"],
-                new.id,
-                new.owner_id,
-                new.creator_id,
-                new.key_id,
-                new.run_key_id,
-                new.file.id,
-                new.file.name,
-                new.endpoint,
-                new.window,
-                new.metadata,
-                new.request_source,
-                new.idempotency_key,
-                new.idempotency_digest,
-                output,
-                error,
-                float(new.seconds),
-                new.file.lines,
-            )
-            if made is None:
+            if not await self._rows.begin(connection, new):
                 return False
             await connection.execute(self._sql["lock_models"], models)
             rows = await connection.fetch(self._sql["promised"], models, float(new.seconds))
@@ -165,11 +116,7 @@ class BatchStore:
             for row in rows:
                 promised[row["model"]] += row["requests"]
             admit(promised)
-            await connection.execute(
-                self._sql["create_lanes"], new.id, models, [lines[model] for model in models]
-            )
-            seconds = None if new.output_seconds is None else float(new.output_seconds)
-            await connection.execute(self._sql["create_files"], new.id, seconds)
+            await self._rows.finish(connection, new)
         return True
 
     async def delete(self, batch_id: UUID) -> bool:

@@ -1,6 +1,5 @@
 """Files and batches made in one go."""
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from dwctl.core.errors import NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
-from dwctl.requests.whole.store import BatchStore, NewBatch, Template
+from dwctl.requests.batches.store import BatchStore, Template
 
 OWNER = new_uuid()
 
@@ -19,13 +18,12 @@ async def made(store: BatchStore) -> UUID:
     return await store.create_file("in.jsonl", [template], owner_id=OWNER, creator_id=OWNER)
 
 
-def batch_over(file_id: UUID) -> NewBatch:
-    """What a batch over it is made of."""
-    return NewBatch(
-        file_id=file_id,
+async def batch_over(store: BatchStore, file_id: UUID) -> UUID:
+    """A batch over it."""
+    return await store.create_batch(
+        file_id,
         endpoint="/v1/chat/completions",
-        completion_window="24h",
-        expires_at=datetime.now(UTC) + timedelta(days=1),
+        window="24h",
         owner_id=OWNER,
         creator_id=OWNER,
         key_id=None,
@@ -37,7 +35,7 @@ async def test_a_batch_over_a_file_that_lives(database: Database) -> None:
     store = BatchStore(database)
     file_id = await made(store)
     await database.execute("update files set expires_at = now() + interval '1 hour'")
-    batch_id = await store.create_batch(batch_over(file_id))
+    batch_id = await batch_over(store, file_id)
     (request,) = await store.get_batch_requests(batch_id)
     assert (request.line, request.custom_id, request.model) == (0, "a", "m")
 
@@ -47,5 +45,5 @@ async def test_no_batch_over_a_file_that_has_expired(database: Database) -> None
     file_id = await made(store)
     await database.execute("update files set expires_at = now()")
     with pytest.raises(NotFound, match=str(file_id)):
-        await store.create_batch(batch_over(file_id))
+        await batch_over(store, file_id)
     assert await database.fetch_value("select count(*) from batches") == 0

@@ -5,7 +5,7 @@ goes another way, line by line (`engine/files`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,9 @@ from dwctl.core.errors import NotFound
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
+from dwctl.requests.batches.rows import BatchRows, NewBatch
 from dwctl.requests.queue.store import QueueStore
+from dwctl.requests.queue.windows import deadline_of
 
 STEP = 5000
 """Lines that one transaction populates."""
@@ -27,20 +29,6 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     model: str
     body: bytes
-
-
-class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch is made of."""
-
-    file_id: UUID
-    endpoint: str
-    completion_window: str
-    expires_at: datetime
-    owner_id: UUID
-    creator_id: UUID
-    key_id: UUID | None
-    run_key_id: UUID
-    """The key as which its requests run."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -63,6 +51,7 @@ class BatchStore:
         self._database = database
         self._sql = Queries.load(__package__)
         self._queue = QueueStore(database)
+        self._rows = BatchRows()
 
     async def create_file(
         self, name: str, templates: Sequence[Template], *, owner_id: UUID, creator_id: UUID
@@ -82,28 +71,45 @@ class BatchStore:
         )
         return file_id
 
-    async def create_batch(self, batch: NewBatch) -> UUID:
-        """Record a batch and populate it; raises `NotFound` for a file that is not there or holds no requests."""
-        batch_id = new_uuid()
-        made = await self._database.fetch_value(
-            self._sql["insert_batch"],
-            batch_id,
-            batch.file_id,
-            batch.owner_id,
-            batch.creator_id,
-            batch.key_id,
-            batch.run_key_id,
-            batch.endpoint,
-            batch.completion_window,
-            new_uuid(),
-            new_uuid(),
-            batch.expires_at,
+    async def create_batch(
+        self,
+        file_id: UUID,
+        *,
+        endpoint: str,
+        window: str,
+        owner_id: UUID,
+        creator_id: UUID,
+        key_id: UUID | None,
+        run_key_id: UUID,
+    ) -> UUID:
+        """Record a batch and populate it; raises `NotFound` for a file that is not there or holds no requests.
+
+        Raises `ValueError` for a text that is no window.
+        """
+        seconds = (deadline_of(window) - datetime.now(UTC)).total_seconds()
+        file = await self._database.fetch_row(self._sql["file_of_requests"], file_id)
+        if file is None:
+            raise NotFound(f"File not found, or without requests: {file_id}")
+        new = NewBatch(
+            id=new_uuid(),
+            owner_id=owner_id,
+            creator_id=creator_id,
+            key_id=key_id,
+            run_key_id=run_key_id,
+            file_id=file_id,
+            file_name=file["name"],
+            total=file["lines"],
+            models=file["models"],
+            endpoint=endpoint,
+            window=window,
+            seconds=round(seconds),
         )
-        if made is None:
-            raise NotFound(f"File not found, or without requests: {batch.file_id}")
-        while await self._queue.populate(batch_id, STEP):
+        async with self._database.transaction() as connection:
+            await self._rows.begin(connection, new)
+            await self._rows.finish(connection, new)
+        while await self._queue.populate(new.id, STEP):
             pass
-        return batch_id
+        return new.id
 
     async def get_batch_requests(self, batch_id: UUID, most: int = 1000) -> list[BatchRequest]:
         """Its requests in the order of their lines; none for a batch that is not there or not populated."""

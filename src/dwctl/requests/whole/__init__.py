@@ -1,1 +1,0 @@
-"""Files of requests and their batches, made in one go (spec/responses §1.9)."""
