@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,14 +50,9 @@ def respond(request: Request) -> Answer:
     return GOOD if request.method == "POST" else LISTED(request)
 
 
-def wait_for_posts(upstream: UpstreamThread, count: int) -> bool:
-    """Wait until so many requests have come; false when there will be no more."""
-    end = time.monotonic() + 10
-    while len(upstream.posts) < count:
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
+def wait_for_posts(upstream: UpstreamThread, count: int) -> None:
+    """Wait until so many requests have come."""
+    upstream.wait_until(lambda: len(upstream.posts) >= count, f"{count} requests have come")
 
 
 async def test_killed_again_and_again_each_line_ends_once(data_dir: Path) -> None:
@@ -81,7 +75,9 @@ async def test_killed_again_and_again_each_line_ends_once(data_dir: Path) -> Non
                 await database.execute("insert into accounts (id, balance) values ($1, 1000000)", account.id)
             batches = [await works.batch(account, LINES) for account in accounts]
         kills = 0
-        while kills < KILLS and wait_for_posts(upstream, len(upstream.posts) + chance.randrange(20, 400)):
+        # Each line is sent once at least, so up to so many posts will come.
+        while kills < KILLS and (wanted := len(upstream.posts) + chance.randrange(20, 400)) <= OWNERS * LINES:
+            wait_for_posts(upstream, wanted)
             product.kill()
             kills += 1
             product.start_again()

@@ -12,9 +12,9 @@ from random import SystemRandom
 
 import msgspec
 
-from dwctl.core.settings import Duration
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.structs import AGAIN
+from dwctl.requests.queue.windows import term_of
 from dwctl.requests.record import State
 
 QUARTER = 0.25
@@ -42,11 +42,8 @@ def retriable(status: int) -> bool:
 
 def margin_of(completion_window: str, margin: float) -> float:
     """Seconds before the deadline at which trying again ends: of a short window at most a quarter."""
-    try:
-        window = float(Duration.parse(completion_window))
-    except ValueError:
-        return margin
-    return min(margin, window * QUARTER)
+    term = term_of(completion_window)
+    return margin if term is None else min(margin, term * QUARTER)
 
 
 class Policy:

@@ -21,9 +21,14 @@ def seconds_of(window: str) -> int | None:
     return seconds if seconds <= LONGEST else None
 
 
+def term_of(window: str) -> int | None:
+    """Seconds that queued work of this window has: those of the window, and none for what is not put off."""
+    return 0 if window == REALTIME else seconds_of(window)
+
+
 def deadline_of(window: str) -> datetime:
     """When work that is accepted now must be done; raises ValueError for a text that is no window."""
-    seconds = 0 if window == REALTIME else seconds_of(window)
+    seconds = term_of(window)
     if seconds is None:
         raise ValueError(f"completion window: expected {EXPECTED}, got '{window}'")
     return datetime.now(UTC) + timedelta(seconds=seconds)
