@@ -148,6 +148,16 @@ def test_a_question_that_is_not_utf8_harms_nobody_else(
     assert client.responses.create(model=MODEL, input="x", service_tier="flex").output_text == TEXT
 
 
+def test_the_header_that_names_a_model_goes_before_the_body(
+    client: openai.OpenAI, upstream: UpstreamThread
+) -> None:
+    answer = client.responses.create(
+        model="no-such-model", input="x", service_tier="flex", extra_headers={"model-override": MODEL}
+    )
+    assert (answer.status, answer.model, answer.output_text) == ("completed", MODEL, TEXT)
+    assert upstream.posts[0].json()["model"] == MODEL
+
+
 def test_a_tier_that_is_not_flex_is_run_at_once(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     client.chat.completions.create(model=MODEL, messages=MESSAGES, service_tier="default")
     assert upstream.posts[0].json()["service_tier"] == "default"

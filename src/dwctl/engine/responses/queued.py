@@ -117,7 +117,7 @@ class QueuedCalls:
             run_key_id=UUID(call.key_id),
             completion_window=window if call.flex else REALTIME,
             deadline=deadline_of(window),
-            body=for_the_upstream(call.body),
+            body=for_the_upstream(call.body, call.model),
             background=call.background,
             purpose="batch" if call.flex else "realtime",
             service_tier="flex" if call.flex else "default",
@@ -308,8 +308,10 @@ def as_stored(single: Single) -> StoredRequest:
     )
 
 
-def for_the_upstream(body: bytes) -> bytes:
+def for_the_upstream(body: bytes, model: str) -> bytes:
     """The body without what concerns us alone: an upstream that knows these would queue the call itself.
+
+    It names the model that was admitted, which a header may have said.
 
     Raises `Refused` for names that cannot be read; values go on as they came.
     """
@@ -319,4 +321,5 @@ def for_the_upstream(body: bytes) -> bytes:
         raise Refused(Problem(status=400, message="The body is not valid JSON.")) from error
     for name in ("service_tier", "background"):
         fields.pop(name, None)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(fields)

@@ -1,8 +1,8 @@
 """The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
 
-Every method is one transaction, and what it did is on disk when it returns. If the process dies in the middle, nothing
-of it happened; if it dies before it hears of the commit, repeating it changes nothing: a settled request is no longer
-held.
+Every method is one transaction, and what it did is on disk when it returns, but for a claim: if the database's server
+dies, what was claimed in its last moments waits again. If the process dies in the middle, nothing of it happened; if it
+dies before it hears of the commit, repeating it changes nothing: a settled request is no longer held.
 """
 
 from collections.abc import Mapping, Sequence
