@@ -144,6 +144,15 @@ async def work(database: Database, *, most: int, seconds: float) -> Work:
     store = _Timed(database)
     completer = Completer(store, holder)
     settings, clock = BatchDaemonSettings(), SystemClock()
+    # Nobody calls beside it, so it is never held back.
+    headroom = Headroom(
+        store=store,
+        settings=settings.adaptive,
+        daemon_id=holder,
+        clock=clock,
+        gateway=_Nobody(),
+        interactive=lambda _: 0,
+    )
     worker = Worker(
         store=store,
         dispatch=Stub(holder, None),
@@ -153,20 +162,12 @@ async def work(database: Database, *, most: int, seconds: float) -> Work:
         holder=holder,
         clock=clock,
         counts=WorkerCounts(),
-        # Nobody calls beside it, so it is never held back.
-        headroom=Headroom(
-            store=store,
-            settings=settings.adaptive,
-            daemon_id=holder,
-            clock=clock,
-            gateway=_Nobody(),
-            interactive=lambda _: 0,
-        ),
+        headroom=headroom,
         drain=1.0,
     )
     stopping, started = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Supervisor((completer, worker)).run(stopping, started))
+        tasks.create_task(Supervisor((headroom, completer, worker)).run(stopping, started))
         await started.wait()
         await _until(lambda: completer.done >= min(CAPACITY, most // 10), WITHIN)
         store.took.clear()
