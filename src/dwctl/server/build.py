@@ -25,6 +25,7 @@ from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -223,6 +224,7 @@ def build(
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
     gateway.stateful = work.queued
+    inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
     page = crew.page if settings.enable_metrics else None
     apart = settings.metrics.listen
     app = build_app(
@@ -233,8 +235,12 @@ def build(
         checks={"database": _database_check(database), "recording": _recording_check(recorder)},
         metrics=page if apart is None else None,
         metrics_token=settings.metrics.bearer_token,
-        ai_routes=[responses_router(responses), *work.routes],
-        inference=InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size),
+        ai_routes=[
+            responses_router(responses),
+            sockets_router(inference, settings.response_sockets),
+            *work.routes,
+        ],
+        inference=inference,
         dashboard=_dashboard(),
     )
     served = Served(gateway)

@@ -16,6 +16,7 @@ from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
 from dwctl.engine.files.settings import FileLimits
+from dwctl.engine.responses.socket.settings import SocketSettings
 from dwctl.engine.settings import BatchSettings
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.settings import GatewaySettings, OnwardsSettings
@@ -112,6 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: AuthSettings = AuthSettings()
     limits: Limits = Limits()
     batches: BatchSettings = BatchSettings()
+    response_sockets: SocketSettings = SocketSettings()
     background_services: BackgroundSettings = BackgroundSettings()
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True
@@ -185,6 +187,7 @@ def _validate(settings: Settings) -> None:
             settings.limits.requests.max_body_size > 0,
             "limits.requests.max_body_size: expected more than 0",
         ),
+        (settings.response_sockets.lifetime > 0, "response_sockets.lifetime: expected more than 0"),
         (
             listener.max_body_bytes == ListenerSettings().max_body_bytes,
             "listener.max_body_bytes: set limits.requests.max_body_size instead",

@@ -1,0 +1,267 @@
+"""Responses over a WebSocket (spec/wire-api §1.9), over the whole product."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import openai
+import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+
+from tests.fakes.answers import Answer, Hang, frames, json_reply, stream_reply
+from tests.fakes.model import MODEL
+from tests.fakes.upstream import UpstreamThread
+from tests.server_process import Product
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("contract")
+
+DEADLINE = 20.0
+ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
+
+
+class Socket:
+    """A client that speaks through wsproto."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._protocol = WSConnection(ConnectionType.CLIENT)
+        self._events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        """Send one event."""
+        self.writer.write(self._protocol.send(event))
+
+    def ask(self, **fields: Any) -> None:
+        """Send one turn."""
+        self.put(TextMessage(json.dumps({"type": "response.create", "model": MODEL, **fields})))
+
+    async def next(self) -> Event | None:
+        """The next event; None when the server has closed the connection."""
+        async with asyncio.timeout(DEADLINE):
+            while not self._events:
+                data = await self.reader.read(65536)
+                self._protocol.receive_data(data or None)
+                self._events += self._protocol.events()
+                if not data and not self._events:
+                    return None
+        return self._events.pop(0)
+
+    async def message(self) -> dict[str, Any]:
+        """The next message as JSON."""
+        text = ""
+        while True:
+            event = await self.next()
+            assert isinstance(event, TextMessage), event
+            text += event.data
+            if event.message_finished:
+                found: dict[str, Any] = json.loads(text)
+                return found
+
+    async def turn(self, **fields: Any) -> list[dict[str, Any]]:
+        """All events of one turn."""
+        self.ask(**fields)
+        seen = [await self.message()]
+        while seen[-1]["type"] not in ENDS:
+            seen.append(await self.message())
+        return seen
+
+
+@asynccontextmanager
+async def opened(product: Product, key: str | None = None) -> AsyncIterator[tuple[Socket, Event | None]]:
+    """A connection, and how its opening was answered."""
+    place = urlsplit(product.address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    socket = Socket(reader, writer)
+    given = product.key if key is None else key
+    headers = [(b"authorization", f"Bearer {given}".encode())] if given else []
+    try:
+        socket.put(Request(host=place.netloc, target="/ai/v1/responses", extra_headers=headers))
+        yield socket, await socket.next()
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected(product: Product) -> AsyncIterator[Socket]:
+    """A connection that was accepted."""
+    async with opened(product) as (socket, answer):
+        assert isinstance(answer, AcceptConnection), answer
+        yield socket
+
+
+async def test_a_turn_has_the_events_of_a_stream(
+    product: Product, upstream: UpstreamThread, client: openai.OpenAI
+) -> None:
+    async with connected(product) as socket:
+        events = await socket.turn(input="Say hello to me")
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        assert events[0]["type"] == "response.created"
+        assert events[-1]["type"] == "response.completed"
+        name = events[-1]["response"]["id"]
+        assert name == events[0]["response"]["id"]
+        second = await socket.turn(input="Say hello to me again")
+        assert second[-1]["response"]["id"] != name
+    stored = await asyncio.to_thread(client.responses.retrieve, name)
+    assert (stored.id, stored.status) == (name, "completed")
+    assert "type" not in upstream.posts[0].json()
+
+
+async def test_turns_that_are_sent_at_once_run_one_after_the_other(
+    product: Product, upstream: UpstreamThread
+) -> None:
+    async with connected(product) as socket:
+        for text in ("one", "two", "three"):
+            socket.ask(input=text)
+        ended = 0
+        while ended < 3:
+            event = await socket.message()
+            assert event["sequence_number"] == 0 or event["type"] != "response.created"
+            ended += event["type"] in ENDS
+        assert [post.json()["input"] for post in upstream.posts] == ["one", "two", "three"]
+
+
+async def test_what_is_not_stored_can_be_gone_on_from_on_its_connection(
+    product: Product, upstream: UpstreamThread
+) -> None:
+    async with connected(product) as socket:
+        first = (await socket.turn(input="My name is Ada.", store=False))[-1]["response"]
+        events = await socket.turn(input="Who am I?", store=False, previous_response_id=first["id"])
+        assert {event["response"]["previous_response_id"] for event in events if "response" in event} == {
+            first["id"]
+        }
+        second = events[-1]["response"]
+        await socket.turn(input="And now?", store=False, previous_response_id=second["id"])
+        sent = upstream.posts[2].json()
+        assert "previous_response_id" not in sent
+        roles = [(item["role"], item["content"]) for item in sent["input"] if item["role"] == "user"]
+        assert roles == [("user", "My name is Ada."), ("user", "Who am I?"), ("user", "And now?")]
+        assert [item["role"] for item in sent["input"]] == ["user", "assistant", "user", "assistant", "user"]
+
+
+async def test_a_failed_turn_is_an_error_and_the_connection_goes_on(
+    product: Product, upstream: UpstreamThread
+) -> None:
+    async with connected(product) as socket:
+        first = (await socket.turn(input="My name is Ada.", store=False))[-1]["response"]
+        refusal = {"error": {"message": "no", "type": "invalid_request_error", "param": "x", "code": "bad"}}
+        upstream.push(json_reply(refusal, status=400))
+        (error,) = await socket.turn(input="Who am I?", store=False, previous_response_id=first["id"])
+        assert (error["type"], error["status"]) == ("error", 400)
+        assert error["error"]["message"]
+        # What a turn failed on is forgotten: going on from it finds nothing.
+        (model,) = await socket.turn(model="no-such-model", input="hi")
+        assert (model["status"], model["error"]["code"]) == (404, "model_not_found")
+        assert (await socket.turn(input="hi"))[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize(
+    ("text", "param"),
+    [
+        ("no json", None),
+        ('{"type":"response.cancel"}', "type"),
+        (
+            json.dumps({"type": "response.create", "model": MODEL, "input": "x", "background": True}),
+            "background",
+        ),
+        (json.dumps({"type": "response.create", "model": MODEL, "input": "x", "stream": False}), "stream"),
+        (json.dumps({"type": "response.create", "model": MODEL, "stream_options": {}}), "stream_options"),
+        (json.dumps({"type": "response.create", "model": MODEL, "input": 7}), None),
+    ],
+)
+async def test_a_message_that_is_no_turn_is_told(
+    product: Product, upstream: UpstreamThread, text: str, param: str | None
+) -> None:
+    async with connected(product) as socket:
+        socket.put(TextMessage(text))
+        error = await socket.message()
+        assert (error["type"], error["status"], error["error"]["param"]) == ("error", 400, param)
+        assert (await socket.turn(input="hi"))[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("key", ["sk-wrong", ""])
+async def test_without_a_key_there_is_no_connection(
+    product: Product, upstream: UpstreamThread, key: str
+) -> None:
+    async with opened(product, key) as (socket, answer):
+        assert isinstance(answer, RejectConnection)
+        assert answer.status_code == 401
+        body = await socket.next()
+        assert isinstance(body, RejectData)
+        assert json.loads(body.data)["error"]["code"] == "invalid_api_key"
+
+
+async def test_too_many_turns_at_once_end_the_connection(product: Product, upstream: UpstreamThread) -> None:
+    async with connected(product) as socket:
+        for _ in range(40):
+            socket.ask(input="x")
+        while True:
+            event = await socket.next()
+            if isinstance(event, CloseConnection):
+                assert event.code == 1008
+                return
+            assert event is not None
+
+
+async def test_a_client_that_leaves_cancels_its_turn(
+    product: Product, upstream: UpstreamThread, client: openai.OpenAI
+) -> None:
+    created = {"type": "response.created", "sequence_number": 0, "response": {"id": "r", "output": []}}
+    upstream.push(Answer((*stream_reply(frames([created])).steps[:2], Hang())))
+    async with connected(product) as socket:
+        socket.ask(input="x")
+        name = (await socket.message())["response"]["id"]
+
+    def over() -> bool:
+        return client.responses.retrieve(name).status == "failed"
+
+    await asyncio.to_thread(until, over, "the turn has ended")
+
+
+@pytest.fixture
+def strict(open_directory: Path, upstream: UpstreamThread) -> Iterator[Product]:
+    """A product whose connections live shortly and remember nothing."""
+    home = Path(tempfile.mkdtemp(dir=open_directory))
+    home.chmod(0o755)
+    limits = {"DWCTL_RESPONSE_SOCKETS__LIFETIME": "2s", "DWCTL_RESPONSE_SOCKETS__MAX_MEMORY": "1"}
+    running = Product(home, upstream=upstream.url, environment=limits)
+    running.start()
+    yield running
+    running.close()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+async def test_a_connection_has_its_time_and_its_memory(strict: Product, upstream: UpstreamThread) -> None:
+    async with connected(strict) as socket:
+        first = (await socket.turn(input="My name is Ada.", store=False))[-1]["response"]
+        await socket.turn(input="Who am I?", store=False, previous_response_id=first["id"])
+        # It was not remembered, so the question went on alone.
+        assert upstream.posts[-1].json()["input"] == "Who am I?"
+        last = await socket.message()
+        assert (last["type"], last["error"]["code"]) == ("error", "websocket_connection_limit_reached")
+        assert isinstance(await socket.next(), CloseConnection)
+
+
+async def test_a_get_on_the_path_is_no_conversation(product: Product, upstream: UpstreamThread) -> None:
+    async with httpx.AsyncClient() as plain:
+        answer = await plain.get(
+            f"{product.base_url}/responses", headers={"authorization": f"Bearer {product.key}"}
+        )
+    assert answer.status_code in (404, 405)
