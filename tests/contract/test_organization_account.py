@@ -1,36 +1,20 @@
-"""An organization's key charges the organization: its credit and its budget bind, whoever of its members calls.
-
-Organizations have no routes yet; their rows are made as those routes will make them, with spending counted.
-"""
+"""An organization's key charges the organization: its credit and its budget bind, whoever of its members calls."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID, uuid4
 
-import asyncpg
 import httpx
 import openai
 import pytest
 
-from dwctl.db.embedded import EmbeddedPostgres
-from dwctl.identity.secrets import new_key
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("contract")
-
-KEY = """
-insert into api_keys (id, secret_hash, secret_prefix, name, purpose, user_id, created_by)
-values ($1, $2, 'sk-org', 'org', 'realtime', $3, (select id from users where is_admin limit 1))
-"""
-ORGANIZATION = """
-insert into users (id, username, email, user_type, budget_amount, budget_period)
-values ($1, $2, 'org@example.org', 'organization', 12, 'month')
-"""
 
 
 @pytest.fixture
@@ -66,32 +50,35 @@ def priced(product: Product, admin: httpx.Client) -> Product:
     return product
 
 
-async def test_its_members_spend_its_credit_up_to_its_budget(
-    priced: Product, upstream: UpstreamThread
+def test_its_members_spend_its_credit_up_to_its_budget(
+    priced: Product, admin: httpx.Client, upstream: UpstreamThread
 ) -> None:
-    organization, secret = uuid4(), new_key()
-    connection = await asyncpg.connect(EmbeddedPostgres(priced.data_dir).dsn)
-    try:
-        await connection.execute(ORGANIZATION, organization, f"org-{organization}")
-        await connection.execute(KEY, uuid4(), secret.digest, organization)
-        client = openai.OpenAI(base_url=priced.base_url, api_key=secret.secret, max_retries=0, timeout=20)
-        until(lambda: call(client) == "insufficient_credits", "the key is known, and its account is empty")
-        await connection.execute(
-            "insert into accounts (id, balance, counted) values ($1, 100, true)", organization
-        )
-        outcomes = [call(client) for _ in range(4)]
-        # What is left is not refused: the third goes over, by no more than it had reserved.
-        assert outcomes == ["answered", "answered", "answered", "budget_exceeded"]
+    wanted = {"name": "acme", "email": "office@example.org"}
+    made = admin.post("/admin/api/v1/organizations", json=wanted)
+    assert made.status_code == 201, made.text
+    place = f"/admin/api/v1/organizations/{made.json()['id']}"
+    keys = f"/admin/api/v1/users/{made.json()['id']}/api-keys"
+    key = admin.post(keys, json={"name": "calls"}).json()
+    client = openai.OpenAI(base_url=priced.base_url, api_key=key["key"], max_retries=0, timeout=20)
+    assert call(client) == "insufficient_credits"
+    grant = {
+        "user_id": made.json()["id"],
+        "transaction_type": "admin_grant",
+        "amount": "100",
+        "source_id": "first",
+    }
+    assert admin.post("/admin/api/v1/transactions", json=grant).status_code == 201
+    budget = {"budget": {"amount": "12", "period": "month"}}
+    assert admin.patch(place, json=budget).status_code == 200
+    outcomes = [call(client) for _ in range(4)]
+    # What is left is not refused: the third goes over, by no more than it had reserved.
+    assert outcomes == ["answered", "answered", "answered", "budget_exceeded"]
 
-        async def booked() -> tuple[int, set[UUID]]:
-            rows = await connection.fetch(
-                "select account_id, amount from ledger_entries where kind = 'usage'"
-            )
-            return int(sum(row["amount"] for row in rows)), {row["account_id"] for row in rows}
+    def booked() -> bool:
+        shown = admin.get(place).json()
+        return (shown["exact_credit_balance"], shown["budget"]["spent"]) == ("85", "15")
 
-        while (await booked())[0] != -15:
-            pass
-        assert await booked() == (-15, {organization})
-        client.close()
-    finally:
-        await connection.close()
+    until(booked, "the organization has been charged")
+    admin.delete(f"{keys}/{key['id']}")
+    assert call(client) == "invalid_api_key"
+    client.close()

@@ -19,6 +19,7 @@ from dwctl.control.groups.store import GroupStore
 from dwctl.control.groups.structs import GroupCreate
 from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.structs import ModelCreate
+from dwctl.control.organizations.structs import OrganizationCreate
 from dwctl.control.plane import Plane, build_plane
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
@@ -312,6 +313,12 @@ class House:
         for model_id in models:
             await self._groups.add_model(model_id, group_id, UUID(int=0))
         return group_id
+
+    async def organization(self, owner: Person) -> UUID:
+        """A new organization of a person's."""
+        name = f"organization-{self.number()}"
+        wanted = OrganizationCreate(name=name, email=f"{name}@example.org")
+        return (await self.plane.organizations.create(owner.principal, wanted)).id
 
     async def routed(self) -> set[str]:
         """Ids of the keys and models that the gateway reads at this moment."""

@@ -105,6 +105,24 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404),
     ("PATCH", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(200, 404, 404, 404, {"budget": BUDGET}),
     ("DELETE", f"{ADMIN}/users/current/api-keys/{{key_id}}"): Row(204, 404, 404, 404),
+    # The owner belongs to the organization, alone; to others but managers it is not there.
+    ("GET", f"{ADMIN}/users/{{user_id}}/organizations"): owned(),
+    ("GET", f"{ADMIN}/users/current/organizations"): anybody(),
+    ("GET", f"{ADMIN}/organizations"): anybody(),
+    ("POST", f"{ADMIN}/organizations"): anybody(201, {"name": "new {n}", "email": "new{n}@example.org"}),
+    ("GET", f"{ADMIN}/organizations/{{organization_id}}"): Row(200, 404, 200, 200),
+    ("PATCH", f"{ADMIN}/organizations/{{organization_id}}"): Row(200, 404, 200, 200, {"display_name": "x"}),
+    ("DELETE", f"{ADMIN}/organizations/{{organization_id}}"): managed(204),
+    ("GET", f"{ADMIN}/organizations/{{organization_id}}/members"): Row(200, 404, 200, 200),
+    ("POST", f"{ADMIN}/organizations/{{organization_id}}/members"): Row(
+        201, 404, 201, 201, {"user_id": "{other_id}"}
+    ),
+    # Its last owner.
+    ("PATCH", f"{ADMIN}/organizations/{{organization_id}}/members/{{user_id}}"): Row(
+        400, 404, 400, 400, {"role": "member"}
+    ),
+    ("DELETE", f"{ADMIN}/organizations/{{organization_id}}/members/{{user_id}}"): Row(400, 404, 400, 400),
+    ("POST", f"{ADMIN}/organizations/{{organization_id}}/leave"): Row(400, 404, 404, 404),
     ("GET", f"{ADMIN}/endpoints"): managed(),
     ("POST", f"{ADMIN}/endpoints"): managed(201, CREATE_ENDPOINT),
     ("POST", f"{ADMIN}/endpoints/validate"): managed(200, {"type": "new", "url": SERVER}),
@@ -238,6 +256,8 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "request_id": await house.request(owner, key_id),
         "transaction_id": await house.grant(owner, "1"),
         "file_id": await house.file(owner),
+        "organization_id": await house.organization(owner),
+        "other_id": (await house.person()).id,
         "n": number,
         "path": "x",
     }

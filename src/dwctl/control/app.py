@@ -22,6 +22,7 @@ from dwctl.control.groups import api as groups_api
 from dwctl.control.keys import api as keys_api
 from dwctl.control.models import api as models_api
 from dwctl.control.monitoring import api as monitoring_api
+from dwctl.control.organizations import api as organizations_api
 from dwctl.control.plane import Plane
 from dwctl.control.playground import api as playground_api
 from dwctl.control.requests import api as requests_api
@@ -71,6 +72,7 @@ def build_app(
         [
             groups_api.router(plane.groups),
             users_api.router(plane.users),
+            organizations_api.router(plane.organizations),
             keys_api.router(plane.keys),
             endpoints_api.router(plane.endpoints),
             models_api.router(plane.models),

@@ -20,6 +20,8 @@ from dwctl.control.models.rules import RuleStore
 from dwctl.control.models.store import ModelStore
 from dwctl.control.models.tariffs import TariffStore
 from dwctl.control.monitoring.actions import MonitoringActions
+from dwctl.control.organizations.actions import OrganizationActions
+from dwctl.control.organizations.store import OrganizationStore
 from dwctl.control.playground.actions import PlaygroundActions
 from dwctl.control.requests.actions import Recorded, RequestActions
 from dwctl.control.requests.store import RequestLog
@@ -55,6 +57,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     sessions: SessionActions
     users: UserActions
     groups: GroupActions
+    organizations: OrganizationActions
     keys: KeyActions
     endpoints: EndpointActions
     models: ModelActions
@@ -115,6 +118,7 @@ def build_plane(
         ),
         users=users,
         groups=groups,
+        organizations=OrganizationActions(OrganizationStore(database), users, propagation),
         keys=KeyActions(key_store, propagation, clock),
         endpoints=endpoints,
         models=ModelActions(

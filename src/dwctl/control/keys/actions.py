@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
+import msgspec
 from msgspec import UnsetType
 
 from dwctl.control.budgets import check as check_budget
@@ -29,6 +30,14 @@ MAX_ALIAS = 512
 MAX_NETWORKS = 1000
 
 
+class _Access(msgspec.Struct, frozen=True):
+    """How far somebody may go with an account's keys."""
+
+    organization: bool = False
+    creator: UUID | None = None
+    """The only one whose keys count; None for all of the account."""
+
+
 class KeyActions:
     """Rules before rows."""
 
@@ -39,36 +48,35 @@ class KeyActions:
 
     async def page(self, who: Principal, user_id: UUID, window: Window) -> Page[ApiKey]:
         """A page of an account's keys, without secrets."""
-        await self._may(who, user_id, Operation.READ)
-        keys, total = await self._store.page(user_id, window, self._clock.now())
+        access = await self._may(who, user_id, Operation.READ)
+        keys, total = await self._store.page(user_id, window, self._clock.now(), access.creator)
         return Page(keys, total, window.skip, window.limit)
 
     async def create(self, who: Principal, user_id: UUID, wanted: KeyCreate) -> ApiKey:
         """A new key with the only appearance of its secret; the gateway knows it when this returns."""
-        await self._may(who, user_id, Operation.CREATE)
-        self._check(wanted)
+        access = await self._may(who, user_id, Operation.CREATE)
+        self._check(wanted, access)
         made = new_key()
         key_id = new_uuid()
-        # A key for somebody else is theirs in every respect.
-        creator = who.user_id if who.user_id == user_id else user_id
+        # A key for somebody else is theirs in every respect; one of an organization acts as whoever made it.
+        creator = (wanted.member_id or who.user_id) if access.organization else user_id
         budget = decided(None, wanted.budget, by_administrator=_sets_ceilings(who))
         async with self._propagation.confirm("api_keys", str(key_id)):
-            await self._store.create(key_id, user_id, creator, wanted, made, budget)
+            member = access.creator is not None or wanted.member_id is not None
+            await self._store.create(key_id, user_id, creator, wanted, made, budget, member=member)
         key = await self.get(who, user_id, key_id)
         key.key = made.secret
         return key
 
     async def get(self, who: Principal, user_id: UUID, key_id: UUID) -> ApiKey:
         """One key, without its secret."""
-        await self._may(who, user_id, Operation.READ)
-        key = await self._store.get(user_id, key_id, self._clock.now())
-        if key is None:
-            raise NotFound(f"API key with ID {key_id} not found")
-        return key
+        access = await self._may(who, user_id, Operation.READ)
+        return await self._seen(access, user_id, key_id)
 
     async def update(self, who: Principal, user_id: UUID, key_id: UUID, change: KeyUpdate) -> ApiKey:
         """Change a key; the gateway goes by its new budget when this returns."""
-        await self._may(who, user_id, Operation.UPDATE)
+        access = await self._may(who, user_id, Operation.UPDATE)
+        await self._seen(access, user_id, key_id)
         if not isinstance(change.budget, UnsetType):
             wanted = change.budget
             if wanted is not None:
@@ -82,22 +90,35 @@ class KeyActions:
 
     async def delete(self, who: Principal, user_id: UUID, key_id: UUID) -> None:
         """Revoke a key; the gateway refuses it when this returns."""
-        await self._may(who, user_id, Operation.DELETE)
+        access = await self._may(who, user_id, Operation.DELETE)
+        await self._seen(access, user_id, key_id)
         async with self._propagation.confirm("api_keys", str(key_id)):
             if not await self._store.delete(user_id, key_id):
                 raise NotFound(f"API key with ID {key_id} not found")
 
-    async def _may(self, who: Principal, user_id: UUID, operation: Operation) -> None:
-        if user_id != who.user_id:
-            require(who, Resource.API_KEYS, operation)
-            is_administrator = await self._store.is_administrator(user_id)
-            if is_administrator is None:
-                raise NotFound(f"User with ID {user_id} not found")
-            # Whoever makes a key sees its secret and could act as an administrator with it.
-            if is_administrator and operation is Operation.CREATE and not who.is_admin:
-                raise Forbidden("Only an administrator may create keys for an administrator")
+    async def _seen(self, access: _Access, user_id: UUID, key_id: UUID) -> ApiKey:
+        """The key; 404 when there is none, or it is not the caller's to see."""
+        key = await self._store.get(user_id, key_id, self._clock.now())
+        if key is None or (access.creator is not None and key.created_by != access.creator):
+            raise NotFound(f"API key with ID {key_id} not found")
+        return key
 
-    def _check(self, wanted: KeyCreate) -> None:
+    async def _may(self, who: Principal, user_id: UUID, operation: Operation) -> _Access:
+        if user_id == who.user_id:
+            return _Access()
+        everything = allows(who, Resource.API_KEYS, operation, Scope.ALL)
+        standing = await self._store.standing(user_id, who.user_id)
+        if standing is not None and standing.role is not None and not everything:
+            return _Access(organization=True, creator=who.user_id)
+        require(who, Resource.API_KEYS, operation)
+        if standing is None:
+            raise NotFound(f"User with ID {user_id} not found")
+        # Whoever makes a key sees its secret and could act as an administrator with it.
+        if standing.is_admin and operation is Operation.CREATE and not who.is_admin:
+            raise Forbidden("Only an administrator may create keys for an administrator")
+        return _Access(organization=standing.is_organization)
+
+    def _check(self, wanted: KeyCreate, access: _Access) -> None:
         if not wanted.name.strip() or len(wanted.name) > MAX_NAME:
             raise BadRequest(f"name: expected 1 to {MAX_NAME} characters that are not all blank")
         if wanted.purpose in INTERNAL:
@@ -107,8 +128,10 @@ class KeyActions:
         limits_in(wanted)
         if wanted.budget is not None:
             check_budget(wanted.budget)
-        if wanted.member_id is not None:
+        if wanted.member_id is not None and not access.organization:
             raise BadRequest("member_id: expected only for a key of an organization")
+        if wanted.member_id not in (None, access.creator) and access.creator is not None:
+            raise Forbidden("Only a manager may create a key for another member")
         if wanted.expires_at is not None:
             if wanted.expires_at.tzinfo is None:
                 raise BadRequest("expires_at: expected a time zone, such as 2030-01-31T12:00:00Z")

@@ -1,5 +1,5 @@
 -- name: list_keys
--- Live, shown keys of an account. $2 to leave out, $3 to give.
+-- Live, shown keys of an account. $2 to leave out, $3 to give, $4 who made them, null for anybody.
 select
     k.id, k.name, k.description, k.purpose, k.user_id, k.created_by, k.created_at, k.expires_at, k.last_used,
     k.secret_prefix, k.requests_per_second::numeric::float8 as requests_per_second, k.burst_size,
@@ -8,12 +8,13 @@ select
     k.budget_amount, k.budget_period, k.budget_ceiling,
     count(*) over () as total
 from api_keys k
-where k.user_id = $1 and k.deleted_at is null and not k.hidden
+where k.user_id = $1 and k.deleted_at is null and not k.hidden and ($4::uuid is null or k.created_by = $4)
 order by k.created_at desc, k.id
 offset $2 limit $3;
 
 -- name: count_keys
-select count(*) from api_keys where user_id = $1 and deleted_at is null and not hidden;
+select count(*) from api_keys
+where user_id = $1 and deleted_at is null and not hidden and ($2::uuid is null or created_by = $2);
 
 -- name: get_key
 select
@@ -62,5 +63,13 @@ where m.deleted_at is null and m.status = 'active'
 order by m.alias;
 
 -- name: account
--- Whether a live account is an administrator's; no row for one that is not there.
-select is_admin from users where id = $1 and deleted_at is null and auth_source <> 'system';
+-- A live account: whether an administrator's, what it is, and the place of $2 in it, if it is an organization.
+select
+    u.is_admin, u.user_type = 'organization' as is_organization,
+    (select m.role from organization_members m where m.organization_id = u.id and m.user_id = $2) as role
+from users u
+where u.id = $1 and u.deleted_at is null and u.auth_source <> 'system';
+
+-- name: hold_membership
+-- That $2 belongs to the organization $1, to the end of the transaction.
+select role from organization_members where organization_id = $1 and user_id = $2 for share;

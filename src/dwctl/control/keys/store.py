@@ -6,16 +6,25 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from dwctl.control.budgets import KeyBudgetShown, Set, shown_of_key
 from dwctl.control.keys.structs import ApiKey, KeyCreate
-from dwctl.core.errors import Conflict
+from dwctl.core.errors import BadRequest, Conflict
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 from dwctl.identity.secrets import NewKey
 from dwctl.usage.budgets.store import BudgetStore
 from dwctl.usage.budgets.windows import Period
 from dwctl.web.paging import Window
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """An account, and somebody's place in it."""
+
+    is_admin: bool
+    is_organization: bool
+    role: str | None
 
 
 class KeyStore:
@@ -26,11 +35,13 @@ class KeyStore:
         self._sql = Queries.load(__package__)
         self._budgets = BudgetStore(database)
 
-    async def page(self, user_id: UUID, window: Window, now: float) -> tuple[list[ApiKey], int]:
-        """A part of an account's keys, and how many there are."""
-        rows = await self._database.fetch(self._sql["list_keys"], user_id, window.skip, window.limit)
+    async def page(
+        self, user_id: UUID, window: Window, now: float, creator: UUID | None = None
+    ) -> tuple[list[ApiKey], int]:
+        """A part of an account's keys, or of those that one creator made, and how many there are."""
+        rows = await self._database.fetch(self._sql["list_keys"], user_id, window.skip, window.limit, creator)
         if not rows:
-            return [], await self._database.fetch_value(self._sql["count_keys"], user_id)
+            return [], await self._database.fetch_value(self._sql["count_keys"], user_id, creator)
         return await self._keys(user_id, rows, now), rows[0]["total"]
 
     async def get(self, user_id: UUID, key_id: UUID, now: float) -> ApiKey | None:
@@ -46,10 +57,14 @@ class KeyStore:
         wanted: KeyCreate,
         made: NewKey,
         budget: Set | None = None,
+        *,
+        member: bool = False,
     ) -> None:
-        """A new key; 409 when the account has one of this name."""
+        """A new key; 409 when the account has one of this name. `member`: its creator must belong to the account."""
         try:
             async with self._database.transaction() as connection:
+                if member and not await connection.fetchval(self._sql["hold_membership"], user_id, creator):
+                    raise BadRequest(f"member_id: {creator} does not belong to the organization")
                 if budget is not None:
                     await self._budgets.count_in(connection, user_id)
                 await self._insert(connection, key_id, user_id, creator, wanted, made, budget)
@@ -113,10 +128,10 @@ class KeyStore:
         """Whether there was one."""
         return await self._database.fetch_value(self._sql["delete_key"], user_id, key_id) is not None
 
-    async def is_administrator(self, user_id: UUID) -> bool | None:
-        """Whether a live account is an administrator's; None when there is none."""
-        found: bool | None = await self._database.fetch_value(self._sql["account"], user_id)
-        return found
+    async def standing(self, user_id: UUID, person: UUID) -> Standing | None:
+        """What a live account is, and what somebody is to it; None when there is none."""
+        row = await self._database.fetch_row(self._sql["account"], user_id, person)
+        return None if row is None else Standing(**dict(row))
 
     async def _models(self, user_id: UUID) -> list[UUID]:
         rows = await self._database.fetch(self._sql["models_of_account"], user_id)

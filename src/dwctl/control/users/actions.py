@@ -11,7 +11,7 @@ from dwctl.control.budgets import BudgetWanted
 from dwctl.control.budgets import check as check_budget
 from dwctl.control.groups.actions import GroupActions
 from dwctl.control.users.store import UserStore
-from dwctl.control.users.structs import User, UserCreate, UserUpdate
+from dwctl.control.users.structs import User, UserCreate, UserOrganization, UserUpdate
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest, Forbidden, NotFound
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
@@ -75,7 +75,7 @@ class UserActions:
             require(who, Resource.USERS, Operation.READ)
         user = await self.show(user_id)
         if "organizations" in include:
-            user.organizations = []
+            user.organizations = await self._store.organizations(user_id)
         own = Scope.OWN if user_id == who.user_id else Scope.ALL
         if "billing" in include and allows(who, Resource.CREDITS, Operation.READ, own):
             await self._show_billing([user])
@@ -108,24 +108,38 @@ class UserActions:
         if user_id != who.user_id and (isinstance(budget, UnsetType) or others != UserUpdate()):
             require(who, Resource.USERS, Operation.UPDATE)
         _not_system(user_id, "changed")
-        if isinstance(budget, BudgetWanted):
-            check_budget(budget)
-        _check_text("display_name", change.display_name)
-        _check_text("avatar_url", change.avatar_url)
-        threshold = change.low_balance_threshold
-        if isinstance(threshold, Decimal) and threshold != 0 and (fault := amount_fault(threshold)):
-            raise BadRequest(f"low_balance_threshold: {fault}, or 0 or null, got '{threshold}'")
+        check_money(change)
+        check_text("display_name", change.display_name)
+        check_text("avatar_url", change.avatar_url)
         await self.show(user_id)
         await self._store.update(user_id, change)
+        await self.set_money(user_id, change)
+        user = await self.show(user_id)
+        if not isinstance(budget, UnsetType):
+            await self._show_budgets([user])
+        return user
+
+    async def set_money(self, user_id: UUID, change: UserUpdate) -> None:
+        """Put threshold and budget, where they are set and fine, without asking who may."""
+        threshold, budget = change.low_balance_threshold, change.budget
         if not isinstance(threshold, UnsetType):
             await self._ledger.set_threshold(user_id, threshold)
-        if isinstance(budget, UnsetType):
-            return await self.show(user_id)
-        async with self._propagation.confirm("users", str(user_id)) as confirmed:
-            confirmed.made = await self._store.set_budget(user_id, budget)
+        if not isinstance(budget, UnsetType):
+            async with self._propagation.confirm("users", str(user_id)) as confirmed:
+                confirmed.made = await self._store.set_budget(user_id, budget)
+
+    async def billing(self, user_id: UUID) -> User:
+        """An account with its balance and budget, without asking who may."""
         user = await self.show(user_id)
-        await self._show_budgets([user])
+        await self._show_billing([user])
         return user
+
+    async def organizations(self, who: Principal, user_id: UUID) -> list[UserOrganization]:
+        """What somebody belongs to: oneself, or anybody for those who may."""
+        if user_id != who.user_id:
+            require(who, Resource.USERS, Operation.READ)
+        await self.show(user_id)
+        return await self._store.organizations(user_id)
 
     async def delete(self, who: Principal, user_id: UUID) -> None:
         """Delete an account; its keys stop at once."""
@@ -135,6 +149,10 @@ class UserActions:
         _not_system(user_id, "deleted")
         if (await self.show(user_id)).is_admin and not who.is_admin:
             raise Forbidden("Only an administrator may delete an administrator")
+        await self.remove(user_id)
+
+    async def remove(self, user_id: UUID) -> None:
+        """Delete without asking who may."""
         async with self._propagation.confirm("users", str(user_id)):
             if not await self._store.delete(user_id):
                 raise _missing(user_id)
@@ -151,13 +169,28 @@ def check(wanted: UserCreate) -> None:
     """Refuse names and addresses that cannot be."""
     if not wanted.username.strip() or len(wanted.username) > MAX_TEXT:
         raise BadRequest(f"username: expected 1 to {MAX_TEXT} characters that are not all blank")
-    if _EMAIL.fullmatch(wanted.email.strip()) is None or len(wanted.email) > MAX_TEXT:
+    check_email(wanted.email)
+    check_text("display_name", wanted.display_name)
+    check_text("avatar_url", wanted.avatar_url)
+
+
+def check_money(change: UserUpdate) -> None:
+    """Refuse amounts that cannot be."""
+    if isinstance(change.budget, BudgetWanted):
+        check_budget(change.budget)
+    threshold = change.low_balance_threshold
+    if isinstance(threshold, Decimal) and threshold != 0 and (fault := amount_fault(threshold)):
+        raise BadRequest(f"low_balance_threshold: {fault}, or 0 or null, got '{threshold}'")
+
+
+def check_email(email: str) -> None:
+    """Refuse what cannot be an address."""
+    if _EMAIL.fullmatch(email.strip()) is None or len(email) > MAX_TEXT:
         raise BadRequest("email: expected an address such as name@example.com")
-    _check_text("display_name", wanted.display_name)
-    _check_text("avatar_url", wanted.avatar_url)
 
 
-def _check_text(field: str, text: str | UnsetType | None) -> None:
+def check_text(field: str, text: str | UnsetType | None) -> None:
+    """Refuse what is too long."""
     if isinstance(text, str) and len(text) > MAX_OPTIONAL:
         raise BadRequest(f"{field}: expected at most {MAX_OPTIONAL} characters, got {len(text)}")
 

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from dwctl.control.users.actions import UserActions
-from dwctl.control.users.structs import User, UserCreate, UserUpdate
+from dwctl.control.users.structs import User, UserCreate, UserOrganization, UserUpdate
 from dwctl.web.authentication import Who
 from dwctl.web.paging import DEFAULT_LIMIT, Page, csv, window
 
@@ -74,6 +74,22 @@ async def delete_user(principal: Who, users: NamedDependency[UserActions], user_
     await users.delete(principal, user_id)
 
 
+@get("/users/{user_id:uuid}/organizations")
+async def list_user_organizations(
+    principal: Who, users: NamedDependency[UserActions], user_id: FromPath[UUID]
+) -> list[UserOrganization]:
+    """What a person belongs to."""
+    return await users.organizations(principal, user_id)
+
+
+@get("/users/current/organizations")
+async def list_own_organizations(
+    principal: Who, users: NamedDependency[UserActions]
+) -> list[UserOrganization]:
+    """What the caller belongs to."""
+    return await users.organizations(principal, principal.user_id)
+
+
 def router(actions: UserActions) -> Router:
     """All routes of this resource."""
     return Router(
@@ -86,6 +102,8 @@ def router(actions: UserActions) -> Router:
             update_current_user,
             update_user,
             delete_user,
+            list_user_organizations,
+            list_own_organizations,
         ],
         dependencies={"users": Provide(lambda: actions, sync_to_thread=False)},
         tags=["users"],

@@ -50,6 +50,13 @@ update users set
     avatar_url = case when $4::boolean then $5 else avatar_url end
 where id = $1;
 
+-- name: organizations
+select o.id, o.username as name, m.role
+from organization_members m
+join users o on o.id = m.organization_id and o.deleted_at is null
+where m.user_id = $1
+order by o.username;
+
 -- name: budgets
 -- Those of accounts that have one.
 select id, budget_amount, budget_period from users where id = any ($1::uuid[]) and budget_amount is not null;
@@ -72,7 +79,8 @@ returning id;
 update api_keys set deleted_at = now() where (user_id = $1 or created_by = $1) and deleted_at is null;
 
 -- name: delete_memberships_of
-with roles as (delete from user_roles where user_id = $1)
+with roles as (delete from user_roles where user_id = $1),
+organizations as (delete from organization_members where user_id = $1 or organization_id = $1)
 delete from user_groups where user_id = $1;
 
 -- name: make_administrator

@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import UnsetType
 
 from dwctl.control.budgets import BudgetShown, BudgetWanted, Set, shown
-from dwctl.control.users.structs import User, UserCreate, UserUpdate
+from dwctl.control.users.structs import User, UserCreate, UserOrganization, UserUpdate
 from dwctl.core.errors import Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
@@ -89,6 +89,11 @@ class UserStore:
             if not isinstance(change.roles, UnsetType):
                 roles = sorted({*change.roles, STANDARD})
                 await connection.execute(self._sql["set_roles"], user_id, roles)
+
+    async def organizations(self, user_id: UUID) -> list[UserOrganization]:
+        """What somebody belongs to, by name."""
+        rows = await self._database.fetch(self._sql["organizations"], user_id)
+        return [UserOrganization(**dict(row)) for row in rows]
 
     async def budgets(self, ids: Iterable[UUID], now: float) -> dict[UUID, BudgetShown]:
         """How budgets stand; an account without one is not in it."""

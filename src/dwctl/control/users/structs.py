@@ -68,7 +68,6 @@ class User(msgspec.Struct, kw_only=True):
     has_auto_topup_payment_method: bool = False
     groups: list[Group] | UnsetType = UNSET
     organizations: list[UserOrganization] | UnsetType = UNSET
-    """Empty until there are organizations."""
     credit_balance: float | UnsetType = UNSET
     """With `include=billing`, as the next three. For reading: the exact ones have every digit."""
     exact_credit_balance: str | UnsetType = UNSET

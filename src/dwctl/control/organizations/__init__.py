@@ -1,0 +1,1 @@
+"""Organizations: accounts that several people call and pay with."""
