@@ -51,7 +51,7 @@ class OrganizationStore:
         organization_id = new_uuid()
         try:
             async with self._database.transaction() as connection:
-                await self._room_for(connection, owner)
+                await self._room_for(connection, owner, "owner_id")
                 await connection.execute(
                     self._sql["create_organization"],
                     organization_id,
@@ -94,7 +94,7 @@ class OrganizationStore:
         """A new member."""
         async with self._database.transaction() as connection:
             await self._hold(connection, organization_id)
-            await self._room_for(connection, user_id)
+            await self._room_for(connection, user_id, "user_id")
             if await connection.fetchval(self._sql["add_member"], organization_id, user_id, role) is None:
                 raise Conflict("This person belongs to the organization already.", {"resource": "member"})
 
@@ -122,11 +122,11 @@ class OrganizationStore:
         if await connection.fetchval(self._sql["lock_organization"], organization_id) is None:
             raise missing(organization_id)
 
-    async def _room_for(self, connection: Connection, user_id: UUID) -> None:
+    async def _room_for(self, connection: Connection, user_id: UUID, field: str) -> None:
         if await connection.fetchval(self._sql["lock_person"], user_id) is None:
             raise NotFound(f"User with ID {user_id} not found")
         if await connection.fetchval(self._sql["count_of_person"], user_id) >= MOST_OF_ONE:
-            raise BadRequest(f"A person may belong to at most {MOST_OF_ONE} organizations")
+            raise BadRequest(f"{field}: a person may belong to at most {MOST_OF_ONE} organizations")
 
     async def _spare_last_owner(
         self, connection: Connection, organization_id: UUID, user_id: UUID, *, leaves: bool
@@ -136,7 +136,7 @@ class OrganizationStore:
             raise NotFound(f"Member with ID {user_id} not found")
         owners = await connection.fetchval(self._sql["count_owners"], organization_id)
         if leaves and role == "owner" and owners == 1:
-            raise BadRequest("The last owner of an organization cannot leave it or stop being its owner")
+            raise BadRequest("role: an organization keeps its last owner; make somebody else one first")
 
 
 def missing(organization_id: UUID) -> NotFound:
