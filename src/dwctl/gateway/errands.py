@@ -34,6 +34,7 @@ from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.splice import Member
+from dwctl.wire.stateful import ContextCall
 
 _stream = Member("stream")
 _FAILED = int(State.FAILED)
@@ -121,6 +122,11 @@ class ErrandGateway(Gateway):
         if charged is None or charged.budgets is key.budgets:
             return key
         return msgspec.structs.replace(key, budgets=charged.budgets)
+
+    def context_call(self, body: bytes, key: Key) -> ContextCall:
+        """Its row has been there for long."""
+        ident = str(self._admitting.errand.id)
+        return ContextCall(body=body, owner_id=key.owner_id, ident=ident, queued=True)
 
     def tariff(self, admission: Admission) -> Tariff | None:
         """That of the errand's completion window."""

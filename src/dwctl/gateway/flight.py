@@ -5,6 +5,7 @@ before the last byte, or the event that tells a client to stop reading, goes to 
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
 
+from dwctl.gateway.echo import Echo
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.keeping import shorten
 from dwctl.gateway.masking import ACCOUNT
@@ -13,7 +14,7 @@ from dwctl.gateway.reckoning import Passed, reckoned
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
-from dwctl.gateway.reshape import Reshape
+from dwctl.gateway.reshape import Chain, Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.surroundings import Surroundings
@@ -28,6 +29,7 @@ from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.sse import EventTooLarge
+from dwctl.wire.stateful import Expanded
 
 
 class Flight:
@@ -95,6 +97,13 @@ class Flight:
         self._overhead = 0.0
         self._commented = 0.0
         """When the client was told last that the stream is alive."""
+
+    def expand(self, expanded: Expanded) -> None:
+        """The upstream is asked more than the client said, and not told all that the client did."""
+        self._asked = expanded.body
+        if expanded.echoed:
+            echo = Echo(expanded.echoed)
+            self._reshape = echo if self._reshape is None else Chain(self._reshape, echo)
 
     @property
     def upstream(self) -> Upstream:

@@ -48,6 +48,10 @@ class Calls(Protocol):
         """Answer with a problem."""
         ...
 
+    def forget(self, peeked: Peek | None) -> None:
+        """A call that waited does not begin."""
+        ...
+
     def perf(self) -> float:
         """`time.perf_counter()`."""
         ...

@@ -18,6 +18,7 @@ from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, head_start, req
 from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot
 from dwctl.usage.prices import Tariff
+from dwctl.wire.exchange import Exchange
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -79,3 +80,23 @@ def known_of(
         admission.tariff,
         any(limit is not None for limit in limits),
     )
+
+
+def remember(
+    exchange: Exchange,
+    snapshot: Snapshot,
+    caller: Caller,
+    admission: Admission,
+    route: Route,
+    upstream: Upstream,
+    *,
+    wanted: bool,
+) -> None:
+    """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
+    memo, name = exchange.memo, admission.peeked.model
+    if not wanted or route.form or admission.peeked.expanded is not None:
+        return
+    if memo.call == name:
+        memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
+    else:
+        memo.call = name

@@ -91,5 +91,6 @@ class Parked:
         self._close()
 
     def _close(self) -> None:
+        self._calls.forget(self._body.peeked)
         if self._body.upload is not None:
             self._body.upload.close()

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from dwctl.wire.errors import Problem, Refused
+from dwctl.wire.stateful import Expanded
 
 
 class Caps(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +43,10 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     """What `service_tier` says, if it is a text."""
     background: bool = False
     """Whether `background` is true."""
+    continues: bool = False
+    """Whether there is a `previous_response_id` or a `conversation`, be it a wrong one."""
+    expanded: Expanded | None = None
+    """The call with what it refers to, once that has been found."""
 
 
 class _Model:
@@ -64,6 +69,14 @@ class _Background:
     """Stands for the value of `background`."""
 
 
+class _Previous:
+    """Stands for the value of `previous_response_id`."""
+
+
+class _Conversation:
+    """Stands for the value of `conversation`."""
+
+
 class _Fields(Caps, frozen=True, gc=False):
     """Every other key is skipped unparsed."""
 
@@ -72,6 +85,8 @@ class _Fields(Caps, frozen=True, gc=False):
     stream_options: _StreamOptions | msgspec.UnsetType = msgspec.UNSET
     service_tier: _Tier | msgspec.UnsetType = msgspec.UNSET
     background: _Background | msgspec.UnsetType = msgspec.UNSET
+    previous_response_id: _Previous | msgspec.UnsetType = msgspec.UNSET
+    conversation: _Conversation | msgspec.UnsetType = msgspec.UNSET
 
 
 _NAMES: dict[type, str] = {
@@ -80,6 +95,8 @@ _NAMES: dict[type, str] = {
     _StreamOptions: "stream_options",
     _Tier: "service_tier",
     _Background: "background",
+    _Previous: "previous_response_id",
+    _Conversation: "conversation",
 }
 _PLACEHOLDERS = {kind: kind() for kind in _NAMES}
 
@@ -111,13 +128,15 @@ class Peeker:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
-        if _StreamOptions not in values and _Tier not in values and _Background not in values:
+        if len(values) == (_Model in values) + (_Stream in values):
             return Peek(model, bool(stream), False, False, fields)
         has_options = _StreamOptions in values
         asked = has_options and _includes_usage(values[_StreamOptions])
         tier = values.get(_Tier)
         told = tier if isinstance(tier, str) else None
-        return Peek(model, bool(stream), asked, has_options, fields, told, values.get(_Background) is True)
+        background = values.get(_Background) is True
+        continues = values.get(_Previous) is not None or values.get(_Conversation) is not None
+        return Peek(model, bool(stream), asked, has_options, fields, told, background, continues)
 
     def _found(self, kind: type, value: object) -> object:
         if kind in self._values:

@@ -20,6 +20,7 @@ from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
+from dwctl.gateway.contexts import Expanding, refers
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
@@ -27,7 +28,7 @@ from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, known_of
+from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
@@ -56,7 +57,7 @@ from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.messages.problems import in_messages
-from dwctl.wire.stateful import Stateful
+from dwctl.wire.stateful import ContextCall, Contexts, Stateful
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,8 @@ class Gateway:
         """Who wants to know how calls fare; set by the engine while it runs queued work."""
         self.stateful: Stateful | None = None
         """Who takes calls that are to be queued; given by the composition root."""
+        self.contexts: Contexts | None = None
+        """Who finds what calls refer to; given by the composition root. Without it such calls go on as they are."""
         self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
@@ -289,7 +292,7 @@ class Gateway:
         found = exchange.memo.call
         known = found if isinstance(found, Known) and found.holds(snapshot, now) else None
         if known is not None:
-            peeked = self._peeker.peek(asked)
+            peeked = self._peeker.peek(asked) if peeked is None else peeked
             if peeked.model != known.name:
                 known = None
         if known is not None and peeked is not None:
@@ -309,10 +312,11 @@ class Gateway:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
-        ):
+        if (
+            tariff is not None or peeked.tier is not None or peeked.background or route.context
+        ) and self._is_put_off(exchange, admission, tariff, route, asked, (caller, upload, peeked), now):
             return
+        noted, asked = asked, asked if peeked.expanded is None else peeked.expanded.body
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
             first = known.rendered(asked, peeked)
@@ -322,15 +326,17 @@ class Gateway:
             first, plan, limit_lines = self.enter(
                 admission, partial(self._rendered, route, admission, caller, asked, query, upload)
             )
-            self._remember(exchange, snapshot, caller, admission, route, first.upstream)
+            remember(exchange, snapshot, caller, admission, route, first.upstream, wanted=self._remembers)
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
         record = self._record(route, admission, caller, peeked, size, now, tariff)
-        sanitiser: Sanitiser | None = None
-        if model.sanitize or admission.model.sanitize or self._strict is not None:
-            strict = self._strict is not None
-            sanitiser = Sanitiser(route.path, record.model, record.id, asked, strict=strict)
+        strict = self._strict is not None
+        sanitiser = (
+            Sanitiser(route.path, record.model, record.id, noted, strict=strict)
+            if strict or model.sanitize or admission.model.sanitize
+            else None
+        )
         flight = Flight(
             self,
             exchange,
@@ -347,31 +353,15 @@ class Gateway:
             sanitiser=sanitiser,
         )
         flight.tariff = tariff
+        if peeked.expanded is not None:
+            flight.expand(peeked.expanded)
         if upload is not None:
             flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort
-        self.recording.start(record, b"" if route.media else asked)
+        self.recording.start(record, b"" if route.media else noted)
         self.recording.after(sender.launch)
-
-    def _remember(
-        self,
-        exchange: Exchange,
-        snapshot: Snapshot,
-        caller: Caller,
-        admission: Admission,
-        route: Route,
-        upstream: Upstream,
-    ) -> None:
-        """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-        memo, name = exchange.memo, admission.peeked.model
-        if not self._remembers or exchange.path in self.uploads:
-            return
-        if memo.call == name:
-            memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-        else:
-            memo.call = name
 
     def _is_put_off(
         self,
@@ -383,17 +373,23 @@ class Gateway:
         begun: tuple[Caller, Upload | None, Peek],
         now: float,
     ) -> bool:
-        """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
+        """Whether the call goes into the queue, or has to wait for its context or for credit and is admitted anew then.
 
         Otherwise what it may cost is reserved.
         """
         caller, upload, peeked = begun
-        call = queued_call(route, admission, peeked, caller, asked)
-        if call is not None and self.stateful is not None:
-            self.stateful.take(exchange, call)
+        if route.context and self.contexts is not None and refers(asked, peeked):
+            call = self.context_call(asked, admission.key)
+            Expanding(self.contexts, self, exchange, Body(*begun), peeked).begin(call)
+            return True
+        queued = queued_call(route, admission, peeked, caller, asked)
+        if queued is not None and self.stateful is not None:
+            self.stateful.take(exchange, queued)
             return True
         if tariff is None or not self.reserves:
             return False
+        if peeked.expanded is not None:
+            asked = peeked.expanded.body
         key, size = admission.key, len(asked) if upload is None else upload.size
         short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
         if short is None:
@@ -447,7 +443,7 @@ class Gateway:
     ) -> Record:
         key = admission.key
         return Record(
-            id=new_id(),
+            id=new_id() if peeked.expanded is None else peeked.expanded.ident,
             created_at=now,
             path=route.path,
             model=admission.model.alias,
@@ -461,6 +457,15 @@ class Gateway:
             request_size=size,
             tariff_id=None if tariff is None else tariff.id,
         )
+
+    def context_call(self, body: bytes, key: Key) -> ContextCall:
+        """What a call's context is found by. Its row has its id from here on."""
+        return ContextCall(body=body, owner_id=key.owner_id, ident=new_id(), queued=False)
+
+    def forget(self, peeked: Peek | None) -> None:
+        """A call that waited does not begin: it has no place in a conversation."""
+        if self.contexts is not None and peeked is not None and peeked.expanded is not None:
+            self.contexts.forget(peeked.expanded)
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
         """Answer with a problem, in the words of the path's protocol."""

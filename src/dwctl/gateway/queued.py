@@ -34,4 +34,5 @@ def queued_call(
         stream=peeked.stream,
         user_agent=caller.user_agent,
         lines=caller.cors,
+        ident=None if peeked.expanded is None else peeked.expanded.ident,
     )

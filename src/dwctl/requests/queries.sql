@@ -202,6 +202,41 @@ left join batches t on t.id = r.batch_id
 left join file_lines l on l.file_id = t.file_id and l.line = r.line
 where r.id = $1 and t.deleted_at is null;
 
+-- name: get_requests
+-- Several requests with their bodies, in any order; as get_request.
+-- row: dwctl.requests.store:StoredRequest
+select
+    r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
+    r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
+    r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
+    coalesce(c.request, b.request, b.large_request, l.body) as request,
+    coalesce(c.response, b.response, b.large_response) as response,
+    r.batch_id, q.holder is not null as running
+from requests r
+left join request_bodies b on b.id = r.id
+left join contents c on c.id = r.id
+left join queue q on q.id = r.id
+left join batches t on t.id = r.batch_id
+left join file_lines l on l.file_id = t.file_id and l.line = r.line
+where r.id = any ($1::uuid[]) and t.deleted_at is null;
+
+-- name: bytes_of_requests
+-- What the bodies of these requests take together, without reading them.
+select coalesce(sum(
+    coalesce(octet_length(c.request), octet_length(b.request), octet_length(b.large_request), octet_length(l.body), 0)
+    + coalesce(octet_length(c.response), octet_length(b.response), octet_length(b.large_response), 0)
+), 0)::bigint
+from requests r
+left join request_bodies b on b.id = r.id
+left join contents c on c.id = r.id
+left join batches t on t.id = r.batch_id
+left join file_lines l on l.file_id = t.file_id and l.line = r.line
+where r.id = any ($1::uuid[]);
+
+-- name: response_chain
+-- The response $1 of the account $2, the one that it goes on from, and so on: at most $3 of them and about $4 bytes.
+select id, size from response_chain($1, $2, $3, $4);
+
 -- name: state_of
 -- Where a request stands.
 select state from requests where id = $1;

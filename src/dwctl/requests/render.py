@@ -42,6 +42,7 @@ _ECHOED: dict[str, Any] = {
     "frequency_penalty": 0.0,
     "truncation": "disabled",
 }
+_CONTEXT = ("previous_response_id", "conversation")
 _NULL_ALLOWED = frozenset(name for name, default in _ECHOED.items() if default is None)
 
 
@@ -74,6 +75,9 @@ def response_object(row: StoredRequest) -> dict[str, Any]:
     for name, default in _ECHOED.items():
         value = asked.get(name, default)
         shown[name] = default if value is None and name not in _NULL_ALLOWED else value
+    if asked.get("conversation") is not None:
+        given = asked["conversation"]
+        shown["conversation"] = given if isinstance(given, dict) else {"id": given}
     if row.state == State.COMPLETED:
         shown["completed_at"] = None if row.completed_at is None else int(row.completed_at.timestamp())
         if reply is not None:
@@ -93,6 +97,8 @@ def _complete(shown: dict[str, Any], reply: dict[str, Any], row: StoredRequest) 
     if isinstance(reply.get("output"), list):
         # A Responses object: what the server said, under our id and the model that was asked for.
         kept = {name: shown[name] for name in ("id", "model", "background", "created_at", "service_tier")}
+        # The model server was not told these (gateway/contexts.py).
+        kept |= {name: shown[name] for name in _CONTEXT if shown.get(name) is not None}
         shown.update({name: value for name, value in reply.items() if value is not None})
         shown.update(kept)
     elif isinstance(reply.get("choices"), list):

@@ -4,6 +4,7 @@ This is the part of the reference's request manager that concerns single request
 names; files and batches of it are in `batches/store.py`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -117,6 +118,25 @@ class RequestStore:
         """A request, whoever owns it; the caller checks."""
         row = await self._database.fetch_row(self._sql["get_request"], request_id)
         return None if row is None else StoredRequest(*row.values())
+
+    async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, StoredRequest]:
+        """Those of these that are there, whoever owns them."""
+        rows = await self._database.fetch(self._sql["get_requests"], list(ids)) if ids else []
+        return {row["id"]: StoredRequest(*row.values()) for row in rows}
+
+    async def bytes_of(self, ids: Sequence[UUID]) -> int:
+        """What their bodies take, before anybody reads them."""
+        found: int = await self._database.fetch_value(self._sql["bytes_of_requests"], list(ids)) if ids else 0
+        return found
+
+    async def chain(self, head: UUID, owner_id: UUID, most: int, most_bytes: int) -> list[tuple[UUID, int]]:
+        """A response of an account and those that it goes on from, the newest first, each with its bytes.
+
+        It ends behind so many responses or bytes, and where a body does not tell its predecessor to PostgreSQL: the
+        body of the last one says whether there are more.
+        """
+        rows = await self._database.fetch(self._sql["response_chain"], head, owner_id, most, most_bytes)
+        return [(row["id"], row["size"]) for row in rows]
 
     async def get_request_detail(self, request_id: UUID) -> StoredRequest:
         """The same; raises `RequestNotFound`."""

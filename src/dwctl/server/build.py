@@ -23,6 +23,7 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.engine.conversations.api import router as conversations_router
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.engine.responses.socket.api import router as sockets_router
@@ -42,6 +43,7 @@ from dwctl.routing.limit_table import SharedTable
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import CHANNEL, RoutingSync
+from dwctl.server.contexts import contexts_of
 from dwctl.server.data_directory import Secrets
 from dwctl.server.engine import Charges, build_engine
 from dwctl.server.inner_calls import InnerCalls
@@ -181,6 +183,8 @@ def build(
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
     )
+    context = contexts_of(settings.responses.context, database, crew)
+    gateway.contexts = context.contexts
     work_parts = work_of(settings, database, routing, daemon_id)
     engine = build_engine(
         settings.background_services.batch_daemon,
@@ -222,6 +226,9 @@ def build(
         windows=settings.batches.allowed_completion_windows,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
+    conversations = conversations_router(
+        context.conversations, plane.authenticator, settings.auth.security.cors.allowed_origins
+    )
     work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
@@ -238,6 +245,7 @@ def build(
         ai_routes=[
             responses_router(responses),
             sockets_router(inference, settings.response_sockets),
+            conversations,
             *work.routes,
         ],
         inference=inference,
@@ -291,7 +299,7 @@ def build(
     port = () if settings.role == "worker" else (listener,)
     services = (
         *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *work.services, *traced, client,
-        LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
+        context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
 

@@ -16,6 +16,7 @@ from dwctl.core.proxies import read_proxies
 from dwctl.core.settings import Duration, load
 from dwctl.db.settings import DatabaseSettings
 from dwctl.engine.files.settings import FileLimits
+from dwctl.engine.responses.settings import ResponseSettings
 from dwctl.engine.responses.socket.settings import SocketSettings
 from dwctl.engine.settings import BatchSettings
 from dwctl.engine.worker_settings import BatchDaemonSettings
@@ -114,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits = Limits()
     batches: BatchSettings = BatchSettings()
     response_sockets: SocketSettings = SocketSettings()
+    responses: ResponseSettings = ResponseSettings()
     background_services: BackgroundSettings = BackgroundSettings()
     metadata: MetadataSettings = MetadataSettings()
     enable_metrics: bool = True

@@ -16,6 +16,7 @@ from dwctl.engine.batches.api import router as batches_router
 from dwctl.engine.batches.creation import Creation
 from dwctl.engine.batches.retrying import Retrying
 from dwctl.engine.batches.store import BatchStore
+from dwctl.engine.conversations.store import ConversationStore
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
 from dwctl.engine.daemons.store import DaemonStore
@@ -69,7 +70,8 @@ def work_of(settings: Settings, database: Database, routing: Routing, daemon_id:
     keeping = Keeping(store, uploads, silent_secs=silent)
     chores: tuple[Chore, ...] = (_chore(keeping.step),)
     if settings.recording.retention_days is not None:
-        chores += (Retention(database, settings.recording.retention_days).step,)
+        retention = Retention(database, settings.recording.retention_days)
+        chores += (retention.step, ConversationStore(database).clear_lost)
     return WorkParts(FileActions(store, uploads, routing), chores, silent)
 
 

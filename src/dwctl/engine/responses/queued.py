@@ -105,7 +105,7 @@ class QueuedCalls:
             raise Refused(_FULL)
         window = self._settings.completion_window
         single = Single(
-            id=new_uuid(),
+            id=new_uuid() if call.ident is None else UUID(call.ident),
             group_id=new_uuid(),
             tier="flex" if call.flex else "background",
             path=call.path,

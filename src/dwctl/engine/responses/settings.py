@@ -1,4 +1,4 @@
-"""Settings of queued single calls."""
+"""Settings of stored responses and of queued single calls."""
 
 from typing import Annotated
 
@@ -14,3 +14,20 @@ class AsyncRequestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """What a flex call promises."""
     max_waiting: Annotated[int, msgspec.Meta(ge=1)] = 10_000
     """Calls that have not been written to the queue yet; above it new ones are refused with 503."""
+
+
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`responses.context`: calls that refer to what is stored."""
+
+    max_turns: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    """Responses that one call may go on from, and entries of a conversation."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 32 * 1024 * 1024
+    """Of everything that such a call sends to the model server, files included."""
+    max_waiting: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    """Calls of each process whose context is being read; above it new ones are refused with 503."""
+
+
+class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`responses.*`."""
+
+    context: ContextSettings = ContextSettings()
