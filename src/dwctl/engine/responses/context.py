@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from dwctl.core.errors import BadRequest, Error, Unavailable
-from dwctl.core.services import TaskSet
+from dwctl.core.services import TaskSet, run_within
 from dwctl.db.postgres import reason_of
 from dwctl.engine.conversations.store import ConversationStore
 from dwctl.engine.responses.history import CONVERSATION, PREVIOUS, History, Locked, conversation_id_of
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """Calls whose context is read at the same time: each may take a connection, and some need many."""
+WITHIN = 10.0
+"""Seconds; a database that hangs is not waited for."""
 TRIES = 5
 """How often a conversation is read that others write to meanwhile."""
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -100,7 +102,7 @@ class ResponseContexts:
 
     async def _outcome(self, call: ContextCall) -> Expanded | Problem:
         try:
-            return await self._expanded(call)
+            return await run_within(self._expanded(call), WITHIN, name=f"expand {call.ident}")
         except Locked:
             return Problem(
                 status=409,
