@@ -34,6 +34,8 @@ from dwctl.engine.batches.actions import BatchActions
 from dwctl.engine.batches.api import router as batches_router
 from dwctl.engine.batches.creation import Creation
 from dwctl.engine.batches.store import BatchStore
+from dwctl.engine.conversations.api import router as conversations_router
+from dwctl.engine.conversations.store import ConversationStore
 from dwctl.engine.daemons.actions import DaemonActions
 from dwctl.engine.daemons.api import router as daemons_router
 from dwctl.engine.daemons.store import DaemonStore
@@ -42,6 +44,7 @@ from dwctl.engine.files.api import router as files_router
 from dwctl.engine.files.settings import FileLimits
 from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
+from dwctl.engine.responses.settings import ContextSettings
 from dwctl.engine.settings import BatchSettings
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
@@ -60,6 +63,7 @@ from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.store import RoutingStore
 from dwctl.routing.sync import RoutingSync
+from dwctl.server.contexts import contexts_of
 from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.settings import Settings, config_of
 from dwctl.usage.ledger import Booking, LedgerStore
@@ -224,6 +228,11 @@ def build(
         ai_routes=[
             files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
             batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
+            conversations_router(
+                contexts_of(ContextSettings(), database, Settled()).conversations,
+                plane.authenticator,
+                settings.security.cors.allowed_origins,
+            ),
             daemons_router(
                 DaemonActions(DaemonStore(database), DEAD_AFTER),
                 plane.authenticator,
@@ -364,6 +373,14 @@ class House:
             person.id,
         )
         return ident
+
+    async def conversation(self, person: Person) -> tuple[UUID, str]:
+        """A conversation of a person's with one item, and the item's id."""
+        ident, item = new_uuid(), f"msg_{new_uuid()}"
+        value = msgspec.json.encode({"id": item, "type": "message", "role": "user", "content": "Hi"})
+        store = ConversationStore(self.database)
+        await store.create(ident, person.id, person.id, {}, [(item, value)])
+        return ident, item
 
     async def grant(self, person: Person, amount: str) -> UUID:
         """Credit for a person."""

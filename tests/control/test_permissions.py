@@ -66,6 +66,7 @@ CREATE_BATCH = {
     "endpoint": "/v1/chat/completions",
     "completion_window": "24h",
 }
+MESSAGE = {"role": "user", "content": "Hi"}
 WRONG_LOGIN = {"email": "x@example.com", "password": "wrong"}
 REGISTER = {"username": "x", "email": "x@example.com", "password": "long enough"}
 BUDGET = {"amount": "5", "period": "month"}
@@ -165,6 +166,15 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/ai/v1/files/{file_id}/content"): ai(200, 404, 200),
     # It is no file of requests.
     ("GET", "/ai/v1/files/{file_id}/cost-estimate"): ai(400, 404, 400),
+    # Whoever may call models has conversations, and nobody has anybody else's.
+    ("POST", "/ai/v1/conversations"): ai(200, 200, 200, {"items": [MESSAGE]}),
+    ("GET", "/ai/v1/conversations/{conversation_id}"): ai(200, 404, 404),
+    ("POST", "/ai/v1/conversations/{conversation_id}"): ai(200, 404, 404, {"metadata": {"a": "b"}}),
+    ("DELETE", "/ai/v1/conversations/{conversation_id}"): ai(200, 404, 404),
+    ("GET", "/ai/v1/conversations/{conversation_id}/items"): ai(200, 404, 404),
+    ("POST", "/ai/v1/conversations/{conversation_id}/items"): ai(200, 404, 404, {"items": [MESSAGE]}),
+    ("GET", "/ai/v1/conversations/{conversation_id}/items/{item_id}"): ai(200, 404, 404),
+    ("DELETE", "/ai/v1/conversations/{conversation_id}/items/{item_id}"): ai(200, 404, 404),
     ("GET", f"{ADMIN}/config"): anybody(),
     ("GET", f"{ADMIN}/monitoring/pending-request-counts"): managed(),
     # The owner and the foreign person of these tests have BatchAPIUser; the batch has failed, and so has its request.
@@ -242,7 +252,10 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
     batch_id = await ground.made(owner, [alias])
     await ground.run(batch_id, failed)
     (line,) = await ground.results(owner, batch_id)
+    conversation_id, item_id = await house.conversation(owner)
     names = {
+        "conversation_id": conversation_id,
+        "item_id": item_id,
         "batch_id": batch_id,
         "batch_file_id": await ground.file(owner, [alias]),
         "batch_request_id": line["id"],

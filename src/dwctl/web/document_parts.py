@@ -20,6 +20,7 @@ _MEANINGS = {
     "403": "The key may not do this",
     "404": "Not there, or not for this key",
     "408": "The body does not come in time",
+    "409": "A response in the conversation is still in progress; Retry-After says when to come again",
     "413": "The body is too large",
     "415": "The body is compressed in a way that is not understood",
     "422": "The body does not fit its schema (strict mode), or lacks a limit that its effort needs",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from dwctl.web.batch_document import batch_paths, batch_schemas
+from dwctl.web.conversation_document import CONVERSATION_SCHEMAS, conversation_paths, with_context
 from dwctl.web.daemon_document import DAEMON_SCHEMAS, daemon_paths
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
@@ -67,7 +68,7 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/chat/completions": _inference("Create a chat completion", "ChatCompletion", ["messages"]),
             "/ai/v1/completions": _inference("Create a completion", "Completion", []),
             "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
-            "/ai/v1/responses": _inference("Create a response", "Response", []),
+            "/ai/v1/responses": with_context(_inference("Create a response", "Response", [])),
             "/ai/v1/rerank": _inference("Rank documents", "Ranking", ["query", "documents"], streams=False),
             "/ai/v1/score": _inference("Score pairs of texts", "Scores", [], streams=False),
             "/ai/v1/moderations": _inference("Classify a text", "Moderation", ["input"], streams=False),
@@ -91,6 +92,7 @@ def ai_document(version: str) -> dict[str, Any]:
                     "responses": {"200": ok("The response", "Response"), **errors("401", "404")},
                 }
             },
+            **conversation_paths(),
             **file_paths(),
             "/ai/v1/models": {
                 "get": {
@@ -112,7 +114,10 @@ def ai_document(version: str) -> dict[str, Any]:
             **batch_paths(ok, errors),
             **daemon_paths(),
         },
-        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS},
+        "components": {
+            "securitySchemes": _schemes(),
+            "schemas": _schemas() | FILE_SCHEMAS | CONVERSATION_SCHEMAS | DAEMON_SCHEMAS,
+        },
     }
 
 
