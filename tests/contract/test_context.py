@@ -1,13 +1,10 @@
 """Calls that go on from earlier ones: `previous_response_id` (decision 0038)."""
 
 import base64
-import socket
-import struct
 import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -20,6 +17,7 @@ from tests.fakes.model import MODEL
 from tests.fakes.shapes import response_events
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -229,22 +227,40 @@ def test_a_name_twice_is_refused(product: Product, upstream: UpstreamThread) -> 
     assert upstream.posts == []
 
 
-def test_a_client_that_leaves_meanwhile_calls_nobody(
-    product: Product, client: openai.OpenAI, upstream: UpstreamThread
-) -> None:
+def test_lines_of_a_batch_go_on(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     first = client.responses.create(model=MODEL, input="one")
-    body = msgspec.json.encode({"model": MODEL, "input": "two", PREVIOUS: first.id})
-    head = (
-        f"POST /ai/v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {product.key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    conversation = client.conversations.create(items=[{"type": "message", "role": "user", "content": "Hi"}])
+    bodies = (
+        {"input": "two", PREVIOUS: first.id},
+        {"input": "three", "conversation": conversation.id},
+        {"input": "four", PREVIOUS: f"resp_{uuid.uuid4()}"},
     )
-    place = urlsplit(product.address)
-    for _ in range(20):
-        with socket.create_connection((place.hostname or "", place.port or 0)) as connection:
-            connection.sendall(head.encode() + body)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # It serves on, and whoever left has no call that hangs.
-    assert client.responses.create(model=MODEL, input="x", previous_response_id=first.id).output_text == TEXT
+    lines = [
+        msgspec.json.encode(
+            {"custom_id": str(n), "method": "POST", "url": "/v1/responses", "body": {"model": MODEL, **body}}
+        )
+        for n, body in enumerate(bodies)
+    ]
+    file = client.files.create(file=("b.jsonl", b"\n".join(lines)), purpose="batch")
+    made = client.batches.create(input_file_id=file.id, endpoint="/v1/responses", completion_window="24h")
+    found: list[Any] = []
+
+    def done() -> bool:
+        found[:] = [client.batches.retrieve(made.id)]
+        return found[0].status == "completed"
+
+    until(done, "the batch ends")
+    (batch,) = found
+    assert (batch.request_counts.completed, batch.request_counts.failed) == (2, 1)
+    sent = sorted((texts(post.json()["input"]) for post in upstream.posts[1:]), key=len)
+    assert sent == [
+        [("user", "Hi"), ("user", "three")],
+        [("user", "one"), ("assistant", TEXT), ("user", "two")],
+    ]
+    (failed,) = client.files.content(batch.error_file_id).text.splitlines()
+    assert "previous_response_not_found" in failed
+    listed = list(client.conversations.items.list(conversation.id, order="asc"))
+    assert len(listed) == 3
 
 
 def test_files_are_sent_along(client: openai.OpenAI, admin: httpx.Client, upstream: UpstreamThread) -> None:

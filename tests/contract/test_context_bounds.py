@@ -2,12 +2,16 @@
 
 import shutil
 import signal
+import socket
+import struct
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import msgspec
 import openai
 import pytest
 
@@ -103,6 +107,19 @@ def test_a_long_call_alone_is_as_long_as_it_likes(client: openai.OpenAI) -> None
     assert client.responses.create(model=MODEL, input="x" * 2 * BYTES).output_text == TEXT
 
 
+def begun(product: Product, body: dict[str, Any]) -> socket.socket:
+    """A call whose answer has not been read."""
+    text = msgspec.json.encode(body)
+    head = (
+        f"POST /ai/v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {product.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
+    )
+    place = urlsplit(product.address)
+    connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=60)
+    connection.sendall(head.encode() + text)
+    return connection
+
+
 def test_a_database_that_hangs(
     small: tuple[Product, UpstreamThread], client: openai.OpenAI, upstream: UpstreamThread
 ) -> None:
@@ -115,6 +132,9 @@ def test_a_database_that_hangs(
             client.responses.create(model=MODEL, input="two", previous_response_id=first.id)
         assert caught.value.status_code == 503
         assert caught.value.response.headers["retry-after"] == "1"
+        leaving = begun(small[0], {"model": MODEL, "input": "gone", "previous_response_id": first.id})
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaving.close()
         # Who refers to nothing is served.
         assert client.responses.create(model=MODEL, input="x").output_text == TEXT
     finally:
@@ -128,6 +148,8 @@ def test_a_database_that_hangs(
         return True
 
     until(answered, "the database is back")
+    # Nobody was called for whoever left meanwhile.
+    assert not any(b"gone" in post.body for post in upstream.posts)
     assert texts(upstream.posts[-1].json()["input"]) == [
         ("user", "one"),
         ("assistant", TEXT),

@@ -151,7 +151,7 @@ def _of_chat(messages: Raw) -> Iterable[dict[str, Any]]:
         given = msgspec.json.decode(messages)
     except FAULTS:
         return
-    for message in given if isinstance(given, list) else ():
+    for message in _list_of(given):
         if not isinstance(message, dict):
             continue
         role, content = str(message.get("role")), message.get("content")
@@ -165,7 +165,7 @@ def _of_chat(messages: Raw) -> Iterable[dict[str, Any]]:
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         if parts:
             yield {"type": "message", "role": role, "content": parts}
-        for call in message.get("tool_calls") or ():
+        for call in _list_of(message.get("tool_calls")):
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
                 yield {
@@ -176,8 +176,12 @@ def _of_chat(messages: Raw) -> Iterable[dict[str, Any]]:
                 }
 
 
+def _list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _texts(content: Any) -> Iterable[str]:
-    for part in content if isinstance(content, list) else ():
+    for part in _list_of(content):
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             yield part["text"]
 
@@ -185,7 +189,7 @@ def _texts(content: Any) -> Iterable[str]:
 def _parts(content: Any, role: str) -> list[dict[str, Any]]:
     """Parts of a chat's message as parts of an item; what has no counterpart goes on as it is."""
     found: list[dict[str, Any]] = []
-    for part in content if isinstance(content, list) else ():
+    for part in _list_of(content):
         if not isinstance(part, dict):
             continue
         kind, inner = part.get("type"), part.get(str(part.get("type")))
