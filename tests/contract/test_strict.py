@@ -55,6 +55,19 @@ def test_every_typed_route_serves_the_official_client(client: openai.OpenAI) -> 
     assert [known.id for known in client.models.list()] == [MODEL]
 
 
+def test_calls_go_on_from_earlier_ones(client: openai.OpenAI, upstream: UpstreamThread) -> None:
+    conversation = client.conversations.create()
+    first = client.responses.create(model=MODEL, input="one", conversation=conversation.id)
+    with client.responses.create(
+        model=MODEL, input="two", previous_response_id=first.id, stream=True
+    ) as stream:
+        shown = [event.response for event in stream if hasattr(event, "response")]
+    assert first.conversation is not None
+    assert first.conversation.id == conversation.id
+    assert {response.previous_response_id for response in shown} == {first.id}
+    assert len(upstream.posts[1].json()["input"]) == 3
+
+
 @pytest.mark.parametrize("path", ["/rerank", "/audio/speech", "/nothing/at/all"])
 def test_other_routes_are_unknown(product: Product, upstream: UpstreamThread, path: str) -> None:
     answer = post(product, path, {"model": MODEL})
