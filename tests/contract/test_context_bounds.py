@@ -88,7 +88,8 @@ def test_bytes(client: openai.OpenAI, where: str) -> None:
             first = client.responses.create(model=MODEL, input=text)
             client.responses.create(model=MODEL, input="y", previous_response_id=first.id)
         elif where == "conversation":
-            made = client.conversations.create(items=[{**MESSAGE, "content": text}])
+            item: Any = {**MESSAGE, "content": text}
+            made = client.conversations.create(items=[item])
             client.responses.create(model=MODEL, input="y", conversation=made.id)
         elif where == "input":
             made = client.conversations.create()

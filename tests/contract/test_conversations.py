@@ -70,8 +70,9 @@ def test_items_one_by_one(client: openai.OpenAI) -> None:
 
 
 def test_pages(client: openai.OpenAI) -> None:
-    made = client.conversations.create(items=[{**MESSAGE, "content": str(n)} for n in range(20)])
-    client.conversations.items.create(made.id, items=[{**MESSAGE, "content": str(n)} for n in range(20, 33)])
+    given: list[Any] = [{**MESSAGE, "content": str(number)} for number in range(33)]
+    made = client.conversations.create(items=given[:20])
+    client.conversations.items.create(made.id, items=given[20:])
     answer = client.responses.create(model=MODEL, input="last", conversation=made.id)
     expected = [("user", str(n)) for n in range(33)] + [("user", "last"), ("assistant", TEXT)]
     for limit in (1, 2, 7, 20, 100):

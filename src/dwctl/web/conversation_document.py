@@ -114,7 +114,10 @@ def with_context(create: dict[str, Any]) -> dict[str, Any]:
     )
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     schema["properties"] |= {
-        "previous_response_id": {"type": ["string", "null"], "description": "A response that has ended well."},
+        "previous_response_id": {
+            "type": ["string", "null"],
+            "description": "A response that has ended well.",
+        },
         "conversation": {
             "description": "The id of a conversation; the response becomes part of it.",
             "anyOf": [
