@@ -235,6 +235,21 @@ async def test_a_client_that_leaves_cancels_its_turn(
     await asyncio.to_thread(until, over, "the turn has ended")
 
 
+async def test_what_is_stored_is_gone_on_from_by_any_connection(
+    product: Product, client: openai.OpenAI, upstream: UpstreamThread
+) -> None:
+    async with connected(product) as socket:
+        first = (await socket.turn(input="one"))[-1]["response"]
+    async with connected(product) as socket:
+        events = await socket.turn(input="two", store=False, previous_response_id=first["id"])
+        second = events[-1]["response"]
+        assert second["previous_response_id"] == first["id"]
+        # What the connection remembers stands behind what is stored.
+        third = (await socket.turn(input="three", store=False, previous_response_id=second["id"]))[-1]
+        assert third["response"]["previous_response_id"] == second["id"]
+    assert [len(post.json()["input"]) for post in upstream.posts[1:]] == [3, 5]
+
+
 @pytest.fixture
 def strict(open_directory: Path, upstream: UpstreamThread) -> Iterator[Product]:
     """A product whose connections live shortly and remember nothing."""
@@ -251,9 +266,10 @@ def strict(open_directory: Path, upstream: UpstreamThread) -> Iterator[Product]:
 async def test_a_connection_has_its_time_and_its_memory(strict: Product, upstream: UpstreamThread) -> None:
     async with connected(strict) as socket:
         first = (await socket.turn(input="My name is Ada.", store=False))[-1]["response"]
-        await socket.turn(input="Who am I?", store=False, previous_response_id=first["id"])
-        # It was not remembered, so the question went on alone.
-        assert upstream.posts[-1].json()["input"] == "Who am I?"
+        refused = (await socket.turn(input="Who am I?", store=False, previous_response_id=first["id"]))[-1]
+        # It was not remembered, so nobody knows it any more.
+        assert (refused["type"], refused["error"]["code"]) == ("error", "previous_response_not_found")
+        assert len(upstream.posts) == 1
         last = await socket.message()
         assert (last["type"], last["error"]["code"]) == ("error", "websocket_connection_limit_reached")
         assert isinstance(await socket.next(), CloseConnection)

@@ -75,9 +75,10 @@ def response_object(row: StoredRequest) -> dict[str, Any]:
     for name, default in _ECHOED.items():
         value = asked.get(name, default)
         shown[name] = default if value is None and name not in _NULL_ALLOWED else value
-    if asked.get("conversation") is not None:
-        given = asked["conversation"]
-        shown["conversation"] = given if isinstance(given, dict) else {"id": given}
+    given = asked.get("conversation")
+    conversation = given.get("id") if isinstance(given, dict) else given
+    if isinstance(conversation, str):
+        shown["conversation"] = {"id": conversation}
     if row.state == State.COMPLETED:
         shown["completed_at"] = None if row.completed_at is None else int(row.completed_at.timestamp())
         if reply is not None:

@@ -13,7 +13,7 @@ from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database, Record
 from dwctl.db.settings import PoolSettings
 from dwctl.engine.conversations.store import ConversationStore
-from dwctl.engine.responses.history import BEGINS_WITHIN, History, Locked
+from dwctl.engine.responses.history import BEGINS_WITHIN, FORGOTTEN_AFTER, History, Locked
 from dwctl.engine.responses.settings import ContextSettings
 from dwctl.requests.record import State
 from dwctl.requests.store import RequestStore
@@ -265,11 +265,24 @@ async def test_the_place_of_a_call_that_never_began(database: Database) -> None:
         await history(database).conversation(conversation, lock=True)
     # A call that was accepted before is not locked out.
     assert await history(database).conversation(conversation) == []
-    await database.execute(
-        "update conversation_items set created_at = now() - make_interval(secs => $1)", BEGINS_WITHIN + 1
-    )
-    assert await history(database).conversation(conversation, lock=True) == []
-    assert await store.place(conversation, lost) is None
+    for seconds, there in ((BEGINS_WITHIN, True), (FORGOTTEN_AFTER, False)):
+        await database.execute(
+            "update conversation_items set created_at = now() - make_interval(secs => $1)", seconds + 1
+        )
+        assert await history(database).conversation(conversation, lock=True) == []
+        assert (await store.place(conversation, lost) is not None) is there
+
+
+async def test_what_is_on_its_way_is_not_passed_over(database: Database) -> None:
+    conversation, store = await made(database), ConversationStore(database)
+    for last, state in enumerate((State.COMPLETED, State.PROCESSING)):
+        ident = await add(database, {"input": "q"}, "a", state=state)
+        await store.enter(conversation, OWNER, ident, last)
+    away = history(database, recorded=Recorded(settled=False))
+    with pytest.raises(Unavailable):
+        await away.conversation(conversation)
+    with pytest.raises(Unavailable):
+        await away.chain(f"resp_{ident}", OWNER)
 
 
 async def test_a_call_that_began_keeps_its_place_however_late_it_is_forgotten(database: Database) -> None:

@@ -2,8 +2,8 @@
 
 Wakes on: calls that the gateway hands over. Writes: `conversation_items`, the place of a call in its conversation,
 which is committed before the call goes on. If the process dies after that and before the call's start is recorded, the
-place has no row: for `BEGINS_WITHIN` seconds it keeps the conversation to itself, then it is nothing and is deleted by
-the next call. May be lost: nothing else, for items are read from rows and never copied.
+place has no row: for `BEGINS_WITHIN` seconds it keeps the conversation to itself, then it says nothing, and a day later
+a call in the conversation deletes it. May be lost: nothing else, for items are read from rows and never copied.
 """
 
 import asyncio

@@ -23,7 +23,9 @@ from dwctl.requests.render import parse_response_id
 from dwctl.requests.store import RequestStore, StoredRequest
 
 BEGINS_WITHIN = 60.0
-"""Seconds in which a call that has its place in a conversation begins, or never will."""
+"""Seconds in which a call that has its place in a conversation begins, or most likely never will."""
+FORGOTTEN_AFTER = 86_400.0
+"""Seconds after which such a place is deleted: by then another machine has committed what it had recorded."""
 PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
 
 
@@ -115,7 +117,7 @@ class History:
         if lock and any(_is_open(entry, rows) for entry in entries):
             raise Locked
         if any(entry.response_id and entry.response_id not in rows for entry in entries):
-            await self._conversations.clear_unbegun(conversation_id, BEGINS_WITHIN)
+            await self._conversations.clear_unbegun(conversation_id, FORGOTTEN_AFTER)
         items: list[Raw] = []
         for entry in reversed(entries):
             row = None if entry.response_id is None else rows.get(entry.response_id)
@@ -127,13 +129,15 @@ class History:
         return items
 
     async def rows_of(self, entries: Sequence[Entry]) -> dict[UUID, StoredRequest]:
-        """The responses of entries as they stand, whoever ran them."""
+        """The responses of entries as they stand, whoever ran them; raises `Unavailable`."""
         ids = [entry.response_id for entry in entries if entry.response_id is not None]
         rows = await self._requests.get_many(ids)
         late = [ident for ident in ids if _is_late(rows.get(ident))]
         if late:
-            await self._recorded.flush()
+            settled = await self._recorded.flush()
             rows |= await self._requests.get_many(late)
+            if not settled and any(_is_late(rows.get(ident)) for ident in late):
+                raise _on_its_way()
         return rows
 
     async def ready(self, request_id: UUID) -> StoredRequest | None:
@@ -142,8 +146,8 @@ class History:
         if _is_late(row):
             settled = await self._recorded.flush()
             row = await self._requests.get(request_id)
-            if row is None and not settled:
-                raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
+            if not settled and _is_late(row):
+                raise _on_its_way()
         return row
 
     def _kept(self, entry: Entry, row: StoredRequest, past: Past) -> list[Raw]:
@@ -206,6 +210,10 @@ def _unknown(text: str, head: str | None = None) -> BadRequest:
         param=PREVIOUS,
         code="previous_response_not_found",
     )
+
+
+def _on_its_way() -> Unavailable:
+    return Unavailable("Recorded calls are still on their way to the database; try again.", 1)
 
 
 def _is_hidden(row: StoredRequest) -> bool:

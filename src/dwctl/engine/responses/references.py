@@ -93,9 +93,8 @@ class References:
         size = ((row.bytes or 0) + 2) // 3 * 4
         if size > left:
             raise _too_large(param, left)
-        content = await self._content(file_id)
+        url = await self._data_url(row)
         del part["file_id"]
-        url = f"data:{_type_of(row, content)};base64,{base64.b64encode(content).decode()}"
         if part["type"] == "input_image":
             part["image_url"] = url
         else:
@@ -103,11 +102,18 @@ class References:
             part["file_data"] = url
         return max(1, size)
 
-    async def _content(self, file_id: UUID) -> bytes:
-        pieces: list[bytes] = []
-        while (piece := await self._files.piece(file_id, len(pieces))) is not None:
-            pieces.append(piece)
-        return b"".join(pieces)
+    async def _data_url(self, row: FileRow) -> str:
+        """Piece by piece, so that others get their turn."""
+        texts: list[bytes] = []
+        kind, rest = "", b""
+        while (piece := await self._files.piece(row.id, len(texts))) is not None:
+            kind = kind or _type_of(row, piece)
+            rest += piece
+            whole = len(rest) // 3 * 3
+            texts.append(base64.b64encode(rest[:whole]))
+            rest = rest[whole:]
+        texts.append(base64.b64encode(rest))
+        return f"data:{kind or _type_of(row, rest)};base64,{b''.join(texts).decode()}"
 
 
 def _file_parts(item: dict[str, Any], place: str) -> list[tuple[dict[str, Any], str]]:
@@ -137,7 +143,7 @@ def _file_id(name: object) -> UUID | None:
 
 
 def _type_of(row: FileRow, content: bytes) -> str:
-    """The media type: what the bytes say, else what the name says."""
+    """The media type: what the first bytes say, else what the name says."""
     for start, kind in _IMAGES:
         if content.startswith(start):
             return kind
