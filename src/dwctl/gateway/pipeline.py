@@ -309,9 +309,12 @@ class Gateway:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
-        ):
+        if (
+            tariff is not None
+            or peeked.tier is not None
+            or peeked.background is not False
+            or peeked.store is not True
+        ) and self._is_put_off(exchange, admission, tariff, route, asked, (caller, upload, peeked), now):
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -460,6 +463,7 @@ class Gateway:
             user_agent=caller.user_agent,
             request_size=size,
             tariff_id=None if tariff is None else tariff.id,
+            stored=peeked.store is not False or not route.stores,
         )
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:

@@ -39,6 +39,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `service_tier: "flex"` queues a call."""
     background: bool = False
     """Whether `background: true` does."""
+    stores: bool = False
+    """Whether `store: false` keeps a call from being read as a response; elsewhere the field is the model server's."""
 
 
 def _media(path: str, *, form: bool = False) -> Route:
@@ -57,6 +59,7 @@ ROUTES = {
             forces_usage=False,
             flex=True,
             background=True,
+            stores=True,
         ),
         Route(path="/v1/rerank", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
         Route(path="/v1/score", id_style=IdStyle.HEADER_ONLY, forces_usage=False),

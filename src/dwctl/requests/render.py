@@ -50,7 +50,12 @@ def parse_response_id(text: str) -> UUID:
     try:
         return UUID(text.removeprefix("resp_"))
     except ValueError as error:
-        raise NotFound(f"Response with id '{text}' not found.") from error
+        raise NotFound(no_response(text)) from error
+
+
+def no_response(name: str) -> str:
+    """What whoever asks for it is told."""
+    return f"Response with id '{name}' not found."
 
 
 def response_object(row: StoredRequest) -> dict[str, Any]:

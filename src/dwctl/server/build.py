@@ -34,6 +34,7 @@ from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.replay import Replay
+from dwctl.requests.singles.store import SingleStore
 from dwctl.requests.spool import Spool
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer, Writer
@@ -221,8 +222,10 @@ def build(
         credit=settings.credits,
         windows=settings.batches.allowed_completion_windows,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
     work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
+    responses = ResponseActions(
+        RequestStore(database), SingleStore(database), plane.identity, crew, proxies, work.endings
+    )
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
     page = crew.page if settings.enable_metrics else None
