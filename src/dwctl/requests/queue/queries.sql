@@ -442,10 +442,7 @@ made as (
     on conflict (id) do nothing
     returning id
 ),
-content as (
-    insert into contents (id, request, fleeting)
-    select i.id, i.body, not i.stored from incoming i join made m on m.id = i.id
-),
+content as (insert into contents (id, request, fleeting) select id, body, not stored from incoming join made using (id)),
 waiting as (
     insert into queue (id, lane_id, rank, deadline)
     select i.id, i.lane_id, (extract(epoch from i.deadline) * 1000)::bigint, i.deadline
