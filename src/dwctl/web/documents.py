@@ -12,6 +12,7 @@ from dwctl.web.batch_document import batch_paths, batch_schemas
 from dwctl.web.daemon_document import DAEMON_SCHEMAS, daemon_paths
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
+from dwctl.web.response_document import RESPONSE_SCHEMAS, response_paths
 
 
 class DocsPage(msgspec.Struct, frozen=True):
@@ -80,17 +81,7 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/images/edits": _media("Edit images", "EditedImages", ["prompt", "image"], form=True),
             "/ai/v1/images/variations": _media("Vary an image", "ImageVariations", ["image"], form=True),
             "/ai/v1/messages": _messages(),
-            "/ai/v1/responses/{response_id}": {
-                "get": {
-                    "summary": "Get the stored response of a call",
-                    "description": "Of any call, by the id that its answer carried: `resp_<id>`. Calls of other "
-                    "accounts are not found.",
-                    "operationId": "getResponse",
-                    "tags": ["responses"],
-                    "parameters": [path_parameter("response_id", "Such as resp_0199e1c2-…")],
-                    "responses": {"200": ok("The response", "Response"), **errors("401", "404")},
-                }
-            },
+            **response_paths(),
             **file_paths(),
             "/ai/v1/models": {
                 "get": {
@@ -112,7 +103,10 @@ def ai_document(version: str) -> dict[str, Any]:
             **batch_paths(ok, errors),
             **daemon_paths(),
         },
-        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS},
+        "components": {
+            "securitySchemes": _schemes(),
+            "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS | RESPONSE_SCHEMAS,
+        },
     }
 
 
