@@ -27,7 +27,7 @@ from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, known_of
+from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
@@ -52,6 +52,7 @@ from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff
+from dwctl.wire.compaction import MARK, Compactions
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
@@ -87,6 +88,7 @@ class Gateway:
         strict: bool = False,
         max_body_bytes: int = 32 * MIB,
         uploads_folder: Path | None = None,
+        compactions: Compactions | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -100,6 +102,7 @@ class Gateway:
         self._total_timeout = settings.upstream.total_timeout
         self._daemon_id = daemon_id
         self._cors = cors
+        self._compactions = compactions
         self._peeker = Peeker()
         self._strict = peekers() if strict else None
         self._remembers = not strict
@@ -309,12 +312,14 @@ class Gateway:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
+        said = asked
+        asked = self._opened(asked, admission.key) if route.stores and MARK in asked else asked
         if (
             tariff is not None
             or peeked.tier is not None
             or peeked.background is not False
             or peeked.store is not True
-        ) and self._is_put_off(exchange, admission, tariff, route, asked, (caller, upload, peeked), now):
+        ) and self._is_put_off(exchange, admission, tariff, route, said, (caller, upload, peeked), now):
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -355,7 +360,7 @@ class Gateway:
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort
-        self.recording.start(record, b"" if route.media else asked)
+        self.recording.start(record, b"" if route.media else said)
         self.recording.after(sender.launch)
 
     def _remember(
@@ -367,14 +372,12 @@ class Gateway:
         route: Route,
         upstream: Upstream,
     ) -> None:
-        """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-        memo, name = exchange.memo, admission.peeked.model
-        if not self._remembers or exchange.path in self.uploads:
-            return
-        if memo.call == name:
-            memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-        else:
-            memo.call = name
+        if self._remembers and exchange.path not in self.uploads:
+            remember(exchange, snapshot, caller, admission, route, upstream)
+
+    def _opened(self, asked: bytes, key: Key) -> bytes:
+        """A body with its summed up conversations as the model reads them; the record keeps what the client said."""
+        return asked if self._compactions is None else self._compactions.opened(asked, key.owner_id)
 
     def _is_put_off(
         self,

@@ -94,6 +94,21 @@ def response_object(row: StoredRequest) -> dict[str, Any]:
     return shown
 
 
+def output_text(response: dict[str, Any]) -> str:
+    """The text of a Responses object's messages."""
+    output = response.get("output")
+    parts = [
+        part
+        for item in (output if isinstance(output, list) else ())
+        if isinstance(item, dict) and item.get("type") == "message" and isinstance(item.get("content"), list)
+        for part in item["content"]
+    ]
+    texts = [
+        part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "output_text"
+    ]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
 def _complete(shown: dict[str, Any], reply: dict[str, Any], row: StoredRequest) -> None:
     if isinstance(reply.get("output"), list):
         # A Responses object: what the server said, under our id and the model that was asked for.

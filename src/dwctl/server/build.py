@@ -25,6 +25,8 @@ from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.compact.actions import Compacting
+from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
@@ -61,6 +63,7 @@ from dwctl.usage.credit.store import LeaseStore
 from dwctl.usage.credit.supply import CHANNEL as CREDIT
 from dwctl.usage.credit.supply import CreditSupply
 from dwctl.web.dashboard import Dashboard
+from dwctl.wire.compaction import Compactions
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -110,7 +113,7 @@ def build(
     database = storage.database
     recording = settings.recording
     secret_key = settings.secret_key or secrets.secret_key
-    seal = Seal(secret_key)
+    seal, compactions = Seal(secret_key), Compactions(secret_key)
 
     spools = data_dir / "spool"
     spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
@@ -181,6 +184,7 @@ def build(
         strict=settings.onwards.strict_mode,
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
+        compactions=compactions,
     )
     work_parts = work_of(settings, database, routing, daemon_id)
     engine = build_engine(
@@ -240,6 +244,11 @@ def build(
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[
             responses_router(responses),
+            compact_router(
+                responses,
+                Compacting(responses, inference, routing, compactions, clock),
+                max_body_bytes=settings.limits.requests.max_body_size,
+            ),
             sockets_router(inference, settings.response_sockets),
             *work.routes,
         ],

@@ -100,8 +100,11 @@ class ResponseActions:
         return {"id": f"resp_{row.id}", "object": "response", "deleted": True}
 
     async def _own(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> StoredRequest:
-        """The row, if the caller's account owns it and it can be read."""
-        key = await self._key(headers, peer)
+        key, _ = await self.caller(headers, peer)
+        return await self.row_of(key, response_id)
+
+    async def row_of(self, key: KeyAccount, response_id: str) -> StoredRequest:
+        """The row, if the key's account owns it and it can be read; raises `NotFound`."""
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
         if row is None or (row.completed_at is None and row.batch_id is None):
@@ -115,16 +118,18 @@ class ResponseActions:
             raise NotFound(no_response(response_id))
         return row
 
-    async def _key(self, headers: Mapping[str, str], peer: Peer) -> KeyAccount:
+    async def caller(self, headers: Mapping[str, str], peer: Peer) -> tuple[KeyAccount, bytes]:
+        """The key that a request carries, and its digest; raises for one that may not be used here."""
         secret = bearer(headers)
-        key = None if secret is None else await self._identity.key(digest(secret))
+        known = b"" if secret is None else digest(secret)
+        key = None if secret is None else await self._identity.key(known)
         if key is None or key.purpose not in AI_PURPOSES:
             raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
         if not key.good_for(peer, self._proxies):
             raise Forbidden(
                 "This API key may not be used from here. Its owner has limited it to certain networks."
             )
-        return key
+        return key, known
 
     async def _again(self, row: StoredRequest, response_id: str) -> StoredRequest:
         found = await self._store.get(row.id)
