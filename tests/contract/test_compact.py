@@ -1,19 +1,18 @@
 """A conversation is summed up by its model, and goes on from the summary that its client carries."""
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from tests.contract.native import adapter
 from tests.contract.test_queued import ended
 from tests.fakes.answers import json_reply, server_error
 from tests.fakes.model import MODEL
 from tests.fakes.shapes import error
 from tests.fakes.upstream import UpstreamThread
-from tests.server_process import Product
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -27,16 +26,10 @@ INPUT: list[Any] = [
 ]
 
 
-@pytest.fixture
-def native(admin: httpx.Client) -> Iterator[None]:
-    """The model is one that speaks Responses itself."""
-    found = admin.get("/admin/api/v1/models", params={"limit": 100}).json()["data"]
-    (ident,) = [one["id"] for one in found if one["alias"] == MODEL]
-    for value in (False, None):
-        change = {"open_responses_adapter": value}
-        admin.patch(f"/admin/api/v1/models/{ident}", json=change).raise_for_status()
-        if value is False:
-            yield
+def summed_up(client: openai.OpenAI, given: Any) -> dict[str, Any]:
+    """The item that stands for a conversation."""
+    (item,) = client.responses.compact(model=MODEL, input=given).output
+    return item.model_dump(exclude_none=True)
 
 
 def test_a_chat_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -> None:
@@ -47,7 +40,7 @@ def test_a_chat_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -
     assert made.created_at > 1_700_000_000
     (item,) = made.output
     assert item.type == "compaction"
-    assert TEXT not in item.encrypted_content
+    assert TEXT not in str(item)
     assert (made.usage.output_tokens, made.usage.total_tokens) == (5, made.usage.input_tokens + 5)
     asked = upstream.posts[0]
     assert asked.path == "/v1/chat/completions"
@@ -57,9 +50,9 @@ def test_a_chat_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -
         assert part in user["content"]
 
 
-@pytest.mark.usefixtures("native")
-def test_a_native_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -> None:
-    made = client.responses.compact(model=MODEL, input="My name is Ada", prompt_cache_key="k")
+def test_a_native_model_sums_up(client: openai.OpenAI, admin: httpx.Client, upstream: UpstreamThread) -> None:
+    with adapter(admin, on=False):
+        made = client.responses.compact(model=MODEL, input="My name is Ada", prompt_cache_key="k")
     assert made.output[0].type == "compaction"
     asked = upstream.posts[0]
     assert (asked.path, asked.json()["prompt_cache_key"]) == ("/v1/responses", "k")
@@ -69,14 +62,14 @@ def test_a_native_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread)
 def test_the_conversation_goes_on(
     client: openai.OpenAI, upstream: UpstreamThread, how: dict[str, Any]
 ) -> None:
-    (item,) = client.responses.compact(model=MODEL, input=INPUT).output
+    item = summed_up(client, INPUT)
     question = {"role": "user", "content": "What is my name?"}
-    raw = client.responses.with_raw_response.create(
-        model=MODEL, input=[item.model_dump(exclude_none=True), question], **how
-    )
+    given: Any = [item, question]
+    raw = client.responses.with_raw_response.create(model=MODEL, input=given, **how)
     name = raw.headers["x-onwards-response-id"]
     if how.get("stream"):
-        with raw.parse() as stream:
+        events: Any = raw.parse()
+        with events as stream:
             list(stream)
     ended(client, name)
     opened, asked = upstream.posts[-1].json()["input"]
@@ -84,15 +77,13 @@ def test_the_conversation_goes_on(
     assert opened["content"][0]["text"].endswith(TEXT)
     assert asked == question
     # The row keeps what the client said.
-    kept = client.responses.input_items.list(name, order="asc").data[0]
-    assert kept.type == "compaction"
-    assert kept.encrypted_content == item.encrypted_content
+    kept = client.responses.input_items.list(name, order="asc").data[0].model_dump()
+    assert kept["encrypted_content"] == item["encrypted_content"]
 
 
 def test_a_summary_is_summed_up_again(client: openai.OpenAI, upstream: UpstreamThread) -> None:
-    (item,) = client.responses.compact(model=MODEL, input=INPUT).output
-    given: list[Any] = [item.model_dump(exclude_none=True), {"role": "user", "content": "And now?"}]
-    client.responses.compact(model=MODEL, input=given)
+    given = [summed_up(client, INPUT), {"role": "user", "content": "And now?"}]
+    summed_up(client, given)
     assert TEXT in upstream.posts[-1].json()["messages"][1]["content"]
 
 
@@ -126,12 +117,12 @@ def tampered(content: str) -> str:
 def test_nobody_else_opens_it(
     client: openai.OpenAI, stranger: openai.OpenAI, upstream: UpstreamThread, how: dict[str, Any]
 ) -> None:
-    (item,) = client.responses.compact(model=MODEL, input=INPUT).output
-    changed = {"type": "compaction", "encrypted_content": tampered(item.encrypted_content)}
+    item = summed_up(client, INPUT)
+    changed = {"type": "compaction", "encrypted_content": tampered(item["encrypted_content"])}
     cut = {"type": "compaction", "encrypted_content": "dwc1.???"}
     count = len(upstream.posts)
     for who, given in (
-        (stranger, item.model_dump(exclude_none=True)),
+        (stranger, item),
         (client, changed),
         (client, cut),
     ):
@@ -200,6 +191,5 @@ def test_a_model_that_says_nothing(client: openai.OpenAI, upstream: UpstreamThre
     assert caught.value.status_code == 502
 
 
-def test_a_large_conversation(product: Product, client: openai.OpenAI) -> None:
-    made = client.responses.compact(model=MODEL, input=[{"role": "user", "content": "word " * 800_000}])
-    assert made.output[0].type == "compaction"
+def test_a_large_conversation(client: openai.OpenAI) -> None:
+    assert summed_up(client, [{"role": "user", "content": "word " * 800_000}])["type"] == "compaction"

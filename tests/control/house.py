@@ -44,6 +44,8 @@ from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.compact.actions import Compacting
+from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.settings import BatchSettings
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
@@ -69,6 +71,7 @@ from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.settings import Settings, config_of
 from dwctl.usage.ledger import Booking, LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
+from dwctl.wire.compaction import Compactions
 from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
@@ -219,6 +222,7 @@ def build(
     store = BatchStore(database)
     creation = Creation(store, HiddenKeys(database, propagation, "batch"), batches)
     actions = BatchActions(store, creation, QueueStore(database), clock)
+    inner = calls(Routing())
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),
@@ -236,6 +240,11 @@ def build(
         metrics=_up,
         ai_routes=[
             responses_router(responses),
+            compact_router(
+                responses,
+                Compacting(responses, inner, Routing(), Compactions(SECRET), clock),
+                max_body_bytes=1 << 20,
+            ),
             files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
             batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
             daemons_router(
@@ -244,7 +253,7 @@ def build(
                 settings.security.cors.allowed_origins,
             ),
         ],
-        inference=calls(Routing()),
+        inference=inner,
     )
     return Built(database, database.dsn, clock, plane, app)
 

@@ -169,6 +169,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/ai/v1/responses/{response_id}"): called(200),
     ("POST", "/ai/v1/responses/{response_id}/cancel"): called(400),
     ("GET", "/ai/v1/responses/{response_id}/input_items"): called(200),
+    # Without a body.
+    ("POST", "/ai/v1/responses/compact"): called(400),
     # Whoever has BatchAPIUser; the owner and the foreign person of these tests have it.
     ("GET", "/ai/v1/files"): ai(200, 200, 200),
     ("POST", "/ai/v1/files"): ai(201, 201, 201, FORM),

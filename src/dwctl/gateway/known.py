@@ -64,6 +64,8 @@ def remember(
 ) -> None:
     """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
     memo, name = exchange.memo, admission.peeked.model
+    if route.form or route.counts:
+        return
     if memo.call == name:
         memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
     else:

@@ -9,15 +9,32 @@ _TEXT = {"type": "string"}
 _INCLUDE = query_parameter(
     "include[]", "Checked; what is stored is shown anyway", {"type": "array", "items": _TEXT}
 )
+_OBJECTS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
 _LIST = {
     "object": {"const": "list"},
-    "data": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+    "data": _OBJECTS,
     "first_id": {"type": ["string", "null"]},
     "last_id": {"type": ["string", "null"]},
     "has_more": {"type": "boolean"},
 }
 _DELETED = {"id": _TEXT, "object": {"const": "response"}, "deleted": {"const": True}}
+_COMPACT = {
+    "model": _TEXT,
+    "input": {"anyOf": [_TEXT, _OBJECTS]},
+    "previous_response_id": _TEXT,
+    "instructions": _TEXT,
+    "prompt_cache_key": _TEXT,
+}
+_COMPACTION = {
+    "id": _TEXT,
+    "object": {"const": "response.compaction"},
+    "created_at": {"type": "integer"},
+    "output": _OBJECTS,
+    "usage": {"type": "object", "additionalProperties": True},
+}
 RESPONSE_SCHEMAS = {
+    "Compact": {"type": "object", "required": ["model"], "properties": _COMPACT},
+    "Compaction": {"type": "object", "required": list(_COMPACTION), "properties": _COMPACTION},
     "ItemList": {"type": "object", "required": list(_LIST), "properties": _LIST},
     "DeletedResponse": {"type": "object", "required": list(_DELETED), "properties": _DELETED},
 }
@@ -48,6 +65,23 @@ def response_paths() -> dict[str, Any]:
                     **errors("400", "401", "403", "404"),
                 },
             },
+        },
+        "/ai/v1/responses/compact": {
+            "post": {
+                "summary": "Sum up a conversation",
+                "description": "By one call of the model. The item in the answer stands for the conversation in a "
+                "later `input`; only calls of the same account can use it.",
+                "operationId": "compactResponse",
+                "tags": ["responses"],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Compact"}}},
+                },
+                "responses": {
+                    "200": ok("The summary", "Compaction"),
+                    **errors("400", "401", "402", "403", "404", "413", "429", "502", "503", "504"),
+                },
+            }
         },
         "/ai/v1/responses/{response_id}/cancel": {
             "post": {
