@@ -49,6 +49,9 @@ def named(request_id: UUID, items: list[Item]) -> list[Item]:
         ident = item.get("id")
         if not isinstance(ident, str) or not ident or ident in seen:
             ident = f"{_PREFIXES.get(kind, 'item')}_{request_id}_i{index}"
+            while ident in seen:
+                # The client has given one like ours to another item.
+                ident += "_"
         seen.add(ident)
         first: Item = {"id": ident, "type": kind}
         if kind in _PREFIXES:
