@@ -21,6 +21,8 @@ from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.contexts import Expanding, refers
+from dwctl.gateway.complaints import Complaints
+from dwctl.gateway.counting import counted
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
@@ -44,7 +46,6 @@ from dwctl.gateway.settings import MIB, GatewaySettings
 from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.client import UpstreamClient
-from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
@@ -53,6 +54,7 @@ from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff
+from dwctl.wire.compaction import MARK, Compactions
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
@@ -64,8 +66,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_UPSTREAMS = 10_000
-COMPLAIN_EVERY = 1.0
-"""Seconds between two warnings about the same endpoint and failure; the metrics count every one."""
 
 
 class Gateway:
@@ -88,6 +88,7 @@ class Gateway:
         strict: bool = False,
         max_body_bytes: int = 32 * MIB,
         uploads_folder: Path | None = None,
+        compactions: Compactions | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -101,6 +102,7 @@ class Gateway:
         self._total_timeout = settings.upstream.total_timeout
         self._daemon_id = daemon_id
         self._cors = cors
+        self._compactions = compactions
         self._peeker = Peeker()
         self._strict = peekers() if strict else None
         self._remembers = not strict
@@ -132,6 +134,7 @@ class Gateway:
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
+        self.failed = Complaints(self._counts, clock).failed
         self.cap = self.funds.cap
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
@@ -217,16 +220,6 @@ class Gateway:
         self._gate.undo()
         self.funds.undo()
 
-    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
-        """An attempt at a target failed."""
-        self._counts.failed(target.endpoint_name, failure)
-        place = (target.endpoint_name, failure)
-        now = self.perf()
-        if now - self._complained.get(place, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
-            self._complained[place] = now
-            told = f": {detail}" if detail else ""
-            logger.warning("%s: the endpoint %s %s%s", model, target.endpoint_name, failure.value, told)
-
     def again(self, ident: str, reason: str, status: int, pause: float) -> None:
         """A call is sent to another target: traces tell of it (gateway/traced.py)."""
         del reason, pause
@@ -311,12 +304,14 @@ class Gateway:
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
-        tariff = self.tariff(admission) if known is None else known.tariff
-        if (
-            tariff is not None or peeked.tier is not None or peeked.background or route.context
-        ) and self._is_put_off(exchange, admission, tariff, route, asked, (caller, upload, peeked), now):
+        tariff = None if route.counts else self.tariff(admission) if known is None else known.tariff
+        if (tariff is not None or peeked.tier is not None or route.context) and self._is_put_off(
+            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
+        ):
             return
         noted, asked = asked, asked if peeked.expanded is None else peeked.expanded.body
+        if route.context and MARK in asked:
+            asked = self._opened(asked, admission.key)
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
             first = known.rendered(asked, peeked)
@@ -363,6 +358,10 @@ class Gateway:
         self.recording.start(record, b"" if route.media else noted)
         self.recording.after(sender.launch)
 
+    def _opened(self, asked: bytes, key: Key) -> bytes:
+        """A body with its summed up conversations as the model reads them; the record keeps what the client said."""
+        return asked if self._compactions is None else self._compactions.opened(asked, key.owner_id)
+
     def _is_put_off(
         self,
         exchange: Exchange,
@@ -373,15 +372,22 @@ class Gateway:
         begun: tuple[Caller, Upload | None, Peek],
         now: float,
     ) -> bool:
-        """Whether the call goes into the queue, or has to wait for its context or for credit and is admitted anew then.
+        """Whether the call is answered here, goes into the queue, or waits for its context or for credit.
+
+        What waits is admitted anew.
 
         Otherwise what it may cost is reserved.
         """
         caller, upload, peeked = begun
-        if route.context and self.contexts is not None and refers(asked, peeked):
+        if self.contexts is not None and route.context and refers(asked, peeked):
             call = self.context_call(asked, admission.key)
             Expanding(self.contexts, self, exchange, Body(*begun), peeked).begin(call)
             return True
+        if route.counts:
+            answer = counted(admission.answering, asked if peeked.expanded is None else peeked.expanded.body)
+            if answer is not None:
+                self._page(exchange, caller, answer)
+            return answer is not None
         queued = queued_call(route, admission, peeked, caller, asked)
         if queued is not None and self.stateful is not None:
             self.stateful.take(exchange, queued)
@@ -456,6 +462,7 @@ class Gateway:
             user_agent=caller.user_agent,
             request_size=size,
             tariff_id=None if tariff is None else tariff.id,
+            stored=(peeked.store is not False or not route.stores) and not route.counts,
         )
 
     def context_call(self, body: bytes, key: Key) -> ContextCall:
@@ -494,5 +501,9 @@ class Gateway:
             body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
         except Refused as refusal:
             raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
+        self._page(exchange, caller, body)
+
+    def _page(self, exchange: Exchange, caller: Caller, body: bytes) -> None:
+        """Answer with JSON of our own."""
         exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)

@@ -13,6 +13,7 @@ from dwctl.web.conversation_document import CONVERSATION_SCHEMAS, conversation_p
 from dwctl.web.daemon_document import DAEMON_SCHEMAS, daemon_paths
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
+from dwctl.web.response_document import RESPONSE_SCHEMAS, response_paths
 
 
 class DocsPage(msgspec.Struct, frozen=True):
@@ -69,6 +70,12 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/completions": _inference("Create a completion", "Completion", []),
             "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
             "/ai/v1/responses": with_context(_inference("Create a response", "Response", [])),
+            "/ai/v1/responses/input_tokens": _inference(
+                "Tell how many tokens a response would read; an estimate for models without Responses of their own",
+                "InputTokens",
+                [],
+                streams=False,
+            ),
             "/ai/v1/rerank": _inference("Rank documents", "Ranking", ["query", "documents"], streams=False),
             "/ai/v1/score": _inference("Score pairs of texts", "Scores", [], streams=False),
             "/ai/v1/moderations": _inference("Classify a text", "Moderation", ["input"], streams=False),
@@ -81,18 +88,8 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/images/edits": _media("Edit images", "EditedImages", ["prompt", "image"], form=True),
             "/ai/v1/images/variations": _media("Vary an image", "ImageVariations", ["image"], form=True),
             "/ai/v1/messages": _messages(),
-            "/ai/v1/responses/{response_id}": {
-                "get": {
-                    "summary": "Get the stored response of a call",
-                    "description": "Of any call, by the id that its answer carried: `resp_<id>`. Calls of other "
-                    "accounts are not found.",
-                    "operationId": "getResponse",
-                    "tags": ["responses"],
-                    "parameters": [path_parameter("response_id", "Such as resp_0199e1c2-…")],
-                    "responses": {"200": ok("The response", "Response"), **errors("401", "404")},
-                }
-            },
             **conversation_paths(),
+            **response_paths(),
             **file_paths(),
             "/ai/v1/models": {
                 "get": {
@@ -116,7 +113,7 @@ def ai_document(version: str) -> dict[str, Any]:
         },
         "components": {
             "securitySchemes": _schemes(),
-            "schemas": _schemas() | FILE_SCHEMAS | CONVERSATION_SCHEMAS | DAEMON_SCHEMAS,
+            "schemas": _schemas() | FILE_SCHEMAS | CONVERSATION_SCHEMAS | DAEMON_SCHEMAS | RESPONSE_SCHEMAS,
         },
     }
 
@@ -223,6 +220,11 @@ def _schemas() -> dict[str, Any]:
         "Completion": anything,
         "Embeddings": anything,
         "Response": anything,
+        "InputTokens": {
+            "type": "object",
+            "required": ["object", "input_tokens"],
+            "properties": {"object": {"const": "response.input_tokens"}, "input_tokens": {"type": "integer"}},
+        },
         "Ranking": anything,
         "Scores": anything,
         "Moderation": anything,
