@@ -235,6 +235,7 @@ def build(
         Networks(map(parse_network, proxies)),
         Endings(),
     )
+    contexts = contexts_of(ContextSettings(), database, Settled())
     app = build_app(
         plane=plane,
         config=config_of(Settings(batches=batches)),
@@ -246,13 +247,13 @@ def build(
             responses_router(responses),
             compact_router(
                 responses,
-                Compacting(responses, inner, Routing(), Compactions(SECRET), clock),
+                Compacting(contexts.history, inner, Compactions(SECRET), clock),
                 max_body_bytes=1 << 20,
             ),
             files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
             batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
             conversations_router(
-                contexts_of(ContextSettings(), database, Settled()).conversations,
+                contexts.conversations,
                 plane.authenticator,
                 settings.security.cors.allowed_origins,
             ),

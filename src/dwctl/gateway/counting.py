@@ -13,6 +13,6 @@ from dwctl.usage.estimate import of_request
 
 def counted(model: Model, asked: bytes) -> bytes | None:
     """The answer, for a model whose server cannot be asked; None for one whose server can."""
-    if not model.targets[0].adapts_responses:
+    if model.targets and not model.targets[0].adapts_responses:
         return None
     return msgspec.json.encode({"object": "response.input_tokens", "input_tokens": of_request(asked)})

@@ -54,24 +54,6 @@ class Known(msgspec.Struct, frozen=True, gc=False):
         return Rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
 
 
-def remember(
-    exchange: Exchange,
-    snapshot: Snapshot,
-    caller: Caller,
-    admission: Admission,
-    route: Route,
-    upstream: Upstream,
-) -> None:
-    """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-    memo, name = exchange.memo, admission.peeked.model
-    if route.form or route.counts:
-        return
-    if memo.call == name:
-        memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-    else:
-        memo.call = name
-
-
 def known_of(
     snapshot: Snapshot, caller: Caller, admission: Admission, route: Route, upstream: Upstream, query: bytes
 ) -> Known | None:
@@ -112,7 +94,7 @@ def remember(
 ) -> None:
     """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
     memo, name = exchange.memo, admission.peeked.model
-    if not wanted or route.form or admission.peeked.expanded is not None:
+    if not wanted or route.form or route.counts or admission.peeked.expanded is not None:
         return
     if memo.call == name:
         memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)

@@ -20,8 +20,8 @@ from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
-from dwctl.gateway.contexts import Expanding, refers
 from dwctl.gateway.complaints import Complaints
+from dwctl.gateway.contexts import Expanding, refers
 from dwctl.gateway.counting import counted
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
@@ -129,7 +129,6 @@ class Gateway:
         """Who takes calls that are to be queued; given by the composition root."""
         self.contexts: Contexts | None = None
         """Who finds what calls refer to; given by the composition root. Without it such calls go on as they are."""
-        self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit

@@ -6,12 +6,13 @@ own where the client gave it one that no other item has, else one made of the ro
 at every reading. Tolerant: what is no item is left out, as nobody could read it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from dwctl.requests.reassemble import object_of
 
-_PREFIXES = {
+PREFIXES = {
     "message": "msg",
     "function_call": "fc",
     "function_call_output": "fco",
@@ -24,43 +25,47 @@ Item = dict[str, Any]
 
 
 def input_items(request_id: UUID, request: bytes | None) -> list[Item]:
-    """The items in their order, oldest first."""
+    """The items in their order, oldest first, each with its id."""
+    return named(request_id, asked_items(request))
+
+
+def asked_items(request: bytes | None) -> list[Item]:
+    """The same without ids that were not given."""
     asked = object_of(request or b"") or {}
     if isinstance(asked.get("messages"), list):
-        found = [item for message in asked["messages"] for item in _of_message(message)]
-    else:
-        found = items_of(asked.get("input", asked.get("prompt")))
-    return named(request_id, found)
+        return [item for message in asked["messages"] for item in _of_message(message)]
+    return items_of(asked.get("input", asked.get("prompt")))
 
 
 def items_of(given: Any) -> list[Item]:
     """What `input` says, written out, without ids that were not given."""
     if isinstance(given, str):
         return [_message("user", given)]
-    return [item for one in given if (item := _item(one)) is not None] if isinstance(given, list) else []
+    return [item for one in given if (item := written(one)) is not None] if isinstance(given, list) else []
 
 
-def named(request_id: UUID, items: list[Item]) -> list[Item]:
-    """The items, each with its id, type and status first."""
+def named(request_id: UUID, items: Iterable[Item], side: str = "i") -> list[Item]:
+    """The items, each with its id, type and status first; `side` is `i` for what went in, `o` for what came out."""
     seen: set[str] = set()
     done = []
     for index, item in enumerate(items):
         kind = item["type"]
         ident = item.get("id")
         if not isinstance(ident, str) or not ident or ident in seen:
-            ident = f"{_PREFIXES.get(kind, 'item')}_{request_id}_i{index}"
+            ident = f"{PREFIXES.get(kind, 'item')}_{request_id}_{side}{index}"
             while ident in seen:
                 # The client has given one like ours to another item.
                 ident += "_"
         seen.add(ident)
         first: Item = {"id": ident, "type": kind}
-        if kind in _PREFIXES:
+        if kind in PREFIXES:
             first["status"] = item.get("status") or "completed"
         done.append(first | {name: value for name, value in item.items() if name not in first})
     return done
 
 
-def _item(given: Any) -> Item | None:
+def written(given: Any) -> Item | None:
+    """An item written out; None for what is none."""
     if isinstance(given, str):
         # Texts to embed, or prompts.
         return _message("user", given)

@@ -7,7 +7,8 @@
 -- array is read once, so building its tree is lost.
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
 -- whatever the row's record changes. Entries, rows, balances, then what budgets have spent: always in this order, for the
--- same reason. Bodies of a request that is not stored, or not any more, are left out (singles/store.py). Whether a budget counts is read where the balance is written, so that no budget can be made in between.
+-- same reason. Whether a budget counts is read where the balance is written, so that no budget can be made in between.
+-- Bodies of a request that is not stored, or not any more, are left out (singles/store.py).
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -213,7 +214,7 @@ select
     r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
     coalesce(c.request, b.request, b.large_request, l.body) as request,
     coalesce(c.response, b.response, b.large_response) as response,
-    r.batch_id, q.holder is not null as running
+    r.batch_id, q.holder is not null as running, r.line, r.stored
 from requests r
 left join request_bodies b on b.id = r.id
 left join contents c on c.id = r.id

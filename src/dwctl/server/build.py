@@ -253,7 +253,7 @@ def build(
             responses_router(responses),
             compact_router(
                 responses,
-                Compacting(responses, inference, routing, compactions, clock),
+                Compacting(context.history, inference, compactions, clock),
                 max_body_bytes=settings.limits.requests.max_body_size,
             ),
             sockets_router(inference, settings.response_sockets),

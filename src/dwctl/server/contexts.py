@@ -17,6 +17,7 @@ from dwctl.requests.store import RequestStore
 class ContextParts(msgspec.Struct, frozen=True):
     """How calls are expanded, and what may be done with conversations."""
 
+    history: History
     contexts: ResponseContexts
     conversations: ConversationActions
 
@@ -27,6 +28,7 @@ def contexts_of(settings: ContextSettings, database: Database, recorded: Flush) 
     history = History(RequestStore(database), conversations, recorded, settings)
     references = References(history, conversations, FileStore(database))
     return ContextParts(
+        history,
         ResponseContexts(history, references, conversations, settings),
         ConversationActions(conversations, history),
     )

@@ -120,5 +120,5 @@ def items_of(given: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         if item.get("type") == "item_reference":
             raise BadRequest(f"{place}: expected an item, got a reference to one", param=place)
         bare = {name: value for name, value in item.items() if name != "id"}
-        found.append(normal(msgspec.Raw(msgspec.json.encode(bare)), str(new_uuid())))
+        found.append(normal(msgspec.Raw(msgspec.json.encode(bare)), new_uuid()))
     return found

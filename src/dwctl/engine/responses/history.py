@@ -66,7 +66,7 @@ class History:
         past = self.past(PREVIOUS)
         head = _id_of(text)
         row = await self.ready(head)
-        if row is None or row.owner_id != owner_id or _is_hidden(row):
+        if row is None or row.owner_id != owner_id:
             raise _unknown(text)
         fault = fault_of(row)
         if fault is not None:
@@ -123,7 +123,7 @@ class History:
             row = None if entry.response_id is None else rows.get(entry.response_id)
             if entry.item is not None:
                 items.append(Raw(entry.item))
-            elif row is not None and row.state == State.COMPLETED and not _is_hidden(row):
+            elif row is not None and row.state == State.COMPLETED and row.stored:
                 items += self._kept(entry, row, past)
                 await asyncio.sleep(0)
         return items
@@ -214,12 +214,6 @@ def _unknown(text: str, head: str | None = None) -> BadRequest:
 
 def _on_its_way() -> Unavailable:
     return Unavailable("Recorded calls are still on their way to the database; try again.", 1)
-
-
-def _is_hidden(row: StoredRequest) -> bool:
-    """Whether its client said `store: false`: nobody reads it."""
-    asked = asked_of(row.request)
-    return asked is not None and asked.store is False
 
 
 def _is_late(row: StoredRequest | None) -> bool:

@@ -6,7 +6,6 @@ place, `msg_<response>_i<n>`, so that whoever is told an id can come back with i
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from dwctl.core.errors import BadRequest
+from dwctl.requests.items import PREFIXES, Item, asked_items, named, written
 from dwctl.requests.record import State
 from dwctl.requests.render import response_object
 from dwctl.requests.store import StoredRequest
@@ -21,13 +21,7 @@ from dwctl.wire.answers.fields import FAULTS
 
 RESPONSES = "/v1/responses"
 CHAT = "/v1/chat/completions"
-PREFIXES = {
-    "message": "msg",
-    "function_call": "fc",
-    "function_call_output": "fco",
-    "reasoning": "rs",
-    "compaction": "cmp",
-}
+_NONE: Item = {"type": "unknown"}
 _USABLE = frozenset({"completed", "incomplete"})
 _OWN_ID = re.compile(r"[a-z]+_([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:_.*)?")
 _list = msgspec.json.Decoder(list[Raw]).decode
@@ -38,7 +32,6 @@ class Asked(msgspec.Struct, gc=False):
     """What a body says that matters for its context; each value as it came."""
 
     input: Raw = Raw(b"null")
-    messages: Raw = Raw(b"null")
     previous_response_id: Any = None
     conversation: Any = None
     store: Any = None
@@ -95,7 +88,7 @@ def input_items(row: StoredRequest) -> list[Raw]:
     if asked is None:
         return []
     if row.path == CHAT:
-        return [Raw(_encode(item)) for item in _of_chat(asked.messages)]
+        return [Raw(_encode(item)) for item in asked_items(row.request)]
     try:
         return items_of(asked.input)
     except BadRequest:
@@ -107,30 +100,17 @@ def output_items(row: StoredRequest) -> list[Raw]:
     return [Raw(_encode(item)) for item in response_object(row)["output"]]
 
 
-def shown(row: StoredRequest) -> list[dict[str, Any]]:
-    """All items of a call that has ended well, each with its id."""
-    found = [normal(item, f"{row.id}_i{index}") for index, item in enumerate(input_items(row))]
-    found += [normal(item, f"{row.id}_o{index}") for index, item in enumerate(output_items(row))]
-    return found
+def shown(row: StoredRequest) -> list[Item]:
+    """All items of a call that has ended well, each with its id; as many as go in and came out."""
+    asked = named(row.id, map(_written, input_items(row)))
+    return asked + named(row.id, map(_written, output_items(row)), "o")
 
 
-def normal(raw: Raw, name: str) -> dict[str, Any]:
-    """An item with the keys that every item has; `name` is the rest of its id if it has none."""
-    try:
-        item = msgspec.json.decode(raw)
-    except FAULTS:
-        item = None
-    if not isinstance(item, dict):
-        return {"id": f"item_{name}", "type": "unknown", "status": "completed"}
-    kind = str(item.get("type") or "message")
-    item["type"] = kind
-    if not isinstance(item.get("id"), str):
-        item["id"] = f"{PREFIXES.get(kind, 'item')}_{name}"
-    if item.get("status") is None:
-        item["status"] = "completed"
-    if kind == "message" and isinstance(item.get("content"), str):
-        item["content"] = _content(item["content"], str(item.get("role")))
-    return item
+def normal(raw: Raw, ident: UUID) -> Item:
+    """An item that stands by itself, under an id of its own, with the keys that every item has."""
+    item = _written(raw)
+    item["id"] = f"{PREFIXES.get(item['type'], 'item')}_{ident}"
+    return named(ident, [item])[0]
 
 
 def response_in(item_id: str) -> UUID | None:
@@ -139,67 +119,9 @@ def response_in(item_id: str) -> UUID | None:
     return None if match is None else UUID(match[1])
 
 
-def _content(text: str, role: str) -> list[dict[str, Any]]:
-    if role == "assistant":
-        return [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
-    return [{"type": "input_text", "text": text}]
-
-
-def _of_chat(messages: Raw) -> Iterable[dict[str, Any]]:
-    """The items that say what the messages of a chat say."""
+def _written(raw: Raw) -> Item:
+    """What is no item keeps its place."""
     try:
-        given = msgspec.json.decode(messages)
+        return written(msgspec.json.decode(raw)) or dict(_NONE)
     except FAULTS:
-        return
-    for message in _list_of(given):
-        if not isinstance(message, dict):
-            continue
-        role, content = str(message.get("role")), message.get("content")
-        if role in ("tool", "function"):
-            output = content if isinstance(content, str) else "".join(_texts(content))
-            call_id = str(message.get("tool_call_id") or message.get("name") or "")
-            yield {"type": "function_call_output", "call_id": call_id, "output": output}
-            continue
-        parts = _content(content, role) if isinstance(content, str) else _parts(content, role)
-        if isinstance(message.get("refusal"), str):
-            parts.append({"type": "refusal", "refusal": message["refusal"]})
-        if parts:
-            yield {"type": "message", "role": role, "content": parts}
-        for call in _list_of(message.get("tool_calls")):
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict):
-                yield {
-                    "type": "function_call",
-                    "call_id": str(call.get("id") or ""),
-                    "name": str(function.get("name") or ""),
-                    "arguments": str(function.get("arguments") or ""),
-                }
-
-
-def _list_of(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _texts(content: Any) -> Iterable[str]:
-    for part in _list_of(content):
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            yield part["text"]
-
-
-def _parts(content: Any, role: str) -> list[dict[str, Any]]:
-    """Parts of a chat's message as parts of an item; what has no counterpart goes on as it is."""
-    found: list[dict[str, Any]] = []
-    for part in _list_of(content):
-        if not isinstance(part, dict):
-            continue
-        kind, inner = part.get("type"), part.get(str(part.get("type")))
-        if kind == "text":
-            found += _content(str(part.get("text")), role)
-        elif kind == "image_url" and isinstance(inner, dict):
-            image = {"type": "input_image", "image_url": inner.get("url")}
-            found.append({**image, "detail": inner.get("detail") or "auto"})
-        elif kind == "file" and isinstance(inner, dict):
-            found.append({"type": "input_file", **inner})
-        else:
-            found.append(part)
-    return found
+        return dict(_NONE)

@@ -1,7 +1,7 @@
 """Sums up a conversation by one call of the model (spec/wire-api §1.10).
 
 The call is the key's own, through the gateway's pipeline in this process: admitted, limited, recorded and charged as
-any other; its id is the answer's. A model that speaks Responses itself is asked so, any other by a chat completion.
+any other, and not stored; its id is the answer's.
 Nothing is kept here: the client carries the summary, sealed for its account (wire/compaction.py). If the process dies,
 the call was interrupted, as any is, and the client asks again.
 """
@@ -12,25 +12,19 @@ from typing import Any
 import msgspec
 
 from dwctl.core.clock import Clock
-from dwctl.core.errors import BadRequest, NotFound
+from dwctl.core.errors import BadRequest
 from dwctl.core.ids import new_id
-from dwctl.engine.responses.actions import ResponseActions
-from dwctl.engine.responses.compact.transcript import chat_body, response_body, summary_in, transcript
+from dwctl.engine.responses.compact.transcript import response_body, summary_in, transcript
+from dwctl.engine.responses.history import History
 from dwctl.identity.store import KeyAccount
-from dwctl.requests.items import input_items, items_of
+from dwctl.requests.items import items_of
 from dwctl.requests.reassemble import object_of
-from dwctl.requests.render import response_object
-from dwctl.requests.store import StoredRequest
-from dwctl.routing.snapshot import Routing
 from dwctl.usage.meter import of_reply
 from dwctl.wire.compaction import KIND, Compactions
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.inference import Inference
 
-CHAT = "/ai/v1/chat/completions"
-RESPONSES = "/ai/v1/responses"
-MOST_TURNS = 1000
-"""Responses that a conversation is followed back."""
+PATH = "/ai/v1/responses"
 _OVERRIDE = b"model-override"
 _OF_THE_BODY = frozenset(
     {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"accept-encoding"}
@@ -72,15 +66,13 @@ class Compacting:
 
     def __init__(
         self,
-        responses: ResponseActions,
+        history: History,
         inference: Inference,
-        routing: Routing,
         compactions: Compactions,
         clock: Clock,
     ) -> None:
-        self._responses = responses
+        self._history = history
         self._inference = inference
-        self._routing = routing
         self._compactions = compactions
         self._clock = clock
 
@@ -96,9 +88,11 @@ class Compacting:
                 "Missing required parameter: 'model'.", param="model", code="missing_required_parameter"
             )
         account = str(key.user_id)
-        items = await self._before(key, asked.previous_response_id)
-        own = items_of(asked.input)
-        items += own
+        items: list[Any] = []
+        if asked.previous_response_id is not None:
+            before = await self._history.chain(asked.previous_response_id, key.user_id)
+            items = [msgspec.json.decode(item) for item in before]
+        items += items_of(asked.input)
         if not items:
             raise BadRequest(
                 "There is no conversation: expected 'input' or 'previous_response_id'.",
@@ -108,18 +102,11 @@ class Compacting:
         text = transcript(
             [self._compactions.opened_item(item, account, f"input[{n}]") for n, item in enumerate(items)]
         )
-        if self._speaks_responses(named):
-            path, call = RESPONSES, response_body(named, text, asked.instructions, asked.prompt_cache_key)
-        else:
-            path, call = CHAT, chat_body(named, text, asked.instructions)
-        reply = await self._call(path, digest, call, scope, receive)
+        call = response_body(named, text, asked.instructions, asked.prompt_cache_key)
+        reply = await self._call(digest, call, scope, receive)
         if reply.status >= 300:
             return reply
         return self._resource(reply, account)
-
-    def _speaks_responses(self, name: str) -> bool:
-        model = self._routing.snapshot.models.get(name)
-        return model is not None and bool(model.targets) and not model.targets[0].adapts_responses
 
     def _resource(self, reply: Reply, account: str) -> Reply:
         found = object_of(reply.body) or {}
@@ -153,7 +140,7 @@ class Compacting:
         reply.body = msgspec.json.encode(shown)
         return reply
 
-    async def _call(self, path: str, digest: bytes, body: bytes, scope: Any, receive: Receive) -> Reply:
+    async def _call(self, digest: bytes, body: bytes, scope: Any, receive: Receive) -> Reply:
         reply = Reply()
         left: list[bytes] = [body]
 
@@ -175,37 +162,10 @@ class Compacting:
         ]
         inner = {**scope, "method": "POST", "headers": headers, "query_string": b""}
         try:
-            await self._inference.run(path, digest, inner, asked, answered)
+            await self._inference.run(PATH, digest, inner, asked, answered)
         except* OSError as cut:
             raise Refused(_NO_SUMMARY) from cut
         return reply
-
-    async def _before(self, key: KeyAccount, response_id: str | None) -> list[Any]:
-        """The items of the responses that the conversation consists of, oldest first."""
-        turns: list[list[Any]] = []
-        while response_id is not None:
-            if len(turns) >= MOST_TURNS:
-                raise BadRequest(
-                    f"previous_response_id: expected a conversation of at most {MOST_TURNS} responses",
-                    param="previous_response_id",
-                    code="invalid_value",
-                )
-            row = await self._own(key, response_id)
-            output = response_object(row)["output"]
-            turns.append([*input_items(row.id, row.request), *(output if isinstance(output, list) else ())])
-            before = (object_of(row.request or b"") or {}).get("previous_response_id")
-            response_id = before if isinstance(before, str) else None
-        return [item for turn in reversed(turns) for item in turn]
-
-    async def _own(self, key: KeyAccount, response_id: str) -> StoredRequest:
-        try:
-            return await self._responses.row_of(key, response_id)
-        except NotFound as error:
-            raise BadRequest(
-                f"Previous response with id '{response_id[:100]}' not found.",
-                param="previous_response_id",
-                code="previous_response_not_found",
-            ) from error
 
 
 def _asked(body: bytes) -> Compact:

@@ -33,30 +33,21 @@ def transcript(items: Sequence[Any]) -> str:
     return "\n\n".join(told for item in items if (told := _told(item)))
 
 
-def chat_body(model: str, text: str, instructions: str | None) -> bytes:
-    """The call of a chat model."""
-    messages = [
-        {"role": "system", "content": _task(instructions)},
-        {"role": "user", "content": text},
-    ]
-    return msgspec.json.encode({"model": model, "messages": messages})
-
-
 def response_body(model: str, text: str, instructions: str | None, cache_key: str | None) -> bytes:
-    """The call of a model that speaks Responses itself."""
-    body: dict[str, Any] = {"model": model, "instructions": _task(instructions), "input": text}
+    """The call; nobody is to read it but whoever asked for the summary."""
+    body: dict[str, Any] = {
+        "model": model,
+        "instructions": _task(instructions),
+        "input": text,
+        "store": False,
+    }
     if cache_key is not None:
         body["prompt_cache_key"] = cache_key
     return msgspec.json.encode(body)
 
 
 def summary_in(reply: dict[str, Any]) -> str:
-    """What the model wrote, in either shape; empty when it wrote nothing."""
-    choices = reply.get("choices")
-    if isinstance(choices, list):
-        message = choices[0].get("message") if choices and isinstance(choices[0], dict) else None
-        text = message.get("content") if isinstance(message, dict) else None
-        return text.strip() if isinstance(text, str) else ""
+    """What the model wrote; empty when it wrote nothing."""
     return output_text(reply).strip()
 
 
