@@ -27,7 +27,7 @@ from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
-from dwctl.wire.sse import EventTooLarge
+from dwctl.wire.sse import EventTooLarge, events
 
 
 class Flight:
@@ -235,6 +235,9 @@ class Flight:
             self._pass(rest)
             if self._head is None:
                 return
+        if self._reshape is not None and not self._recorded and (problem := self._reshape.missing()):
+            self._cut(problem)
+            return
         self._note_end(head.status, self._metered(), upstream_error(head.status))
         if self._reshape is not None:
             # After the record: a client may stop reading at these.
@@ -354,7 +357,7 @@ class Flight:
         metered = self._metered()
         self._keep(event)
         self._note_end(problem.status, metered, error)
-        self._finish(self._framed(event) + self._last_chunk())
+        self._finish(b"".join(map(self._framed, events(event))) + self._last_chunk())
 
     def _break_off(self, failure: Failure, reason: str) -> None:
         """Read no more of the answer: it is no answer."""
@@ -398,10 +401,12 @@ class Flight:
     def _send(self, data: bytes) -> None:
         if not data:
             return
+        # Each event of a translation in a chunk of its own: some clients' readers forget half of one.
+        data = self._framed(data) if self._reshape is None else b"".join(map(self._framed, events(data)))
         if self._recorded:
-            self._around.recording.after(self._write, self._framed(data))
+            self._around.recording.after(self._write, data)
         else:
-            self._write(self._framed(data))
+            self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._exchange is not None:
@@ -470,7 +475,8 @@ class Flight:
             record.first_byte_ms = (self._first_byte - self._received) * 1000
         record.duration_ms = (around.perf() - self._received) * 1000
         record.overhead_ms = self._overhead
-        record.completed_at = around.now()
+        # A reshape has told the client already.
+        record.completed_at = record.completed_at or around.now()
         parts = self._body
         if self.upload is not None:
             self.upload.close()

@@ -16,18 +16,18 @@ from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
-from dwctl.gateway.admit import Admission, admit, authenticate
+from dwctl.gateway.admit import Admission, admit, asking_usage, authenticate
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.counts import Counts
-from dwctl.gateway.dialect import Translated
+from dwctl.gateway.dialect import Dialect, Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, known_of
+from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
@@ -36,7 +36,8 @@ from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
 from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
-from dwctl.gateway.reply import connection_line, our_lines, page_of
+from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.responses import in_responses
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import MIB, GatewaySettings
@@ -55,7 +56,6 @@ from dwctl.usage.prices import Tariff
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
-from dwctl.wire.messages.problems import in_messages
 from dwctl.wire.stateful import Stateful
 
 logger = logging.getLogger(__name__)
@@ -284,6 +284,7 @@ class Gateway:
         now = self.now()
         snapshot = self._routing.snapshot
         asked, query = exchange.body, exchange.query
+        dialect: Dialect | None = None
         translated: Translated | None = None
         plan: Plan | None = None
         found = exchange.memo.call
@@ -293,36 +294,41 @@ class Gateway:
             if peeked.model != known.name:
                 known = None
         if known is not None and peeked is not None:
-            route, admission = known.route, known.admission
+            route = via = known.route
+            sent, admission = asked, known.admission
         else:
-            route = ROUTES[exchange.path]
+            route = via = ROUTES[exchange.path]
             # Before any translation: nobody unknown makes us translate.
             key = self.key(snapshot, exchange, caller)
             if route.dialect is not None:
-                translated = route.dialect.request(asked)
+                dialect = route.dialect
+                translated = dialect.request(asked)
                 asked, query = translated.body, b""
+            sent = asked
             if peeked is None:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
                 peeked = peeker.peek(asked)
             admission = admit(snapshot, key, caller, peeked)
+            if route.adapter is not None and route.adapter.serves(admission.answering):
+                via, dialect = route.adapter.via, route.adapter.dialect
+                translated = dialect.request(asked)
+                sent, query = translated.body, b""
+                admission = asking_usage(admission)
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
         if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
+            exchange, admission, tariff, route, asked, len(sent), (caller, upload, peeked), now
         ):
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
             first = known.rendered(asked, peeked)
         else:
-            if model.pool is not None:
-                check_effort(asked, model.targets, route.path)
-            first, plan, limit_lines = self.enter(
-                admission, partial(self._rendered, route, admission, caller, asked, query, upload)
+            first, plan, limit_lines = self._entered(
+                exchange, snapshot, caller, admission, (route, via), (sent, query, upload)
             )
-            self._remember(exchange, snapshot, caller, admission, route, first.upstream)
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
@@ -330,11 +336,11 @@ class Gateway:
         sanitiser: Sanitiser | None = None
         if model.sanitize or admission.model.sanitize or self._strict is not None:
             strict = self._strict is not None
-            sanitiser = Sanitiser(route.path, record.model, record.id, asked, strict=strict)
+            sanitiser = Sanitiser(via.path, record.model, record.id, sent, strict=strict)
         flight = Flight(
             self,
             exchange,
-            route,
+            via,
             upstream,
             record,
             first.request,
@@ -342,8 +348,8 @@ class Gateway:
             hide_usage=first.hide_usage,
             deadline=exchange.received + ((own and own.total) or self._total_timeout),
             reshape=None
-            if route.dialect is None or translated is None
-            else route.dialect.reshape(record.id, record.model, translated),
+            if dialect is None or translated is None
+            else dialect.reshape(record, exchange.body, translated, self.now),
             sanitiser=sanitiser,
         )
         flight.tariff = tariff
@@ -355,23 +361,29 @@ class Gateway:
         self.recording.start(record, b"" if route.media else asked)
         self.recording.after(sender.launch)
 
-    def _remember(
+    def _entered(
         self,
         exchange: Exchange,
         snapshot: Snapshot,
         caller: Caller,
         admission: Admission,
-        route: Route,
-        upstream: Upstream,
-    ) -> None:
-        """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-        memo, name = exchange.memo, admission.peeked.model
-        if not self._remembers or exchange.path in self.uploads:
-            return
-        if memo.call == name:
-            memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-        else:
-            memo.call = name
+        routes: tuple[Route, Route],
+        body: tuple[bytes, bytes, Upload | None],
+    ) -> tuple[Rendered, Plan | None, bytes]:
+        """A call takes its limits and its target, by its own route and the one that it goes upstream."""
+        route, via = routes
+        sent, query, upload = body
+        check: Callable[..., None] = check_effort
+        made: Render = partial(self._rendered, via, admission, caller, sent, query, upload)
+        if via is not route:
+            check, made = in_responses(check), in_responses(made)
+        model = admission.answering
+        if model.pool is not None:
+            check(sent, model.targets, via.path)
+        entered = self.enter(admission, made)
+        if self._remembers and via is route and exchange.path not in self.uploads:
+            remember(exchange, snapshot, caller, admission, route, entered[0].upstream)
+        return entered
 
     def _is_put_off(
         self,
@@ -380,12 +392,13 @@ class Gateway:
         tariff: Tariff | None,
         route: Route,
         asked: bytes,
+        size: int,
         begun: tuple[Caller, Upload | None, Peek],
         now: float,
     ) -> bool:
         """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
 
-        Otherwise what it may cost is reserved.
+        Otherwise what it may cost is reserved, by the size of what goes upstream.
         """
         caller, upload, peeked = begun
         call = queued_call(route, admission, peeked, caller, asked)
@@ -394,7 +407,7 @@ class Gateway:
             return True
         if tariff is None or not self.reserves:
             return False
-        key, size = admission.key, len(asked) if upload is None else upload.size
+        key, size = admission.key, size if upload is None else upload.size
         short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
         if short is None:
             return False
@@ -481,13 +494,5 @@ class Gateway:
         return exchange.method.decode(), (exchange.path if post else models.PATH).decode()
 
     def _models(self, exchange: Exchange) -> None:
-        snapshot = self._routing.snapshot
-        anthropic = exchange.header(models.ANTHROPIC) is not None
-        try:
-            caller = caller_of(exchange, self._cors)
-            key = self.key(snapshot, exchange, caller)
-            body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
-        except Refused as refusal:
-            raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
-        exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
+        exchange.finish(self._pages.answer(self._routing.snapshot, exchange, self._cors, self.key))
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)

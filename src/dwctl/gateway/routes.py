@@ -6,6 +6,8 @@ import msgspec
 
 from dwctl.gateway.dialect import Dialect
 from dwctl.gateway.messages import Messages
+from dwctl.gateway.responses import Responses
+from dwctl.routing.snapshot import Model
 
 PREFIX = b"/ai"
 
@@ -39,6 +41,21 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `service_tier: "flex"` queues a call."""
     background: bool = False
     """Whether `background: true` does."""
+    adapter: "Adapter | None" = None
+    """What stands in where a model's server does not know the route."""
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """Another route of the model servers that calls go by, translated."""
+
+    via: Route
+    dialect: Dialect
+
+    @staticmethod
+    def serves(model: Model) -> bool:
+        """Whether it stands in for this model; of several targets the first one says."""
+        targets = model.targets
+        return bool(targets) and targets[0].adapts_responses
 
 
 def _media(path: str, *, form: bool = False) -> Route:
@@ -71,5 +88,9 @@ ROUTES = {
 }
 ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
     ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages(), flex=False
+)
+ROUTES[PREFIX + b"/v1/responses"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/responses"],
+    adapter=Adapter(ROUTES[PREFIX + b"/v1/chat/completions"], Responses()),
 )
 UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)
