@@ -66,6 +66,10 @@ class Assembly:
         self._shown = 0
         """How many calls have left the waiting line."""
 
+    def turn(self) -> None:
+        """What follows is another answer to the same request."""
+        self._close("completed")
+
     def think(self, text: str) -> None:
         """The model thinks."""
         if not text:

@@ -53,6 +53,7 @@ def reason_of(choice: Json) -> str | None:
 
 
 def _tell(assembly: Assembly, choice: Json, number: int) -> None:
+    assembly.turn()
     said = object_of(choice.get("message")) or {"content": choice.get("text")}
     assembly.think(thoughts_of(said, "\n"))
     assembly.say(text_of(said), logprobs_of(choice))
