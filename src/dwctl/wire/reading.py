@@ -35,7 +35,8 @@ def _invalid(text: str, place: str) -> Refused:
     path = ""
     if at is not None:
         text = text[: at.start()]
-        path = _INDEX.sub(r".\1", at[1]).removeprefix(".")
+        # Of an object's values it says only that it is one of them.
+        path = _INDEX.sub(r".\1", at[1].replace("[...]", "")).removeprefix(".")
     code = "invalid_type" if text.startswith("Expected `") and ", got `" in text else "invalid_value"
     missing = _MISSING.match(text)
     if missing is not None:
