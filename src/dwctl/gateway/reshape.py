@@ -66,8 +66,8 @@ class Chain:
         return (self._second.feed(rest) if rest else b"") + self._second.end()
 
     def missing(self) -> Problem | None:
-        """What either of them misses."""
-        return self._first.missing() or self._second.missing()
+        """What the first misses; the second has not seen all of it yet."""
+        return self._first.missing()
 
     def refusal(self, problem: Problem) -> Problem:
         """Through both."""

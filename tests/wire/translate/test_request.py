@@ -109,7 +109,7 @@ def test_items_are_messages() -> None:
 
 
 def test_parts_of_a_users_message() -> None:
-    parts = [
+    parts: list[Json] = [
         {"type": "input_text", "text": "t"},
         {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"},
         {"type": "input_image", "image_url": "https://x/y.png"},

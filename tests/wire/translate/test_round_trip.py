@@ -78,7 +78,7 @@ def turns(draw: st.DrawFn) -> list[Json]:
     return [*messages, *results]
 
 
-FUNCTION = st.builds(
+FUNCTION: st.SearchStrategy[Json] = st.builds(
     lambda name, more: {"type": "function", "function": {"name": name, **more}},
     NAME,
     some(description=st.text(max_size=9), parameters=SCHEMA, strict=st.booleans()),
