@@ -48,7 +48,7 @@ def test_background_is_accepted_and_polled(client: openai.OpenAI, upstream: Upst
     assert (done.id, done.status, done.background, done.output_text) == (accepted.id, "completed", True, TEXT)
     sent = upstream.posts[0].json()
     assert "background" not in sent
-    assert sent["input"] == "Say hello to me"
+    assert sent["messages"] == [{"role": "user", "content": "Say hello to me"}]
 
 
 def test_flex_in_the_background_is_queued(client: openai.OpenAI, upstream: UpstreamThread) -> None:
