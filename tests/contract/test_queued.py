@@ -117,7 +117,9 @@ def test_nothing_is_queued_for_a_wrong_key_or_model(client: openai.OpenAI, upstr
     assert upstream.posts == []
 
 
-UNREADABLE = reply(b'{"output":[],"note":"\xff"}', headers=[("content-type", "application/json")])
+UNREADABLE = reply(
+    b'{"choices":[{"message":{"content":"a\xffb"}}]}', headers=[("content-type", "application/json")]
+)
 
 
 @pytest.mark.parametrize("how", [{"service_tier": "flex"}, {"background": True}])
@@ -128,10 +130,11 @@ def test_an_answer_that_is_not_utf8_harms_nobody_else(
     raw = client.responses.with_raw_response.create(model=MODEL, input="x", **how)
     name = raw.headers["x-onwards-response-id"]
     stored = ended(client, name)
-    assert (stored.status, stored.output) == ("completed", [])
+    assert (stored.status, stored.output_text) == ("completed", "a\N{REPLACEMENT CHARACTER}b")
     assert client.responses.create(model=MODEL, input="x", service_tier="flex").output_text == TEXT
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_a_question_that_is_not_utf8_harms_nobody_else(
     product: Product, client: openai.OpenAI, upstream: UpstreamThread
 ) -> None:

@@ -8,9 +8,12 @@ FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decoded(data: bytes) -> Any:
-    """Any JSON; None when it is none."""
+    """Any JSON; None when it is none. Bytes that are no UTF-8 are replaced."""
     try:
-        return msgspec.json.decode(data)
+        try:
+            return msgspec.json.decode(data)
+        except UnicodeDecodeError:
+            return msgspec.json.decode(data.decode(errors="replace"))
     except FAULTS:
         return None
 
