@@ -386,6 +386,7 @@ def test_usage_of_the_row_stands_in_where_none_was_told() -> None:
             {"prompt_tokens": 3, "completion_tokens": 4, "cached_tokens": 9, "reasoning_tokens": 9},
             (3, 4, 7, 3, 4),
         ),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 9}, (3, 6, 9, 0, 0)),
         ({"prompt_tokens": -1, "completion_tokens": "x", "prompt_tokens_details": 1}, (0, 0, 0, 0, 0)),
     ],
 )

@@ -8,6 +8,8 @@ from dwctl.wire.answers.fields import number
 from dwctl.wire.loose import list_of, object_of, string_of
 
 Json = dict[str, Any]
+MAX_UNLISTED = 1_000_000
+"""By how much a total may exceed its parts; beyond that it is a mistake."""
 
 
 def thoughts_of(said: Json, between: str = "") -> str:
@@ -82,6 +84,10 @@ def usage_of(told: object) -> Json | None:
     made = object_of(counts.get("completion_tokens_details"))
     given = number(counts.get("prompt_tokens"))
     written = number(counts.get("completion_tokens"))
+    unlisted = number(counts.get("total_tokens")) - given - written
+    if 0 < unlisted <= MAX_UNLISTED:
+        # Some count thought in the total alone; the row does so too.
+        written += unlisted
     cached = _first(
         asked.get("cached_tokens"), counts.get("cached_tokens"), counts.get("prompt_cache_hit_tokens")
     )
