@@ -354,12 +354,14 @@ def test_the_model_may_be_named_elsewhere() -> None:
 def test_what_is_refused_names_its_field(fields: Json, param: str, code: str) -> None:
     problem = refused({"model": "m", "input": "hi", **fields})
     assert (problem.param, problem.code) == (param, code)
-    assert problem.message.startswith(f"{param}: ")
+    missing = f"Missing required parameter: '{param}'."
+    assert problem.message == missing or problem.message.startswith(f"Invalid '{param}': ")
+    assert problem.message.endswith(".")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"input":' + b"[" * 2000])
 def test_a_body_that_is_no_object(body: bytes) -> None:
-    assert refused(body).message.startswith("body: ")
+    assert refused(body).message.startswith("Invalid body: ")
 
 
 _JSON: st.SearchStrategy[Any] = st.recursive(

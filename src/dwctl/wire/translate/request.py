@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.reading import read, wrong
 from dwctl.wire.translate.items import Conversation
 from dwctl.wire.translate.tools import chat_tools
@@ -117,6 +118,27 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def chat_request(body: bytes) -> bytes:
     """Translate."""
+    try:
+        return _translated(body)
+    except Refused as refusal:
+        raise Refused(_told(refusal.problem)) from refusal
+
+
+def _told(problem: Problem) -> Problem:
+    """A refusal as this API words it: a sentence."""
+    if problem.param is None:
+        return msgspec.structs.replace(
+            problem, message=f"Invalid body: {problem.message.partition(': ')[2]}."
+        )
+    text = problem.message.removeprefix(f"{problem.param}: ")
+    if problem.code == "missing_required_parameter" and text == "field required":
+        message = f"Missing required parameter: '{problem.param}'."
+    else:
+        message = f"Invalid '{problem.param}': {text}."
+    return msgspec.structs.replace(problem, message=message)
+
+
+def _translated(body: bytes) -> bytes:
     members = read(_members, body, "")
     asked: Json = {}
     extras: dict[str, msgspec.Raw] = {}
