@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import openai
 import pytest
 from openai.types.responses import ResponseFunctionToolCall
@@ -245,3 +246,32 @@ def test_queued_calls(client: openai.OpenAI, upstream: UpstreamThread, how: Any)
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model=MODEL, input="x", tools=[{"type": "web_search"}], **how)
     assert refused.value.param == "tools.0.type"
+
+
+def test_lines_of_a_batch(client: openai.OpenAI, upstream: UpstreamThread) -> None:
+    bodies: list[Json] = [
+        {"model": MODEL, "input": "Say hello"},
+        {"model": MODEL, "input": "x", "conversation": "c"},
+    ]
+    lines = [
+        {"custom_id": str(number), "method": "POST", "url": "/v1/responses", "body": body}
+        for number, body in enumerate(bodies)
+    ]
+    file = client.files.create(file=b"\n".join(map(msgspec.json.encode, lines)), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/responses", completion_window="24h")
+
+    def done() -> bool:
+        return client.batches.retrieve(batch.id).status == "completed"
+
+    until(done, "the batch is done")
+    batch = client.batches.retrieve(batch.id)
+    assert batch.output_file_id
+    assert batch.error_file_id
+    (good,) = client.files.content(batch.output_file_id).text.splitlines()
+    found = msgspec.json.decode(good)["response"]["body"]
+    response(found)
+    assert found["output"][0]["content"][0]["text"] == TEXT
+    assert found["background"] is False
+    (bad,) = client.files.content(batch.error_file_id).text.splitlines()
+    assert '"param":"conversation"' in bad
+    assert [post.path for post in upstream.posts] == ["/v1/chat/completions"]
