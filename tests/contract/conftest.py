@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from tests.contract.adapter import native
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
 from tests.server_process import Product
 
@@ -45,6 +46,13 @@ def client(product: Product, upstream: UpstreamThread) -> Iterator[openai.OpenAI
     """The official client, without retries, so that a test sees each answer."""
     with openai.OpenAI(base_url=product.base_url, api_key=product.key, max_retries=0, timeout=20) as made:
         yield made
+
+
+@pytest.fixture
+def native_responses(product: Product) -> Iterator[None]:
+    """Calls of `/responses` go to the model server as they come."""
+    with native(product):
+        yield
 
 
 @pytest.fixture

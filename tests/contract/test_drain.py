@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests.contract.adapter import set_adapter
 from tests.contract.test_external_database import Server, ask, external, stored
 from tests.contract.test_stop import WORDS, processes_on
 from tests.fakes import shapes
@@ -71,6 +72,7 @@ class Call(threading.Thread):
 def test_answers_that_do_not_end_in_time(data_dir: Path, upstream: UpstreamThread, workers: int) -> None:
     environment = {"DWCTL_LISTENER__DRAIN": "300ms", "DWCTL_WORKERS": str(workers)}
     with running(Product(data_dir, upstream=upstream.url, environment=environment)) as product:
+        set_adapter(product, False)
         messages = [{"role": "user", "content": "Count"}]
         asked: list[tuple[Answer, str, dict[str, object]]] = [
             (

@@ -2,38 +2,49 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import sqrt
 from pathlib import Path
+from typing import Protocol
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from tests.contract.adapter import set_adapter
 from tests.models.servers import DIMENSIONS, ModelServer
 from tests.server_process import Product
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("models")]
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is a gateway?"}]
-Through = Callable[[ModelServer], openai.OpenAI]
+
+
+class Through(Protocol):
+    """Gives a client of a product that stands before a given server."""
+
+    def __call__(self, server: ModelServer, *, native: bool = False) -> openai.OpenAI:
+        """`native`: calls of `/responses` go to the server as they come."""
+        ...
 
 
 @pytest.fixture(scope="module")
 def through(open_directory: Path) -> Iterator[Through]:
-    """A client of a product that stands before a given server; one product for each server."""
-    clients: dict[str, openai.OpenAI] = {}
+    """One product for each server."""
+    products: dict[str, tuple[Product, openai.OpenAI]] = {}
     with ExitStack() as stack:
 
-        def made(server: ModelServer) -> openai.OpenAI:
-            if server.url not in clients:
+        def made(server: ModelServer, *, native: bool = False) -> openai.OpenAI:
+            if server.url not in products:
                 product = stack.enter_context(running(open_directory, server))
                 client = openai.OpenAI(
                     base_url=product.base_url, api_key=product.key, max_retries=0, timeout=120
                 )
-                clients[server.url] = stack.enter_context(client)
-            return clients[server.url]
+                products[server.url] = product, stack.enter_context(client)
+            product, client = products[server.url]
+            set_adapter(product, False if native else None, server.model)
+            return client
 
         yield made
 
@@ -99,8 +110,9 @@ def test_chat_streamed_says_what_the_whole_answer_says(
     assert stored.usage.total_tokens == whole.usage.total_tokens
 
 
-def test_responses(through: Through, transformers_server: ModelServer) -> None:
-    client = through(transformers_server)
+@pytest.mark.parametrize("native", [False, True])
+def test_responses(through: Through, transformers_server: ModelServer, native: bool) -> None:
+    client = through(transformers_server, native=native)
     # Left out, `stream` means true to this server.
     raw = client.responses.with_raw_response.create(
         model=transformers_server.model, input="Hello", max_output_tokens=16, stream=False
@@ -114,8 +126,9 @@ def test_responses(through: Through, transformers_server: ModelServer) -> None:
     assert stored.usage.output_tokens > 0
 
 
-def test_responses_streamed(through: Through, transformers_server: ModelServer) -> None:
-    client = through(transformers_server)
+@pytest.mark.parametrize("native", [False, True])
+def test_responses_streamed(through: Through, transformers_server: ModelServer, native: bool) -> None:
+    client = through(transformers_server, native=native)
     with client.responses.create(
         model=transformers_server.model, input="Hello", max_output_tokens=16, stream=True
     ) as stream:
@@ -128,7 +141,7 @@ def test_responses_streamed(through: Through, transformers_server: ModelServer) 
 
 def test_a_stream_that_nobody_asked_for(through: Through, transformers_server: ModelServer) -> None:
     """Without `stream` this server answers `/responses` with events: passed on, counted and stored as such."""
-    client = through(transformers_server)
+    client = through(transformers_server, native=True)
     raw = client.responses.with_raw_response.create(
         model=transformers_server.model, input="Hello", max_output_tokens=16
     )

@@ -48,7 +48,7 @@ def test_background_is_accepted_and_polled(client: openai.OpenAI, upstream: Upst
     assert (done.id, done.status, done.background, done.output_text) == (accepted.id, "completed", True, TEXT)
     sent = upstream.posts[0].json()
     assert "background" not in sent
-    assert sent["input"] == "Say hello to me"
+    assert sent["messages"] == [{"role": "user", "content": "Say hello to me"}]
 
 
 def test_flex_in_the_background_is_queued(client: openai.OpenAI, upstream: UpstreamThread) -> None:
@@ -117,7 +117,9 @@ def test_nothing_is_queued_for_a_wrong_key_or_model(client: openai.OpenAI, upstr
     assert upstream.posts == []
 
 
-UNREADABLE = reply(b'{"output":[],"note":"\xff"}', headers=[("content-type", "application/json")])
+UNREADABLE = reply(
+    b'{"choices":[{"message":{"content":"a\xffb"}}]}', headers=[("content-type", "application/json")]
+)
 
 
 @pytest.mark.parametrize("how", [{"service_tier": "flex"}, {"background": True}])
@@ -128,10 +130,11 @@ def test_an_answer_that_is_not_utf8_harms_nobody_else(
     raw = client.responses.with_raw_response.create(model=MODEL, input="x", **how)
     name = raw.headers["x-onwards-response-id"]
     stored = ended(client, name)
-    assert (stored.status, stored.output) == ("completed", [])
+    assert (stored.status, stored.output_text) == ("completed", "a\N{REPLACEMENT CHARACTER}b")
     assert client.responses.create(model=MODEL, input="x", service_tier="flex").output_text == TEXT
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_a_question_that_is_not_utf8_harms_nobody_else(
     product: Product, client: openai.OpenAI, upstream: UpstreamThread
 ) -> None:

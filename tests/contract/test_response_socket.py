@@ -24,8 +24,10 @@ from wsproto.events import (
     TextMessage,
 )
 
+from tests.contract.adapter import set_adapter
 from tests.fakes.answers import Answer, Hang, frames, json_reply, stream_reply
 from tests.fakes.model import MODEL
+from tests.fakes.shapes import chat_chunks
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
@@ -135,7 +137,8 @@ async def test_turns_that_are_sent_at_once_run_one_after_the_other(
             event = await socket.message()
             assert event["sequence_number"] == 0 or event["type"] != "response.created"
             ended += event["type"] in ENDS
-        assert [post.json()["input"] for post in upstream.posts] == ["one", "two", "three"]
+        said = [post.json()["messages"][0]["content"] for post in upstream.posts]
+        assert said == ["one", "two", "three"]
 
 
 async def test_what_is_not_stored_can_be_gone_on_from_on_its_connection(
@@ -151,9 +154,10 @@ async def test_what_is_not_stored_can_be_gone_on_from_on_its_connection(
         await socket.turn(input="And now?", store=False, previous_response_id=second["id"])
         sent = upstream.posts[2].json()
         assert "previous_response_id" not in sent
-        roles = [(item["role"], item["content"]) for item in sent["input"] if item["role"] == "user"]
-        assert roles == [("user", "My name is Ada."), ("user", "Who am I?"), ("user", "And now?")]
-        assert [item["role"] for item in sent["input"]] == ["user", "assistant", "user", "assistant", "user"]
+        said = [(message["role"], message["content"]) for message in sent["messages"]]
+        texts = ["My name is Ada.", "Who am I?", "And now?"]
+        assert said[::2] == [("user", text) for text in texts]
+        assert [role for role, _ in said] == ["user", "assistant", "user", "assistant", "user"]
 
 
 async def test_a_failed_turn_is_an_error_and_the_connection_goes_on(
@@ -223,8 +227,8 @@ async def test_too_many_turns_at_once_end_the_connection(product: Product, upstr
 async def test_a_client_that_leaves_cancels_its_turn(
     product: Product, upstream: UpstreamThread, client: openai.OpenAI
 ) -> None:
-    created = {"type": "response.created", "sequence_number": 0, "response": {"id": "r", "output": []}}
-    upstream.push(Answer((*stream_reply(frames([created])).steps[:2], Hang())))
+    begun = frames(chat_chunks(MODEL, ["a"]))
+    upstream.push(Answer((*stream_reply(begun).steps[:2], Hang())))
     async with connected(product) as socket:
         socket.ask(input="x")
         name = (await socket.message())["response"]["id"]
@@ -258,6 +262,7 @@ def strict(open_directory: Path, upstream: UpstreamThread) -> Iterator[Product]:
     limits = {"DWCTL_RESPONSE_SOCKETS__LIFETIME": "2s", "DWCTL_RESPONSE_SOCKETS__MAX_MEMORY": "1"}
     running = Product(home, upstream=upstream.url, environment=limits)
     running.start()
+    set_adapter(running, False)
     yield running
     running.close()
     shutil.rmtree(home, ignore_errors=True)

@@ -53,6 +53,7 @@ def test_completions(client: openai.OpenAI) -> None:
         assert "".join(chunk.choices[0].text for chunk in stream if chunk.choices) == TEXT
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_response_whole(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     raw = client.responses.with_raw_response.create(model=MODEL, input="Say hello", metadata={"a": "b"})
     answer = raw.parse()
@@ -63,6 +64,7 @@ def test_response_whole(client: openai.OpenAI, upstream: UpstreamThread) -> None
     assert (stored.id, stored.output_text, stored.metadata) == (answer.id, TEXT, {"a": "b"})
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_response_streamed(client: openai.OpenAI) -> None:
     with client.responses.create(model=MODEL, input="Say hello", stream=True) as stream:
         events = list(stream)
@@ -77,6 +79,7 @@ def test_response_streamed(client: openai.OpenAI) -> None:
     assert client.responses.retrieve(last.response.id).output_text == TEXT
 
 
+@pytest.mark.usefixtures("native_responses")
 async def test_response_stream_with_the_helper(async_client: openai.AsyncOpenAI) -> None:
     async with async_client.responses.stream(model=MODEL, input="Say hello") as stream:
         deltas = [event.delta async for event in stream if event.type == "response.output_text.delta"]
@@ -84,6 +87,7 @@ async def test_response_stream_with_the_helper(async_client: openai.AsyncOpenAI)
     assert "".join(deltas) == final.output_text == TEXT
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_slow_streams_come_as_they_are_made(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     """The first event is here before the upstream has sent its last."""
     upstream.forget(ModelServer(chunk_gap=0.1))

@@ -89,6 +89,7 @@ def test_a_body_that_does_not_fit_names_its_field(client: openai.OpenAI, product
         client.post("/completions", cast_to=object, body={"prompt": "no model"})
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_what_was_hidden_stays_hidden_when_the_call_is_read_back(
     client: openai.OpenAI, upstream: UpstreamThread
 ) -> None:

@@ -51,8 +51,10 @@ def target(
     model_name: str = "fake-model",
     auth: tuple[str, str] | None = None,
     timeouts: Timeouts | None = None,
+    *,
+    adapts_responses: bool = False,
 ) -> Target:
-    """One endpoint."""
+    """One endpoint, whose server knows `/v1/responses` itself unless told otherwise."""
     return Target(
         endpoint_id=new_id(),
         endpoint_name="fake",
@@ -60,6 +62,7 @@ def target(
         model_name=model_name,
         auth_header=auth,
         timeouts=timeouts,
+        adapts_responses=adapts_responses,
     )
 
 

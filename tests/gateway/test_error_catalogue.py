@@ -103,6 +103,16 @@ def with_effort(**said: Any) -> Provoke:
     return provoke
 
 
+def translated(**said: Any) -> Provoke:
+    """A response of a model whose server knows only chat completions."""
+
+    async def provoke(upstream: FakeUpstream) -> Answer:
+        async with House(model("m", target(upstream.url, adapts_responses=True))) as house:
+            return await house.call({"model": "m", "input": "hi", **said}, "/ai/v1/responses")
+
+    return provoke
+
+
 def with_a_form(body: bytes, **limits: int) -> Provoke:
     """A form with this body."""
     settings = GatewaySettings(uploads=UploadSettings(**limits))
@@ -229,6 +239,9 @@ SITUATIONS: dict[str, Provoke] = {
     "no model is named": calls({"messages": []}),
     "a field that decides the call has the wrong type": calls({"model": "m", "stream": "yes"}),
     "such a field stands there twice": calls(b'{"model":"m","model":"m"}'),
+    "translated responses: a field that a chat-only server cannot heed": translated(conversation="c"),
+    "translated responses: a value that it cannot take": translated(tools=[{"type": "web_search"}]),
+    "translated responses: a field of chat completions": translated(max_tokens=5),
     "there is no such effort of reasoning": with_effort(reasoning_effort="huge"),
     "the model does not have this effort": with_effort(reasoning_effort="none"),
     "a field that only the model's own server knows, beside efforts": with_effort(thinking={}),

@@ -229,6 +229,15 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_event(upstream: FakeU
     assert record.state == 3
 
 
+async def test_a_stream_without_a_reason_of_its_end_has_failed(upstream: FakeUpstream) -> None:
+    upstream.push(stream_reply(frames(shapes.chat_chunks("fake-model", ["a"])[:2], done=False)))
+    async with House(model("m", target(upstream.url))) as house:
+        answer = await ask(house, asked(stream=True))
+        record = await house.recorded()
+    assert told(answer)[-1]["type"] == "error"
+    assert (record.state, record.status_code) == (3, 502)
+
+
 async def test_an_upstream_that_is_late_or_away_is_told_in_the_protocol(upstream: FakeUpstream) -> None:
     upstream.push(HANG)
     slow = upstream_settings(first_byte_timeout=Duration(0.05))
@@ -274,6 +283,10 @@ class Shouting:
     def end(self) -> bytes:
         """One chunk more."""
         return frames([{"choices": [{"delta": {"content": "!"}, "finish_reason": "stop"}]}], done=False)[0]
+
+    def missing(self) -> Problem | None:
+        """Nothing."""
+        return None
 
     def refusal(self, problem: Problem) -> Problem:
         """A mask."""

@@ -75,6 +75,18 @@ def test_a_chat_with_thoughts_calls_and_probabilities() -> None:
     }
 
 
+def test_details_of_thoughts_go_on_by_type_and_index() -> None:
+    def thought(index: int, **more: Any) -> dict[str, Any]:
+        detail = {"type": "reasoning.text", "index": index, **more}
+        return chunk({"index": 0, "delta": {"reasoning_details": [detail]}})
+
+    made = whole(thought(0, text="Hm"), thought(0, text="m."), thought(1, text="Yes"), thought(1, data="x"))
+    assert made["choices"][0]["message"]["reasoning_details"] == [
+        {"type": "reasoning.text", "index": 0, "text": "Hmm."},
+        {"type": "reasoning.text", "index": 1, "text": "Yes", "data": "x"},
+    ]
+
+
 def test_a_plain_completion() -> None:
     def text(piece: str, **more: Any) -> dict[str, Any]:
         return {"id": "c", "object": "text_completion", "choices": [{"index": 0, "text": piece, **more}]}

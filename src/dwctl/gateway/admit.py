@@ -63,6 +63,12 @@ def admit(snapshot: Snapshot, key: Key, caller: Caller, peeked: Peek) -> Admissi
     return Admission(key, model, answering(snapshot, key, model), peeked)
 
 
+def asking_usage(admission: Admission) -> Admission:
+    """The admission of a call whose translation asks the upstream for usage by itself."""
+    peeked = msgspec.structs.replace(admission.peeked, includes_usage=True, has_stream_options=True)
+    return msgspec.structs.replace(admission, peeked=peeked)
+
+
 def unknown_model(name: str) -> Problem:
     """404; a name that cannot be one is 400."""
     if "\0" in name:

@@ -1,10 +1,16 @@
-"""A route that speaks another protocol than the model servers: its requests are translated, its answers reshaped."""
+"""A call in another protocol than its model server's: the request is translated, the answer reshaped.
 
+Of a route whose clients always speak another one (`Route.dialect`), or of a model whose server does not know the route
+(`Route.adapter`).
+"""
+
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from dwctl.gateway.reshape import Reshape
+from dwctl.requests.record import Record
 from dwctl.wire.errors import Problem
 
 
@@ -23,8 +29,10 @@ class Dialect(Protocol):
         """Translate a client's body; raises `Refused` with 400 for what cannot be understood."""
         ...
 
-    def reshape(self, ident: str, model: str, asked: Translated) -> Reshape:
-        """The way back: `ident` is the id of the call's row, `model` the alias asked for."""
+    def reshape(
+        self, record: Record, asked: bytes, translated: Translated, now: Callable[[], float]
+    ) -> Reshape:
+        """The way back for a call that has begun; `asked` is the client's own body, `now` tells unix seconds."""
         ...
 
     def refusal(self, problem: Problem) -> Problem:

@@ -51,6 +51,10 @@ class Echo:
         """Nothing is held back."""
         return b""
 
+    def missing(self) -> Problem | None:
+        """Whether an answer is complete is the upstream's to say."""
+        return None
+
     def refusal(self, problem: Problem) -> Problem:
         """In our own words already."""
         return problem

@@ -14,7 +14,7 @@ from dwctl.gateway.reckoning import Passed, reckoned
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
-from dwctl.gateway.reshape import Chain, Reshape
+from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.surroundings import Surroundings
@@ -28,7 +28,7 @@ from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
-from dwctl.wire.sse import EventTooLarge
+from dwctl.wire.sse import EventTooLarge, events
 from dwctl.wire.stateful import Expanded
 
 
@@ -101,9 +101,9 @@ class Flight:
     def expand(self, expanded: Expanded) -> None:
         """The upstream is asked more than the client said, and not told all that the client did."""
         self._asked = expanded.body
-        if expanded.echoed:
-            echo = Echo(expanded.echoed)
-            self._reshape = echo if self._reshape is None else Chain(self._reshape, echo)
+        # A translation tells what the client said by itself.
+        if expanded.echoed and self._reshape is None:
+            self._reshape = Echo(expanded.echoed)
 
     @property
     def upstream(self) -> Upstream:
@@ -244,6 +244,9 @@ class Flight:
             self._pass(rest)
             if self._head is None:
                 return
+        if self._reshape is not None and not self._recorded and (problem := self._reshape.missing()):
+            self._cut(problem)
+            return
         self._note_end(head.status, self._metered(), upstream_error(head.status))
         if self._reshape is not None:
             # After the record: a client may stop reading at these.
@@ -363,7 +366,7 @@ class Flight:
         metered = self._metered()
         self._keep(event)
         self._note_end(problem.status, metered, error)
-        self._finish(self._framed(event) + self._last_chunk())
+        self._finish(b"".join(map(self._framed, events(event))) + self._last_chunk())
 
     def _break_off(self, failure: Failure, reason: str) -> None:
         """Read no more of the answer: it is no answer."""
@@ -407,10 +410,12 @@ class Flight:
     def _send(self, data: bytes) -> None:
         if not data:
             return
+        # Each event of a translation in a chunk of its own: some clients' readers forget half of one.
+        data = self._framed(data) if self._reshape is None else b"".join(map(self._framed, events(data)))
         if self._recorded:
-            self._around.recording.after(self._write, self._framed(data))
+            self._around.recording.after(self._write, data)
         else:
-            self._write(self._framed(data))
+            self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._exchange is not None:
@@ -479,7 +484,8 @@ class Flight:
             record.first_byte_ms = (self._first_byte - self._received) * 1000
         record.duration_ms = (around.perf() - self._received) * 1000
         record.overhead_ms = self._overhead
-        record.completed_at = around.now()
+        # A reshape has told the client already.
+        record.completed_at = record.completed_at or around.now()
         parts = self._body
         if self.upload is not None:
             self.upload.close()

@@ -1,17 +1,18 @@
 """`/ai/v1/messages`: clients of Anthropic's Messages API on models that speak chat completions (decision 0025)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.reshape import Reshape
+from dwctl.requests.record import Record
 from dwctl.wire.errors import Problem
 from dwctl.wire.messages.problems import MessagesProblem, in_messages, type_of
 from dwctl.wire.messages.reply import message_of, problem_of_reply
 from dwctl.wire.messages.request import chat_request
 from dwctl.wire.messages.shapes import encoded, named
-from dwctl.wire.messages.stream import MessageStream
+from dwctl.wire.messages.stream import BROKEN_OFF, MessageStream
 from dwctl.wire.sse import data_of, events
 
 PING = named("ping", b'{"type":"ping"}')
@@ -25,9 +26,12 @@ class Messages:
         asked = chat_request(body)
         return Translated(msgspec.json.encode(asked), tuple(asked.stop or ()))
 
-    def reshape(self, ident: str, model: str, asked: Translated) -> Reshape:
+    def reshape(
+        self, record: Record, asked: bytes, translated: Translated, now: Callable[[], float]
+    ) -> Reshape:
         """The way back, for one call."""
-        return MessagesReshape(ident, model, asked.stops)
+        del asked, now
+        return MessagesReshape(record.id, record.model, translated.stops)
 
     def refusal(self, problem: Problem) -> Problem:
         """An error of ours in that API's envelope."""
@@ -65,6 +69,10 @@ class MessagesReshape:
     def end(self) -> bytes:
         """The last ones, where the upstream did not say that it had come to its end."""
         return self._events().end()
+
+    def missing(self) -> Problem | None:
+        """The reason of the end."""
+        return BROKEN_OFF if self._events().unfinished else None
 
     def refusal(self, problem: Problem) -> Problem:
         """An error of ours."""

@@ -3,15 +3,22 @@
 A client that names a version of Anthropic's API gets that API's shapes.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import msgspec
 
+from dwctl.core.ids import new_id
 from dwctl.gateway.admit import unknown_model
+from dwctl.gateway.caller import Caller, caller_of
+from dwctl.gateway.reply import page_of
 from dwctl.routing.access import lists, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot
+from dwctl.wire.cors import Cors
 from dwctl.wire.errors import Refused
+from dwctl.wire.exchange import Exchange
+from dwctl.wire.messages.problems import in_messages
 
 PATH = b"/ai/v1/models"
 ANTHROPIC = b"anthropic-version"
@@ -29,6 +36,23 @@ class ModelPages:
     def __init__(self) -> None:
         self._version = -1
         self._lists: dict[tuple[frozenset[str], frozenset[str] | None, bool], bytes] = {}
+
+    def answer(
+        self,
+        snapshot: Snapshot,
+        exchange: Exchange,
+        cors: Cors,
+        key_of: Callable[[Snapshot, Exchange, Caller], Key],
+    ) -> bytes:
+        """A whole answer; raises `Refused`, in the words of the client's API."""
+        anthropic = exchange.header(ANTHROPIC) is not None
+        try:
+            caller = caller_of(exchange, cors)
+            key = key_of(snapshot, exchange, caller)
+            body = self.page(snapshot, key, exchange.path, anthropic=anthropic)
+        except Refused as refusal:
+            raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
+        return page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body)
 
     def page(self, snapshot: Snapshot, key: Key, path: bytes, *, anthropic: bool = False) -> bytes:
         """The JSON for a path; raises `Refused` with 404 for a model that is not there for this key."""

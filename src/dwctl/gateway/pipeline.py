@@ -16,15 +16,14 @@ from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
-from dwctl.gateway.admit import Admission, admit, authenticate
+from dwctl.gateway.admit import Admission, admit, asking_usage, authenticate
+from dwctl.gateway.aside import awaits_context, put_aside
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.complaints import Complaints
-from dwctl.gateway.contexts import Expanding, refers
-from dwctl.gateway.counting import counted
 from dwctl.gateway.counts import Counts
-from dwctl.gateway.dialect import Translated
+from dwctl.gateway.dialect import Dialect, Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
@@ -32,14 +31,13 @@ from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
 from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
-from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
 from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
-from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reasoning import check_effort, with_effort
-from dwctl.gateway.reply import connection_line, our_lines, page_of
+from dwctl.gateway.reply import connection_line, our_lines
+from dwctl.gateway.responses import in_responses
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
 from dwctl.gateway.settings import MIB, GatewaySettings
@@ -58,7 +56,6 @@ from dwctl.wire.compaction import MARK, Compactions
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
-from dwctl.wire.messages.problems import in_messages
 from dwctl.wire.stateful import ContextCall, Contexts, Stateful
 
 logger = logging.getLogger(__name__)
@@ -279,14 +276,10 @@ class Gateway:
         now = self.now()
         snapshot = self._routing.snapshot
         asked, query = exchange.body, exchange.query
+        dialect: Dialect | None = None
         translated: Translated | None = None
         plan: Plan | None = None
-        found = exchange.memo.call
-        known = found if isinstance(found, Known) and found.holds(snapshot, now) else None
-        if known is not None:
-            peeked = self._peeker.peek(asked) if peeked is None else peeked
-            if peeked.model != known.name:
-                known = None
+        known, peeked = self._recalled(exchange, snapshot, peeked, now)
         if known is not None and peeked is not None:
             route, admission = known.route, known.admission
         else:
@@ -294,7 +287,8 @@ class Gateway:
             # Before any translation: nobody unknown makes us translate.
             key = self.key(snapshot, exchange, caller)
             if route.dialect is not None:
-                translated = route.dialect.request(asked)
+                dialect = route.dialect
+                translated = dialect.request(asked)
                 asked, query = translated.body, b""
             if peeked is None:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
@@ -302,39 +296,37 @@ class Gateway:
             admission = admit(snapshot, key, caller, peeked)
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
+        via, sent = route, asked
+        if route.context:
+            if awaits_context(self, exchange, admission.key, asked, (caller, upload, peeked)):
+                return
+            sent = self._with_context(asked, peeked, admission.key)
+            if route.adapter is not None and route.adapter.serves(admission.answering):
+                via, dialect, admission = route.adapter.via, route.adapter.dialect, asking_usage(admission)
+                translated = dialect.request(sent)
+                sent, query = translated.body, b""
         model = admission.answering
         tariff = None if route.counts else self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or route.context) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
+        if (tariff is not None or peeked.tier is not None or route.context) and put_aside(
+            self, exchange, admission, tariff, route, sent, (caller, upload, peeked), now
         ):
             return
-        noted, asked = asked, asked if peeked.expanded is None else peeked.expanded.body
-        if route.context and MARK in asked:
-            asked = self._opened(asked, admission.key)
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
-            first = known.rendered(asked, peeked)
+            first = known.rendered(sent, peeked)
         else:
-            if model.pool is not None:
-                check_effort(asked, model.targets, route.path)
-            first, plan, limit_lines = self.enter(
-                admission, partial(self._rendered, route, admission, caller, asked, query, upload)
+            first, plan, limit_lines = self._entered(
+                exchange, snapshot, caller, admission, (route, via), (sent, query, upload)
             )
-            remember(exchange, snapshot, caller, admission, route, first.upstream, wanted=self._remembers)
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
         record = self._record(route, admission, caller, peeked, size, now, tariff)
-        strict = self._strict is not None
-        sanitiser = (
-            Sanitiser(route.path, record.model, record.id, noted, strict=strict)
-            if strict or model.sanitize or admission.model.sanitize
-            else None
-        )
+        sanitises = self._strict is not None or model.sanitize or admission.model.sanitize
         flight = Flight(
             self,
             exchange,
-            route,
+            via,
             upstream,
             record,
             first.request,
@@ -342,9 +334,9 @@ class Gateway:
             hide_usage=first.hide_usage,
             deadline=exchange.received + ((own and own.total) or self._total_timeout),
             reshape=None
-            if route.dialect is None or translated is None
-            else route.dialect.reshape(record.id, record.model, translated),
-            sanitiser=sanitiser,
+            if dialect is None or translated is None
+            else dialect.reshape(record, exchange.body, translated, self.now),
+            sanitiser=self._sanitiser(record, via, asked if via is route else sent) if sanitises else None,
         )
         flight.tariff = tariff
         if peeked.expanded is not None:
@@ -354,53 +346,54 @@ class Gateway:
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort
-        self.recording.start(record, b"" if route.media else noted)
+        self.recording.start(record, b"" if route.media else asked)
         self.recording.after(sender.launch)
 
-    def _opened(self, asked: bytes, key: Key) -> bytes:
-        """A body with its summed up conversations as the model reads them; the record keeps what the client said."""
-        return asked if self._compactions is None else self._compactions.opened(asked, key.owner_id)
+    def _recalled(
+        self, exchange: Exchange, snapshot: Snapshot, peeked: Peek | None, now: float
+    ) -> tuple[Known | None, Peek | None]:
+        """What the last call of this connection came to, if it holds for this one, and what this one says."""
+        found = exchange.memo.call
+        if not isinstance(found, Known) or not found.holds(snapshot, now):
+            return None, peeked
+        if peeked is None:
+            peeked = self._peeker.peek(exchange.body)
+        return (found if peeked.model == found.name else None), peeked
 
-    def _is_put_off(
-        self,
-        exchange: Exchange,
-        admission: Admission,
-        tariff: Tariff | None,
-        route: Route,
-        asked: bytes,
-        begun: tuple[Caller, Upload | None, Peek],
-        now: float,
-    ) -> bool:
-        """Whether the call is answered here, goes into the queue, or waits for its context or for credit.
-
-        What waits is admitted anew.
-
-        Otherwise what it may cost is reserved.
-        """
-        caller, upload, peeked = begun
-        if self.contexts is not None and route.context and refers(asked, peeked):
-            call = self.context_call(asked, admission.key)
-            Expanding(self.contexts, self, exchange, Body(*begun), peeked).begin(call)
-            return True
-        if route.counts:
-            answer = counted(admission.answering, asked if peeked.expanded is None else peeked.expanded.body)
-            if answer is not None:
-                self._page(exchange, caller, answer)
-            return answer is not None
-        queued = queued_call(route, admission, peeked, caller, asked)
-        if queued is not None and self.stateful is not None:
-            self.stateful.take(exchange, queued)
-            return True
-        if tariff is None or not self.reserves:
-            return False
+    def _with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
+        """A body with all that it refers to, and summed up conversations as the model reads them."""
         if peeked.expanded is not None:
             asked = peeked.expanded.body
-        key, size = admission.key, len(asked) if upload is None else upload.size
-        short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
-        if short is None:
-            return False
-        self.funds.park(self, exchange, Body(*begun), key, short, now)
-        return True
+        if self._compactions is not None and MARK in asked:
+            asked = self._compactions.opened(asked, key.owner_id)
+        return asked
+
+    def _sanitiser(self, record: Record, via: Route, asked: bytes) -> Sanitiser:
+        return Sanitiser(via.path, record.model, record.id, asked, strict=self._strict is not None)
+
+    def _entered(
+        self,
+        exchange: Exchange,
+        snapshot: Snapshot,
+        caller: Caller,
+        admission: Admission,
+        routes: tuple[Route, Route],
+        body: tuple[bytes, bytes, Upload | None],
+    ) -> tuple[Rendered, Plan | None, bytes]:
+        """A call takes its limits and its target, by its own route and the one that it goes upstream."""
+        route, via = routes
+        sent, query, upload = body
+        check: Callable[..., None] = check_effort
+        made: Render = partial(self._rendered, via, admission, caller, sent, query, upload)
+        if via is not route:
+            check, made = in_responses(check), in_responses(made)
+        model = admission.answering
+        if model.pool is not None:
+            check(sent, model.targets, via.path)
+        entered = self.enter(admission, made)
+        wanted = self._remembers and via is route
+        remember(exchange, snapshot, caller, admission, route, entered[0].upstream, wanted=wanted)
+        return entered
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
         """Take the limits of a call, and of its target where that is the only one; the lines its answer carries."""
@@ -491,18 +484,10 @@ class Gateway:
         post = exchange.method == b"POST"
         return exchange.method.decode(), (exchange.path if post else models.PATH).decode()
 
-    def _models(self, exchange: Exchange) -> None:
-        snapshot = self._routing.snapshot
-        anthropic = exchange.header(models.ANTHROPIC) is not None
-        try:
-            caller = caller_of(exchange, self._cors)
-            key = self.key(snapshot, exchange, caller)
-            body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
-        except Refused as refusal:
-            raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
-        self._page(exchange, caller, body)
-
-    def _page(self, exchange: Exchange, caller: Caller, body: bytes) -> None:
-        """Answer with JSON of our own."""
-        exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
+    def told(self, exchange: Exchange) -> None:
+        """A call that needed no model server has its answer."""
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)
+
+    def _models(self, exchange: Exchange) -> None:
+        exchange.finish(self._pages.answer(self._routing.snapshot, exchange, self._cors, self.key))
+        self.told(exchange)

@@ -25,6 +25,10 @@ class Reshape(Protocol):
         """What the client still gets when the upstream's stream has ended; may be empty."""
         ...
 
+    def missing(self) -> Problem | None:
+        """What is wrong with a stream that has ended in order, but whose answer is not complete."""
+        ...
+
     def refusal(self, problem: Problem) -> Problem:
         """An error of ours before anything was sent, in the client's protocol."""
         ...
@@ -60,6 +64,10 @@ class Chain:
         """What the first still had, through the second; then what that one still has."""
         rest = self._first.end()
         return (self._second.feed(rest) if rest else b"") + self._second.end()
+
+    def missing(self) -> Problem | None:
+        """What the first misses; the second has not seen all of it yet."""
+        return self._first.missing()
 
     def refusal(self, problem: Problem) -> Problem:
         """Through both."""

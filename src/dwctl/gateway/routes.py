@@ -6,6 +6,8 @@ import msgspec
 
 from dwctl.gateway.dialect import Dialect
 from dwctl.gateway.messages import Messages
+from dwctl.gateway.responses import Responses
+from dwctl.routing.snapshot import Model
 
 PREFIX = b"/ai"
 
@@ -45,6 +47,21 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `store: false` keeps a call from being read as a response; elsewhere the field is the model server's."""
     counts: bool = False
     """Whether it tells how many tokens a request would be, and runs nothing: free, and without bodies."""
+    adapter: "Adapter | None" = None
+    """What stands in where a model's server does not know the route."""
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """Another route of the model servers that calls go by, translated."""
+
+    via: Route
+    dialect: Dialect
+
+    @staticmethod
+    def serves(model: Model) -> bool:
+        """Whether it stands in for this model; of several targets the first one says."""
+        targets = model.targets
+        return bool(targets) and targets[0].adapts_responses
 
 
 def _media(path: str, *, form: bool = False) -> Route:
@@ -87,5 +104,9 @@ ROUTES[PREFIX + b"/v1/responses/input_tokens"] = msgspec.structs.replace(
     flex=False,
     background=False,
     counts=True,
+)
+ROUTES[PREFIX + b"/v1/responses"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/responses"],
+    adapter=Adapter(ROUTES[PREFIX + b"/v1/chat/completions"], Responses()),
 )
 UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)

@@ -17,9 +17,12 @@ def whole_reply(body: bytes | None) -> dict[str, Any] | None:
     """
     if not body:
         return None
-    if body.lstrip()[:1] == b"{":
-        return object_of(body)
-    return _whole(_objects(body))
+    return _whole(_objects(body)) if is_stream(body) else object_of(body)
+
+
+def is_stream(body: bytes) -> bool:
+    """Whether it is no JSON object."""
+    return body.lstrip()[:1] != b"{"
 
 
 def unstreamed(body: bytes) -> bytes | None:
@@ -102,9 +105,23 @@ def _add_delta(message: dict[str, Any], part: dict[str, Any]) -> None:
         piece = delta.get(name)
         if isinstance(piece, str):
             message[name] = (message.get(name) or "") + piece
+    for detail in delta.get("reasoning_details") or ():
+        if isinstance(detail, dict):
+            _add_detail(message.setdefault("reasoning_details", []), detail)
     for call in delta.get("tool_calls") or ():
         if isinstance(call, dict):
             _add_call(message.setdefault("tool_calls", []), call)
+
+
+def _add_detail(details: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    """Thoughts in pieces: each has its type and its index."""
+    for detail in details:
+        if (detail.get("type"), detail.get("index")) == (part.get("type"), part.get("index")):
+            for name in ("text", "summary", "data"):
+                if isinstance(part.get(name), str):
+                    detail[name] = (detail.get(name) or "") + part[name]
+            return
+    details.append(dict(part))
 
 
 def _joined(known: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

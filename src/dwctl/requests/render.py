@@ -1,18 +1,26 @@
 """A stored request as a Responses object (spec/responses §1.10, spec/wire-api §1.4). Pure.
 
 Whatever route a call came by, it can be fetched as a response: a stored Responses object is shown as it is with
-our id, a chat or text completion becomes output items, a stream is first put together again. Tolerant: a body
-that cannot be read gives an empty `output`.
+our id, a chat or text completion is translated by the same code that answers clients (`wire/translate`), a stream is
+first put together again. So a response that was made of a chat completion reads back as its client got it, ids of items
+included. Tolerant: a body that cannot be read gives an empty `output`.
 """
 
 from typing import Any
 from uuid import UUID
 
 from dwctl.core.errors import NotFound
-from dwctl.requests.reassemble import object_of, whole_reply
+from dwctl.requests.reassemble import is_stream, whole_reply
 from dwctl.requests.record import State
 from dwctl.requests.store import StoredRequest
+from dwctl.wire.sse import data_of, events
+from dwctl.wire.translate.chats import counted
+from dwctl.wire.translate.echo import Call, Echo, echo_of
+from dwctl.wire.translate.echo import response_object as bare_response
+from dwctl.wire.translate.reply import response_of_chat
+from dwctl.wire.translate.stream import Ended, ResponseStream
 
+RESPONSES = "/v1/responses"
 STATUS = {
     State.PENDING: "queued",
     State.CLAIMED: "in_progress",
@@ -21,29 +29,8 @@ STATUS = {
     State.COMPLETED: "completed",
     State.CANCELED: "cancelled",
 }
-_ECHOED: dict[str, Any] = {
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "prompt_cache_key": None,
-    "reasoning": None,
-    "safety_identifier": None,
-    "store": True,
-    "temperature": 1.0,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "truncation": "disabled",
-}
-_CONTEXT = ("previous_response_id", "conversation")
-_NULL_ALLOWED = frozenset(name for name, default in _ECHOED.items() if default is None)
+_OURS = ("id", "model", "background", "created_at", "service_tier")
+"""What the row knows better than the upstream."""
 
 
 def parse_response_id(text: str) -> UUID:
@@ -61,42 +48,27 @@ def no_response(name: str) -> str:
 
 def response_object(row: StoredRequest) -> dict[str, Any]:
     """The object, with every required key."""
-    asked = object_of(row.request or b"") or {}
-    reply = whole_reply(row.response) if row.state == State.COMPLETED else None
-    shown: dict[str, Any] = {
-        "id": f"resp_{row.id}",
-        "object": "response",
-        "created_at": int(row.created_at.timestamp()),
-        "completed_at": None,
-        "status": STATUS[row.standing],
-        "background": row.background,
-        "model": row.model,
-        "output": [],
-        "usage": None,
-        "error": None,
-        "incomplete_details": None,
-        "service_tier": row.service_tier,
-    }
-    for name, default in _ECHOED.items():
-        value = asked.get(name, default)
-        shown[name] = default if value is None and name not in _NULL_ALLOWED else value
-    given = asked.get("conversation")
-    conversation = given.get("id") if isinstance(given, dict) else given
-    if isinstance(conversation, str):
-        shown["conversation"] = {"id": conversation}
+    call = Call(
+        ident=str(row.id),
+        created_at=int(row.created_at.timestamp()),
+        model=row.model,
+        background=row.background,
+        service_tier=row.service_tier,
+    )
+    echo = echo_of(row.request or b"")
     if row.state == State.COMPLETED:
-        shown["completed_at"] = None if row.completed_at is None else int(row.completed_at.timestamp())
-        if reply is not None:
-            _complete(shown, reply, row)
+        shown = _completed(row, call, echo)
         if shown["usage"] is None:
             shown["usage"] = _usage(row)
-    elif row.state == State.FAILED:
-        shown["error"] = {
+        return shown
+    error = None
+    if row.state == State.FAILED:
+        error = {
             "code": "rate_limit_exceeded" if row.status_code == 429 else "server_error",
             "type": "server_error",
             "message": row.error_message or "The call failed.",
         }
-    return shown
+    return bare_response(call, echo, STATUS[row.standing], error=error)
 
 
 def output_text(response: dict[str, Any]) -> str:
@@ -114,81 +86,40 @@ def output_text(response: dict[str, Any]) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _complete(shown: dict[str, Any], reply: dict[str, Any], row: StoredRequest) -> None:
+def _completed(row: StoredRequest, call: Call, echo: Echo) -> dict[str, Any]:
+    at = None if row.completed_at is None else int(row.completed_at.timestamp())
+    shown = bare_response(call, echo, "completed", completed_at=at)
+    reply = whole_reply(row.response)
+    if reply is None:
+        return shown
     if isinstance(reply.get("output"), list):
         # A Responses object: what the server said, under our id and the model that was asked for.
-        kept = {name: shown[name] for name in ("id", "model", "background", "created_at", "service_tier")}
-        # The model server was not told these (gateway/contexts.py).
-        kept |= {name: shown[name] for name in _CONTEXT if shown.get(name) is not None}
-        shown.update({name: value for name, value in reply.items() if value is not None})
-        shown.update(kept)
-    elif isinstance(reply.get("choices"), list):
-        shown["output"] = [
-            item
-            for index, choice in enumerate(reply["choices"])
-            if isinstance(choice, dict)
-            for item in _items(choice, row.id, index)
-        ]
-        reasons = [choice.get("finish_reason") for choice in reply["choices"] if isinstance(choice, dict)]
-        if "length" in reasons:
-            shown["status"] = "incomplete"
-            shown["incomplete_details"] = {"reason": "max_output_tokens"}
-        elif "content_filter" in reasons:
-            shown["status"] = "incomplete"
-            shown["incomplete_details"] = {"reason": "content_filter"}
+        kept = {name: shown[name] for name in _OURS}
+        return shown | {name: value for name, value in reply.items() if value is not None} | kept
+    told = None
+    if row.path == RESPONSES and row.response is not None and is_stream(row.response):
+        # Its client saw the items in the order in which they came.
+        told = _streamed(row, row.response, call, echo, at or 0)
+    return told or response_of_chat(reply, call, echo, at) or shown
 
 
-def _items(choice: dict[str, Any], request_id: UUID, index: int) -> list[dict[str, Any]]:
-    """The output items of one choice: a message, then its function calls."""
-    status = "incomplete" if choice.get("finish_reason") in ("length", "content_filter") else "completed"
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        message = {"content": choice.get("text")}
-    content: list[dict[str, Any]] = []
-    text = message.get("content")
-    if isinstance(text, str) and text:
-        content.append({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
-    refusal = message.get("refusal")
-    if isinstance(refusal, str) and refusal:
-        content.append({"type": "refusal", "refusal": refusal})
-    calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
-    items: list[dict[str, Any]] = []
-    if content or not calls:
-        items.append(
-            {
-                "id": f"msg_{request_id}_{index}",
-                "type": "message",
-                "status": status,
-                "role": "assistant",
-                "content": content,
-            }
-        )
-    for number, call in enumerate(calls):
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
-        items.append(
-            {
-                "id": f"fc_{request_id}_{index}_{number}",
-                "type": "function_call",
-                "status": status,
-                "call_id": str(call.get("id") or f"call_{number}"),
-                "name": str(function.get("name") or ""),
-                "arguments": str(function.get("arguments") or ""),
-            }
-        )
-    return items
+def _streamed(
+    row: StoredRequest, body: bytes, call: Call, echo: Echo, completed_at: int
+) -> dict[str, Any] | None:
+    stream = ResponseStream(call, echo, lambda: Ended(completed_at, _usage(row)))
+    for event in events(body):
+        stream.feed(data_of(event))
+    stream.end()
+    return stream.response
 
 
 def _usage(row: StoredRequest) -> dict[str, Any] | None:
     if row.total_tokens is None:
         return None
-    return {
-        "input_tokens": row.prompt_tokens or 0,
-        "input_tokens_details": {
-            "cached_tokens": row.cached_tokens or 0,
-            "cache_write_tokens": row.cache_write_tokens or 0,
-        },
-        "output_tokens": row.completion_tokens or 0,
-        "output_tokens_details": {"reasoning_tokens": row.reasoning_tokens or 0},
-        "total_tokens": row.total_tokens,
-    }
+    return counted(
+        row.prompt_tokens or 0,
+        row.cached_tokens or 0,
+        row.cache_write_tokens or 0,
+        row.completion_tokens or 0,
+        row.reasoning_tokens or 0,
+    )

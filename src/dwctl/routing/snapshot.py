@@ -90,7 +90,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = False
     """Whether its error texts may reach clients where others are masked, and it may know the traces of callers."""
     adapts_responses: bool = True
-    """Whether Responses are to be made of its chat completions; nothing does so yet."""
+    """Whether responses are made of its chat completions, for it does not know `/v1/responses` itself."""
     reasoning: Reasoning | None = None
     """How it wants to be told how much to think; None passes a client's words on."""
 

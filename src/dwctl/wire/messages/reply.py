@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from dwctl.wire.loose import decoded, error_text, list_of, object_of, string_of
 from dwctl.wire.messages.problems import MessagesProblem, status_of, type_of
-from dwctl.wire.messages.shapes import Block, Message, TextBlock, ThinkingBlock, ToolUseBlock, Usage, decoded
+from dwctl.wire.messages.shapes import Block, Message, TextBlock, ThinkingBlock, ToolUseBlock, Usage
 
 _STOPS = {
     "stop": "end_turn",
@@ -66,11 +67,6 @@ def problem_of_reply(status: int, body: bytes) -> MessagesProblem:
     return MessagesProblem(
         status=status, message=text[:MAX_ERROR] or "The model server failed.", type=type_of(status)
     )
-
-
-def error_text(error: object) -> str:
-    """The message in the value of `error`."""
-    return string_of(error) or string_of(object_of(error).get("message"))
 
 
 def first_choice(reply: dict[str, Any]) -> dict[str, Any] | None:
@@ -130,21 +126,6 @@ def arguments_of(arguments: object) -> msgspec.Raw:
     if value is None and text == "null":
         return msgspec.Raw(b"{}")
     return msgspec.Raw(msgspec.json.encode({"arguments": text}))
-
-
-def object_of(value: object) -> dict[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def list_of(value: object) -> list[Any]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def string_of(value: object) -> str:
-    """The value if it is a string, else the empty one."""
-    return value if isinstance(value, str) else ""
 
 
 def _count(value: object) -> int:

@@ -20,7 +20,7 @@ from dwctl.wire.messages.blocks import (
     ToolUse,
     UserBlock,
 )
-from dwctl.wire.messages.reading import read, wrong
+from dwctl.wire.reading import read, wrong
 
 Json = dict[str, Any]
 _COUNT = Annotated[int, msgspec.Meta(ge=1)]

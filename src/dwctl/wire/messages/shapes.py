@@ -1,7 +1,5 @@
 """What a client of the Messages API reads: a message, and the events that a streamed one comes in. Shapes only."""
 
-from typing import Any
-
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
@@ -105,11 +103,3 @@ def named(name: str, data: bytes) -> bytes:
 def encoded(message: Message) -> bytes:
     """A whole answer's body."""
     return _encode(message)
-
-
-def decoded(data: bytes) -> Any:
-    """Any JSON; None when it is none."""
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None

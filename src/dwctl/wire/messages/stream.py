@@ -8,18 +8,9 @@ before the end. What belongs behind an open tool call waits for it.
 from collections.abc import Collection
 from typing import Any
 
+from dwctl.wire.loose import decoded, error_text, list_of, object_of, string_of
 from dwctl.wire.messages.problems import MessagesProblem, type_of
-from dwctl.wire.messages.reply import (
-    error_text,
-    first_choice,
-    list_of,
-    object_of,
-    stop_of,
-    string_of,
-    text_of,
-    thoughts_of,
-    usage_of,
-)
+from dwctl.wire.messages.reply import first_choice, stop_of, text_of, thoughts_of, usage_of
 from dwctl.wire.messages.shapes import (
     Block,
     BlockDelta,
@@ -34,12 +25,17 @@ from dwctl.wire.messages.shapes import (
     ThinkingBlock,
     ToolUseBlock,
     Usage,
-    decoded,
     event_bytes,
     named,
 )
 
 DONE = b"[DONE]"
+BROKEN_OFF = MessagesProblem(
+    status=502,
+    message="The model server's stream ended before the answer was complete.",
+    type=type_of(502),
+    code="upstream_error",
+)
 _FIELDS = {"text": "text", "thinking": "thinking", "input_json": "partial_json"}
 
 
@@ -89,6 +85,11 @@ class MessageStream:
         self._stop: tuple[str | None, str | None] = (None, None)
         self._usage = Usage()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the answer is not there to its end."""
+        return not self._ended and self._stop[0] is None
+
     def feed(self, data: bytes) -> bytes:
         """The events for one event's data."""
         if self._ended or not data:
@@ -117,8 +118,7 @@ class MessageStream:
             return b""
         if self._stop[0] is not None:
             return self._end()
-        text = "The model server's stream ended before the answer was complete."
-        return self.fail(MessagesProblem(status=502, message=text, type=type_of(502)))
+        return self.fail(BROKEN_OFF)
 
     def fail(self, problem: MessagesProblem) -> bytes:
         """The event that ends a stream which will not be complete."""

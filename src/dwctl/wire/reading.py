@@ -25,11 +25,9 @@ def read(decoder: msgspec.json.Decoder[_T], data: bytes, place: str) -> _T:
         raise wrong(place, "nested too deeply") from error
 
 
-def wrong(place: str, text: str) -> Refused:
+def wrong(place: str, text: str, code: str = "invalid_value") -> Refused:
     """400 for what stands at a place; the empty one is the whole body."""
-    return Refused(
-        Problem(status=400, message=f"{place or 'body'}: {text}", param=place or None, code="invalid_value")
-    )
+    return Refused(Problem(status=400, message=f"{place or 'body'}: {text}", param=place or None, code=code))
 
 
 def _invalid(text: str, place: str) -> Refused:
@@ -37,9 +35,11 @@ def _invalid(text: str, place: str) -> Refused:
     path = ""
     if at is not None:
         text = text[: at.start()]
-        path = _INDEX.sub(r".\1", at[1]).removeprefix(".")
+        # Of an object's values it says only that it is one of them.
+        path = _INDEX.sub(r".\1", at[1].replace("[...]", "")).removeprefix(".")
+    code = "invalid_type" if text.startswith("Expected `") and ", got `" in text else "invalid_value"
     missing = _MISSING.match(text)
     if missing is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
-        text = "field required"
-    return wrong(".".join(filter(None, (place, path))), text[:1].lower() + text[1:])
+        text, code = "field required", "missing_required_parameter"
+    return wrong(".".join(filter(None, (place, path))), text[:1].lower() + text[1:], code)

@@ -1,0 +1,85 @@
+"""Calls that are not sent to a model server now, or not ever: what they wait for, and who answers them."""
+
+from typing import Protocol
+
+from dwctl.core.ids import new_id
+from dwctl.gateway.admit import Admission
+from dwctl.gateway.caller import Caller
+from dwctl.gateway.contexts import Expanding, refers
+from dwctl.gateway.counting import counted
+from dwctl.gateway.funds import Funds
+from dwctl.gateway.intake import Calls
+from dwctl.gateway.parked import Body
+from dwctl.gateway.peek import Peek
+from dwctl.gateway.queued import queued_call
+from dwctl.gateway.reply import page_of
+from dwctl.gateway.routes import Route
+from dwctl.gateway.uploads.upload import Upload
+from dwctl.routing.snapshot import Key
+from dwctl.usage.prices import Tariff
+from dwctl.wire.exchange import Exchange
+from dwctl.wire.stateful import ContextCall, Contexts, Stateful
+
+Begun = tuple[Caller, Upload | None, Peek]
+"""What a call began with."""
+
+
+class Ways(Calls, Protocol):
+    """The gateway, as far as it is needed here."""
+
+    contexts: Contexts | None
+    stateful: Stateful | None
+    reserves: bool
+    funds: Funds
+
+    def context_call(self, body: bytes, key: Key) -> ContextCall:
+        """What a call's context is found by."""
+        ...
+
+    def told(self, exchange: Exchange) -> None:
+        """A call was answered here."""
+        ...
+
+
+def awaits_context(ways: Ways, exchange: Exchange, key: Key, asked: bytes, begun: Begun) -> bool:
+    """Whether the call refers to what is stored and has to wait for it; it is admitted anew then."""
+    if ways.contexts is None or not refers(asked, begun[2]):
+        return False
+    Expanding(ways.contexts, ways, exchange, Body(*begun), begun[2]).begin(ways.context_call(asked, key))
+    return True
+
+
+def put_aside(
+    ways: Ways,
+    exchange: Exchange,
+    admission: Admission,
+    tariff: Tariff | None,
+    route: Route,
+    sent: bytes,
+    begun: Begun,
+    now: float,
+) -> bool:
+    """Whether the call is answered here, goes into the queue, or waits for credit and is admitted anew then.
+
+    Otherwise what it may cost is reserved, by the size of what goes upstream.
+    """
+    caller, upload, peeked = begun
+    if route.counts:
+        answer = counted(admission.answering, sent)
+        if answer is not None:
+            lines = b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors)
+            exchange.finish(page_of(exchange, lines, answer))
+            ways.told(exchange)
+        return answer is not None
+    queued = queued_call(route, admission, peeked, caller, exchange.body)
+    if queued is not None and ways.stateful is not None:
+        ways.stateful.take(exchange, queued)
+        return True
+    if tariff is None or not ways.reserves:
+        return False
+    key, size = admission.key, len(sent) if upload is None else upload.size
+    short = ways.funds.reserve(key, tariff, route, peeked.caps, size, now)
+    if short is None:
+        return False
+    ways.funds.park(ways, exchange, Body(*begun), key, short, now)
+    return True

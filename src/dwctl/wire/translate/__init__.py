@@ -1,0 +1,1 @@
+"""The Responses API to and from chat completions: requests, replies, streams and errors. Pure."""
