@@ -74,9 +74,13 @@ def written(given: Any) -> Item | None:
     kind = given.get("type", "message")
     if kind != "message":
         return {**given, "type": kind} if isinstance(kind, str) else None
-    role = given.get("role")
-    made = _message(role if role in _ROLES else "user", given.get("content"))
+    made = _message(_role(given), given.get("content"))
     return {**given, **made}
+
+
+def _role(given: dict[str, Any]) -> str:
+    role = given.get("role")
+    return role if isinstance(role, str) and role in _ROLES else "user"
 
 
 def _message(role: str, content: Any) -> Item:
@@ -96,7 +100,7 @@ def _part(role: str, part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     kind = part.get("type")
-    if kind in _TEXTS:
+    if isinstance(kind, str) and kind in _TEXTS:
         if role == "assistant":
             return {"annotations": [], "logprobs": [], **part, "type": "output_text"}
         return {**part, "type": "input_text"}
@@ -126,13 +130,14 @@ def _of_message(given: Any) -> list[Item]:
                 "output": content if isinstance(content, str) else _parts("user", content),
             }
         ]
-    parts = _parts(role if role in _ROLES else "user", content)
+    parts = _parts(_role(given), content)
     if isinstance(given.get("refusal"), str) and given["refusal"]:
         parts.append({"type": "refusal", "refusal": given["refusal"]})
-    calls = [call for call in given.get("tool_calls") or () if isinstance(call, dict)]
+    called = given.get("tool_calls")
+    calls = [call for call in called if isinstance(call, dict)] if isinstance(called, list) else []
     items: list[Item] = []
     if parts or not calls:
-        items.append({"type": "message", "role": role if role in _ROLES else "user", "content": parts})
+        items.append({"type": "message", "role": _role(given), "content": parts})
     for number, call in enumerate(calls):
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
