@@ -1,5 +1,7 @@
 """`/ai/v1/responses` on models whose servers know only chat completions."""
 
+import gzip
+
 import msgspec
 import pytest
 
@@ -110,6 +112,30 @@ async def test_a_response_is_streamed(upstream: FakeUpstream) -> None:
     assert (record.state, record.total_tokens, record.finish_reason) == (State.COMPLETED, 7, "stop")
     # Each event is a chunk, and so a write, of its own.
     assert [chunk for chunk in answer.chunks if chunk] == list(events(answer.body))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+async def test_a_stream_in_pieces_is_the_same_stream(
+    upstream: FakeUpstream, size: int, line_end: bytes
+) -> None:
+    chunks = shapes.chat_chunks("fake-model", ["Hé", "llo ✓"], include_usage=True)
+    upstream.push(stream_reply(frames(chunks, line_end=line_end), framing=Framing.CHUNKED).in_pieces(size))
+    async with House(chat_only(upstream)) as house:
+        answer = await house.call(ASKED | {"stream": True}, PATH)
+    found = told(answer.body)
+    assert [event["delta"] for event in found if event["type"] == "response.output_text.delta"] == [
+        "Hé",
+        "llo ✓",
+    ]
+    assert [chunk for chunk in answer.chunks if chunk] == list(events(answer.body))
+
+
+async def test_a_compressed_request_is_translated(upstream: FakeUpstream) -> None:
+    async with House(chat_only(upstream)) as house:
+        answer = await house.call(gzip.compress(encoded(ASKED)), PATH, {"content-encoding": "gzip"})
+    assert answer.json()["metadata"] == ASKED["metadata"]
+    assert upstream.posts[0].json() == SENT
 
 
 async def test_a_server_that_knows_responses_is_asked_as_before(upstream: FakeUpstream) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwctl.wire.errors import Problem
@@ -39,6 +39,7 @@ _NAMES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(_NAMES), _JSON))
 def test_whatever_is_stored_has_all_keys_when_it_is_read(fields: Json) -> None:
     call = Call(ident="1", created_at=1, model="m")

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwctl.wire.errors import Problem, Refused
@@ -186,6 +186,7 @@ def test_pictures_in_results_follow_all_of_them() -> None:
             {"top_k": 3, "stop": ["x"], "chat_template_kwargs": {"a": 1}},
             {"top_k": 3, "stop": ["x"], "chat_template_kwargs": {"a": 1}},
         ),
+        ({"reasoning": {"effort": None, "x": None}}, {}),
         ({"previous_response_id": None, "conversation": None, "prompt": None, "text": None, "n": None}, {}),
     ],
 )
@@ -349,6 +350,8 @@ def test_the_model_may_be_named_elsewhere() -> None:
         ({"instructions": ["x"]}, "instructions", "invalid_type"),
         ({"reasoning": {"effort": 1}}, "reasoning.effort", "invalid_type"),
         ({"stream_options": []}, "stream_options", "invalid_type"),
+        ({"reasoning": {"max_tokens": 9}}, "reasoning.max_tokens", "unknown_parameter"),
+        ({"text": {"format": {**SCHEMA, "x": 1}}}, "text.format.x", "unknown_parameter"),
     ],
 )
 def test_what_is_refused_names_its_field(fields: Json, param: str, code: str) -> None:
@@ -394,6 +397,7 @@ _NAMES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=4))
 def test_any_request_is_translated_or_refused(fields: Json) -> None:
     try:

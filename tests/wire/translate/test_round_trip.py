@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwctl.wire.translate.back import completion_of, response_request
@@ -138,6 +138,7 @@ def chats(draw: st.DrawFn) -> Json:
     return chat
 
 
+@settings(deadline=None)
 @given(chats())
 def test_a_request_loses_nothing(chat: Json) -> None:
     there = msgspec.json.encode(response_request(chat))
@@ -190,6 +191,7 @@ def completions(draw: st.DrawFn) -> Json:
     }
 
 
+@settings(deadline=None)
 @given(completions())
 def test_a_reply_loses_nothing(completion: Json) -> None:
     call = Call(ident="1", created_at=7, model="m")

@@ -112,6 +112,7 @@ OTHER_NAMES = {
     "function_call": "tool_choice",
 }
 """Fields of a chat, and what a Responses request has for them."""
+_INNER = ("reasoning", "text")
 _CHAT_ONLY = ("n", "modalities", "audio", "prediction", "web_search_options")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -146,6 +147,8 @@ def _translated(body: bytes) -> bytes:
         decoder = _DECODERS.get(name)
         if decoder is not None:
             asked[name] = read(decoder, bytes(raw), name)
+            if name in _INNER and asked[name] is not None:
+                _check_inside(bytes(raw), name, asked[name])
         elif bytes(raw) != b"null":
             _check(name)
             extras[name] = raw
@@ -155,6 +158,17 @@ def _translated(body: bytes) -> bytes:
     chat["messages"] = _messages(asked)
     chat.update(_options(asked))
     return msgspec.json.encode({**extras, **chat})
+
+
+def _check_inside(raw: bytes, place: str, known: msgspec.Struct) -> None:
+    """Refuse what an object says that would be lost."""
+    for name, value in read(_members, raw, place).items():
+        if name not in known.__struct_fields__:
+            if bytes(value) != b"null":
+                text = f"expected one of {', '.join(known.__struct_fields__)}"
+                raise wrong(f"{place}.{name[:64]}", text, "unknown_parameter")
+        elif isinstance(getattr(known, name), msgspec.Struct):
+            _check_inside(bytes(value), f"{place}.{name}", getattr(known, name))
 
 
 def _check(name: str) -> None:
