@@ -31,7 +31,7 @@ from dwctl.wire.stateful import ContextCall, Expanded
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Calls whose context is read at the same time: each may take a connection, and some need many."""
 WITHIN = 10.0
 """Seconds; a database that hangs is not waited for."""
