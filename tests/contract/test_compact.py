@@ -14,7 +14,7 @@ from tests.fakes.model import MODEL
 from tests.fakes.shapes import error
 from tests.fakes.upstream import UpstreamThread
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
 
 TEXT = "Hello from the fake model."
 INPUT: list[Any] = [

@@ -1,6 +1,7 @@
 """Calls that go on from earlier ones: `previous_response_id` (decision 0038)."""
 
 import base64
+import os
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
 
 TEXT = "Hello from the fake model."
 PREVIOUS = "previous_response_id"
@@ -295,6 +296,19 @@ def test_files_are_sent_along(client: openai.OpenAI, admin: httpx.Client, upstre
     client.files.delete(text.id)
     ask = partial(client.responses.create, model=MODEL, input="x", previous_response_id=first.id)
     refused(ask, "file_not_found", "input[0].content[1].file_id")
+
+
+def test_a_large_file_is_sent_as_it_is(client: openai.OpenAI, upstream: UpstreamThread) -> None:
+    content = os.urandom(2_500_001)
+    file = client.files.create(file=("a.pdf", content), purpose="user_data")
+    part: Any = {"type": "input_file", "file_id": file.id, "filename": "b.pdf"}
+    client.responses.create(model=MODEL, input=[{"role": "user", "content": [part]}])
+    (sent,) = upstream.posts[0].json()["input"][0]["content"]
+    assert sent == {
+        "type": "input_file",
+        "filename": "b.pdf",
+        "file_data": data_url("application/pdf", content),
+    }
 
 
 def test_items_are_put_in_their_place(

@@ -15,6 +15,7 @@ import msgspec
 import openai
 import pytest
 
+from tests.contract.adapter import set_adapter
 from tests.contract.test_context import TEXT, refused, texts
 from tests.contract.test_external_database import Server
 from tests.fakes.model import MODEL
@@ -24,7 +25,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("contract")
 
-TURNS, BYTES = 3, 20_000
+TURNS, BYTES, WAITING = 3, 20_000, 2
 TOO_LONG = "context_length_exceeded"
 MESSAGE: Any = {"type": "message", "role": "user", "content": "Hi"}
 
@@ -37,10 +38,12 @@ def small(open_directory: Path) -> Iterator[tuple[Product, UpstreamThread]]:
     bounds = {
         "DWCTL_RESPONSES__CONTEXT__MAX_TURNS": str(TURNS),
         "DWCTL_RESPONSES__CONTEXT__MAX_BYTES": str(BYTES),
+        "DWCTL_RESPONSES__CONTEXT__MAX_WAITING": str(WAITING),
     }
     with upstream_in_thread() as upstream:
         made = Product(home, upstream=upstream.url, environment=bounds)
         made.start()
+        set_adapter(made, False)
         yield made, upstream
         made.close()
     shutil.rmtree(home, ignore_errors=True)
@@ -119,6 +122,27 @@ def begun(product: Product, body: dict[str, Any]) -> socket.socket:
     connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=60)
     connection.sendall(head.encode() + text)
     return connection
+
+
+def test_calls_that_wait(small: tuple[Product, UpstreamThread], client: openai.OpenAI) -> None:
+    first = client.responses.create(model=MODEL, input="one")
+    assert client.responses.retrieve(first.id).output_text == TEXT
+    body = {"model": MODEL, "input": "two", "previous_response_id": first.id}
+    server = Server.of(small[0].data_dir)
+    server.hang(signal.SIGSTOP)
+    waiting: list[socket.socket] = []
+    try:
+        waiting += [begun(small[0], body) for _ in range(WAITING)]
+        # One port accepts in order, so the others are there by now.
+        with pytest.raises(openai.InternalServerError, match="Too many calls wait") as caught:
+            client.responses.create(model=MODEL, input="x", previous_response_id=first.id)
+        assert caught.value.status_code == 503
+        assert caught.value.response.headers["retry-after"] == "1"
+    finally:
+        server.hang(signal.SIGCONT)
+    for connection in waiting:
+        with connection:
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_a_database_that_hangs(

@@ -32,7 +32,7 @@ from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
 
 DEADLINE = 20.0
 ENDS = ("response.completed", "response.incomplete", "response.failed", "error")

@@ -17,7 +17,7 @@ from tests.fakes.model import MODEL, ModelServer
 from tests.fakes.upstream import UpstreamThread
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
 
 TEXT = "Hello from the fake model."
 HEADER = "x-onwards-response-id"

@@ -237,8 +237,38 @@ left join file_lines l on l.file_id = t.file_id and l.line = r.line
 where r.id = any ($1::uuid[]);
 
 -- name: response_chain
--- The response $1 of the account $2, the one that it goes on from, and so on: at most $3 of them and about $4 bytes.
-select id, size from response_chain($1, $2, $3, $4);
+-- The response $1 of the account $2, the one that it goes on from, and so on, the newest first, each with the bytes of its
+-- bodies: at most $3 of them, and none behind $4 bytes.
+with recursive chain as (
+    select $1::uuid as id, $1::uuid as next, 0::bigint as size, 0::bigint as total, 0 as number
+    union all
+    select n.id, n.previous, n.size, c.total + n.size, c.number + 1
+    from chain c
+    cross join lateral (
+        select
+            r.id,
+            previous_response_of(coalesce(k.request, b.request, b.large_request, l.body)) as previous,
+            (
+                coalesce(
+                    octet_length(k.request), octet_length(b.request), octet_length(b.large_request),
+                    octet_length(l.body), 0
+                )
+                + coalesce(
+                    octet_length(k.response), octet_length(b.response), octet_length(b.large_response), 0
+                )
+            )::bigint as size
+        from requests r
+        left join request_bodies b on b.id = c.next
+        left join contents k on k.id = c.next
+        left join batches t on t.id = r.batch_id
+        left join file_lines l on l.file_id = t.file_id and l.line = r.line
+        where r.id = c.next and r.owner_id = $2 and t.deleted_at is null
+        -- One after the other by their keys, whatever the planner thinks of how many there are.
+        limit 1
+    ) n
+    where c.number < $3 and c.total <= $4
+)
+select id, size from chain where number > 0 order by number;
 
 -- name: state_of
 -- Where a request stands.

@@ -337,7 +337,7 @@ def test_the_model_may_be_named_elsewhere() -> None:
         ),
         ({"text": {"format": {**SCHEMA, "name": "a b"}}}, "text.format.name", "invalid_value"),
         ({"include": ["thoughts"]}, "include.0", "invalid_value"),
-        ({"metadata": {"a": 1}}, "metadata", "invalid_type"),
+        ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
         ({"metadata": {"a": "x" * 513}}, "metadata.a", "invalid_value"),
         ({"metadata": {"x" * 65: ""}}, "metadata", "invalid_value"),
         ({"metadata": {str(at): "" for at in range(17)}}, "metadata", "invalid_value"),

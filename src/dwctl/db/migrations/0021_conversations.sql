@@ -28,38 +28,14 @@ create table conversation_items (
 create unique index conversation_items_item_idx on conversation_items (item_id) where item_id is not null;
 create unique index conversation_items_response_idx on conversation_items (response_id) where response_id is not null;
 
--- A response of an account, the one that it goes on from, and so on, the newest first. A hint where bodies are no clean
--- JSON: whoever reads the last body sees for itself whether it names another one.
-create function response_chain(head uuid, an_owner uuid, most integer, most_bytes bigint)
-returns table (id uuid, size bigint) language plpgsql stable as $$
-declare
-    place uuid := head;
-    asked bytea;
-    answered bigint;
-    total bigint := 0;
+-- The response that a call goes on from, as its body says. A hint: null where the body is no JSON to PostgreSQL. Whoever reads
+-- the body sees for itself.
+create function previous_response_of(asked bytea) returns uuid language plpgsql immutable as $$
 begin
-    for i in 1 .. most loop
-        exit when place is null;
-        select
-            coalesce(c.request, b.request, b.large_request, l.body),
-            coalesce(octet_length(c.response), octet_length(b.response), octet_length(b.large_response), 0)
-        into asked, answered
-        from requests r
-        left join request_bodies b on b.id = r.id
-        left join contents c on c.id = r.id
-        left join batches t on t.id = r.batch_id
-        left join file_lines l on l.file_id = t.file_id and l.line = r.line
-        where r.id = place and r.owner_id = an_owner and t.deleted_at is null;
-        exit when not found;
-        id := place;
-        size := answered + coalesce(octet_length(asked), 0);
-        return next;
-        total := total + size;
-        exit when total > most_bytes or asked is null or position('"previous_response_id"'::bytea in asked) = 0;
-        begin
-            place := replace(convert_from(asked, 'UTF8')::json ->> 'previous_response_id', 'resp_', '')::uuid;
-        exception when others then
-            place := null;
-        end;
-    end loop;
+    if asked is null or position('"previous_response_id"'::bytea in asked) = 0 then
+        return null;
+    end if;
+    return replace(convert_from(asked, 'UTF8')::json ->> 'previous_response_id', 'resp_', '')::uuid;
+exception when others then
+    return null;
 end $$;

@@ -10,11 +10,12 @@ from dwctl.core.ids import new_uuid
 from dwctl.engine.conversations.store import ConversationRow
 from dwctl.engine.responses.items import normal
 from dwctl.web.body import Body
+from dwctl.wire.errors import Refused
+from dwctl.wire.metadata import metadata_of as checked
 from dwctl.wire.typed_requests import Item
 
 MOST_ITEMS = 20
 """Of one request."""
-MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
 
 
 class ConversationCreate(Body, kw_only=True):
@@ -87,22 +88,11 @@ def list_of(items: list[dict[str, Any]], *, more: bool = False) -> ItemList:
 
 def metadata_of(given: dict[str, Any] | None) -> dict[str, str]:
     """What is kept; raises `BadRequest`."""
-    found = given or {}
-    if len(found) > MOST_PAIRS:
-        raise BadRequest(f"metadata: expected at most {MOST_PAIRS} keys, got {len(found)}", param="metadata")
-    for key, value in found.items():
-        if len(key) > MOST_KEY:
-            raise BadRequest(
-                f"metadata: expected keys of at most {MOST_KEY} characters, got one of {len(key)}",
-                param="metadata",
-            )
-        if not isinstance(value, str) or len(value) > MOST_VALUE:
-            raise BadRequest(
-                f"metadata.{key}: expected a string of at most {MOST_VALUE} characters",
-                param=f"metadata.{key}",
-                code="invalid_value",
-            )
-    return found
+    try:
+        return checked(given)
+    except Refused as refusal:
+        problem = refusal.problem
+        raise BadRequest(problem.message, param=problem.param, code=problem.code) from refusal
 
 
 def items_of(given: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

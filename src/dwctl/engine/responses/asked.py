@@ -10,10 +10,8 @@ import msgspec
 
 from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.errors import Problem, Refused
+from dwctl.wire.metadata import metadata_of
 
-MOST_PAIRS = 16
-LONGEST_NAME = 64
-LONGEST_VALUE = 512
 LONGEST_KEY = 255
 Members = dict[str, msgspec.Raw]
 
@@ -38,39 +36,13 @@ def asked_of(body: bytes, path: str, model: str) -> Asked:
     except FAULTS as error:
         raise Refused(Problem(status=400, message="The body is not valid JSON.")) from error
     if "metadata" in fields:
-        check_metadata(fields["metadata"])
+        metadata_of(_decoded(fields["metadata"]))
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
     said = msgspec.json.encode(dict(sorted(fields.items())))
     digest = hashlib.sha256(b"%b\0%b" % (path.encode(), said)).digest()
     for name in ("service_tier", "background"):
         fields.pop(name, None)
     return Asked(msgspec.json.encode(fields), digest)
-
-
-def check_metadata(given: msgspec.Raw) -> None:
-    """At most 16 pairs of short texts; raises `Refused` with the dotted name of what is wrong."""
-    try:
-        found = msgspec.json.decode(given)
-    except FAULTS as error:
-        raise Refused(_wrong("metadata", "expected an object of texts", "invalid_type")) from error
-    if found is None:
-        return
-    if not isinstance(found, dict):
-        raise Refused(_wrong("metadata", "expected an object of texts", "invalid_type"))
-    if len(found) > MOST_PAIRS:
-        raise Refused(
-            _wrong("metadata", f"expected at most {MOST_PAIRS} pairs, got {len(found)}", "invalid_value")
-        )
-    for name, value in found.items():
-        if not 0 < len(name) <= LONGEST_NAME:
-            text = f"expected names of 1 to {LONGEST_NAME} characters, got one of {len(name)}"
-            raise Refused(_wrong("metadata", text, "invalid_value"))
-        field = f"metadata.{name}"
-        if not isinstance(value, str):
-            raise Refused(_wrong(field, "expected a string", "invalid_type"))
-        if len(value) > LONGEST_VALUE:
-            text = f"expected at most {LONGEST_VALUE} characters, got {len(value)}"
-            raise Refused(_wrong(field, text, "invalid_value"))
 
 
 def key_of(header: bytes | None) -> str | None:
@@ -84,5 +56,9 @@ def key_of(header: bytes | None) -> str | None:
     return key
 
 
-def _wrong(field: str, what: str, code: str) -> Problem:
-    return Problem(status=400, message=f"Invalid '{field}': {what}.", param=field, code=code)
+def _decoded(given: msgspec.Raw) -> object:
+    """A value, or what is no metadata where it cannot be read."""
+    try:
+        return msgspec.json.decode(given)
+    except FAULTS:
+        return ()

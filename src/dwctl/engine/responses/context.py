@@ -31,10 +31,10 @@ from dwctl.wire.stateful import ContextCall, Expanded
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Calls whose context is read at the same time: each may take a connection, and some need many."""
 WITHIN = 10.0
-"""Seconds; a database that hangs is not waited for."""
+"""Seconds, waiting for room included; a database that hangs is not waited for."""
 TRIES = 5
 """How often a conversation is read that others write to meanwhile."""
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -95,14 +95,13 @@ class ResponseContexts:
             logger.warning("the place of %s is left behind: %s", expanded.ident, reason_of(error))
 
     async def _expand(self, call: ContextCall, asking: "_Asking") -> None:
-        async with self._reading:
-            outcome = await self._outcome(call) if asking.wants() else None
+        outcome = await self._outcome(call, asking)
         if outcome is not None and not asking.answer(outcome) and isinstance(outcome, Expanded):
             self.forget(outcome)
 
-    async def _outcome(self, call: ContextCall) -> Expanded | Problem:
+    async def _outcome(self, call: ContextCall, asking: "_Asking") -> Expanded | Problem | None:
         try:
-            return await run_within(self._expanded(call), WITHIN, name=f"expand {call.ident}")
+            return await run_within(self._in_turn(call, asking), WITHIN, name=f"expand {call.ident}")
         except Locked:
             return Problem(
                 status=409,
@@ -126,6 +125,11 @@ class ResponseContexts:
                 type="server_error",
                 code="internal_error",
             )
+
+    async def _in_turn(self, call: ContextCall, asking: "_Asking") -> Expanded | None:
+        """When there is room; None when nobody wants to know any more."""
+        async with self._reading:
+            return await self._expanded(call) if asking.wants() else None
 
     async def _expanded(self, call: ContextCall) -> Expanded:
         asked = asked_of(call.body)

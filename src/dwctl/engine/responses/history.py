@@ -16,7 +16,7 @@ from msgspec import Raw
 from dwctl.core.errors import BadRequest, NotFound, Unavailable
 from dwctl.engine.conversations.store import END, ConversationStore, Entry
 from dwctl.engine.responses.actions import Flush
-from dwctl.engine.responses.items import asked_of, fault_of, input_items, output_items, shown
+from dwctl.engine.responses.items import asked_of, fault_of, shown, turn_of
 from dwctl.engine.responses.settings import ContextSettings
 from dwctl.requests.record import State
 from dwctl.requests.render import parse_response_id
@@ -159,7 +159,7 @@ class History:
 
     def _turn(self, row: StoredRequest, past: Past) -> list[Raw]:
         """What one call was asked, then what it answered."""
-        fault = fault_of(row)
+        items, fault = turn_of(row)
         if fault is not None:
             if past.param == CONVERSATION and row.request and row.response:
                 # It ended without an answer.
@@ -167,7 +167,7 @@ class History:
             code = "previous_response_not_found" if past.param == PREVIOUS else "conversation_incomplete"
             text = f"The response 'resp_{row.id}', which this call goes on from, cannot be read: {fault}."
             raise BadRequest(text, param=past.param, code=code)
-        return input_items(row) + output_items(row)
+        return items
 
     def _spend(self, past: Past, turns: int, size: int) -> None:
         past.turns -= turns

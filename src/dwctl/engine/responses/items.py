@@ -69,6 +69,21 @@ def items_of(given: Raw) -> list[Raw]:
 
 def fault_of(row: StoredRequest) -> str | None:
     """Why no call can go on from this one; None when one can."""
+    return turn_of(row)[1]
+
+
+def turn_of(row: StoredRequest) -> tuple[list[Raw], str | None]:
+    """What a call was asked and what it answered; or nothing, and why no call can go on from it."""
+    fault = _fault_of_row(row)
+    if fault is not None:
+        return [], fault
+    response = response_object(row)
+    if response["status"] not in _USABLE:
+        return [], "it has failed"
+    return input_items(row) + [Raw(_encode(item)) for item in response["output"]], None
+
+
+def _fault_of_row(row: StoredRequest) -> str | None:
     if row.path not in (RESPONSES, CHAT):
         return f"it is a call of {row.path}, and only responses and chat completions can be continued"
     if row.standing < State.FAILED:
@@ -77,8 +92,6 @@ def fault_of(row: StoredRequest) -> str | None:
         return "it has failed" if row.state == State.FAILED else "it was cancelled"
     if asked_of(row.request) is None or not row.response:
         return "its content was not kept"
-    if response_object(row)["status"] not in _USABLE:
-        return "it has failed"
     return None
 
 

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dwctl.wire.errors import Problem, Refused
+from dwctl.wire.metadata import metadata_of
 from dwctl.wire.reading import read, wrong
 from dwctl.wire.translate.items import Conversation
 from dwctl.wire.translate.tools import chat_tools
 
 Json = dict[str, Any]
-MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 LOGPROBS = "message.output_text.logprobs"
 INCLUDES = frozenset(
     {
@@ -69,7 +69,7 @@ _TYPES: dict[str, Any] = {
     "include": list[str] | None,
     "tools": list[msgspec.Raw] | None,
     "tool_choice": str | Json | None,
-    "metadata": dict[str, str] | None,
+    "metadata": Any,
     "text": _Text | None,
     "temperature": float | None,
     "top_p": float | None,
@@ -265,14 +265,7 @@ def _logprobs(asked: Json, chat: Json) -> None:
 def _metadata(asked: Json, chat: Json) -> None:
     """It stays with the response."""
     del chat
-    pairs: dict[str, str] = asked.get("metadata") or {}
-    if len(pairs) > MAX_PAIRS:
-        raise wrong("metadata", f"expected at most {MAX_PAIRS} pairs, got {len(pairs)}")
-    for key, value in pairs.items():
-        if len(key) > MAX_KEY:
-            raise wrong("metadata", f"expected keys of at most {MAX_KEY} characters")
-        if len(value) > MAX_VALUE:
-            raise wrong(f"metadata.{key}", f"expected at most {MAX_VALUE} characters")
+    metadata_of(asked.get("metadata"))
 
 
 _STEPS: tuple[Callable[[Json, Json], None], ...] = (_text, _effort, _logprobs, _metadata)
