@@ -7,14 +7,13 @@ import httpx
 import openai
 import pytest
 
-from tests.contract.native import adapter
 from tests.contract.test_queued import ended
 from tests.fakes.answers import json_reply, server_error
 from tests.fakes.model import MODEL
 from tests.fakes.shapes import error
 from tests.fakes.upstream import UpstreamThread
 
-pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
+pytestmark = pytest.mark.xdist_group("contract")
 
 TEXT = "Hello from the fake model."
 INPUT: list[Any] = [
@@ -50,14 +49,15 @@ def test_a_chat_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -
         assert part in user["content"]
 
 
-def test_a_native_model_sums_up(client: openai.OpenAI, admin: httpx.Client, upstream: UpstreamThread) -> None:
-    with adapter(admin, on=False):
-        made = client.responses.compact(model=MODEL, input="My name is Ada", prompt_cache_key="k")
+@pytest.mark.usefixtures("native_responses")
+def test_a_native_model_sums_up(client: openai.OpenAI, upstream: UpstreamThread) -> None:
+    made = client.responses.compact(model=MODEL, input="My name is Ada", prompt_cache_key="k")
     assert made.output[0].type == "compaction"
     asked = upstream.posts[0]
     assert (asked.path, asked.json()["prompt_cache_key"]) == ("/v1/responses", "k")
 
 
+@pytest.mark.usefixtures("native_responses")
 @pytest.mark.parametrize("how", [{}, {"stream": True}, {"background": True}, {"service_tier": "flex"}])
 def test_the_conversation_goes_on(
     client: openai.OpenAI, upstream: UpstreamThread, how: dict[str, Any]
@@ -133,6 +133,7 @@ def test_nobody_else_opens_it(
     assert len(upstream.posts) == count
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_a_model_servers_own_item_goes_on_as_it_came(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     own = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAAB-of-theirs"}
     client.post("/responses", body={"model": MODEL, "input": [own]}, cast_to=object)

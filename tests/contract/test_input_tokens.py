@@ -4,7 +4,6 @@ import httpx
 import openai
 import pytest
 
-from tests.contract.native import adapter
 from tests.fakes.answers import json_reply
 from tests.fakes.model import MODEL
 from tests.fakes.shapes import error
@@ -24,23 +23,23 @@ def test_an_estimate_asks_nobody(client: openai.OpenAI, upstream: UpstreamThread
     assert upstream.requests == []
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_a_native_server_is_asked(
     client: openai.OpenAI, admin: httpx.Client, upstream: UpstreamThread
 ) -> None:
-    with adapter(admin, on=False):
-        for _ in range(3):
-            upstream.push(json_reply(TOLD))
-            raw = client.responses.input_tokens.with_raw_response.count(
-                model=MODEL, input="A secret of mine", instructions="Be kind"
-            )
-            assert raw.parse().input_tokens == 4711
-            assert raw.headers["content-type"] == "application/json"
-        assert [post.path for post in upstream.posts] == ["/v1/responses/input_tokens"] * 3
-        assert upstream.posts[0].json()["input"] == "A secret of mine"
-        upstream.push(json_reply(error("no such thing", code="bad"), status=400))
-        with pytest.raises(openai.BadRequestError) as caught:
-            client.responses.input_tokens.count(model=MODEL, input="x")
-        assert caught.value.code == "bad"
+    for _ in range(3):
+        upstream.push(json_reply(TOLD))
+        raw = client.responses.input_tokens.with_raw_response.count(
+            model=MODEL, input="A secret of mine", instructions="Be kind"
+        )
+        assert raw.parse().input_tokens == 4711
+        assert raw.headers["content-type"] == "application/json"
+    assert [post.path for post in upstream.posts] == ["/v1/responses/input_tokens"] * 3
+    assert upstream.posts[0].json()["input"] == "A secret of mine"
+    upstream.push(json_reply(error("no such thing", code="bad"), status=400))
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.input_tokens.count(model=MODEL, input="x")
+    assert caught.value.code == "bad"
     name = raw.headers["x-onwards-response-id"]
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(name)

@@ -32,7 +32,7 @@ from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
 
-pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.usefixtures("native_responses")]
+pytestmark = pytest.mark.xdist_group("contract")
 
 DEADLINE = 20.0
 ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
@@ -251,7 +251,7 @@ async def test_what_is_stored_is_gone_on_from_by_any_connection(
         # What the connection remembers stands behind what is stored.
         third = (await socket.turn(input="three", store=False, previous_response_id=second["id"]))[-1]
         assert third["response"]["previous_response_id"] == second["id"]
-    assert [len(post.json()["input"]) for post in upstream.posts[1:]] == [3, 5]
+    assert [len(post.json()["messages"]) for post in upstream.posts[1:]] == [3, 5]
 
 
 @pytest.fixture

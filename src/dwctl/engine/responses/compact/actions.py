@@ -1,9 +1,8 @@
 """Sums up a conversation by one call of the model (spec/wire-api §1.10).
 
 The call is the key's own, through the gateway's pipeline in this process: admitted, limited, recorded and charged as
-any other, and not stored; its id is the answer's.
-Nothing is kept here: the client carries the summary, sealed for its account (wire/compaction.py). If the process dies,
-the call was interrupted, as any is, and the client asks again.
+any other; its id is the answer's. Nothing else is kept here: the client carries the summary, sealed for its account
+(wire/compaction.py). If the process dies, the call was interrupted, as any is, and the client asks again.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

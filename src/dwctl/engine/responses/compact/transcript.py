@@ -34,12 +34,11 @@ def transcript(items: Sequence[Any]) -> str:
 
 
 def response_body(model: str, text: str, instructions: str | None, cache_key: str | None) -> bytes:
-    """The call; nobody is to read it but whoever asked for the summary."""
+    """The call."""
     body: dict[str, Any] = {
         "model": model,
         "instructions": _task(instructions),
         "input": text,
-        "store": False,
     }
     if cache_key is not None:
         body["prompt_cache_key"] = cache_key
