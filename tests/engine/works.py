@@ -16,7 +16,10 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.services import Supervisor
 from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
+from dwctl.engine.responses.event_counts import EventCounts
+from dwctl.engine.responses.event_log import EventLog
 from dwctl.engine.worker_settings import BatchDaemonSettings
+from dwctl.requests.events.store import EventStore
 from dwctl.requests.queue.store import QueueStore
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Routing
 from dwctl.server.engine import Engine, build_engine
@@ -215,6 +218,7 @@ class Process:
             metrics=Metrics(),
             daemon_id=self.id,
             drain=drain,
+            events=EventLog(EventStore(works.database), self.id, EventCounts(), most=1 << 20),
         )
         self._supervisor = Supervisor(
             (notices, *self.engine.services, self.engine.gate), stop_within=drain + 10

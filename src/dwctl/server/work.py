@@ -26,6 +26,7 @@ from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
 from dwctl.engine.housekeeping import Chore
 from dwctl.engine.responses.queued import QueuedCalls
+from dwctl.engine.responses.streams import EventStreams
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
 from dwctl.requests.retention.store import Retention
@@ -81,6 +82,7 @@ def work_routes(
     sync: RoutingSync,
     notices: Listener,
     clock: Clock,
+    streams: EventStreams,
 ) -> Work:
     """Routes, and the services behind them."""
     queue, keys = QueueStore(database), HiddenKeys(database, sync, "batch")
@@ -101,7 +103,9 @@ def work_routes(
         return Work(routes, (retrying,), None)
     endings = Endings()
     notices.subscribe(ENDED, endings)
-    queued = QueuedCalls(queue, RequestStore(database), keys, endings, settings.batches.async_requests)
+    queued = QueuedCalls(
+        queue, RequestStore(database), keys, endings, streams, settings.batches.async_requests
+    )
     return Work(routes, (retrying, queued), queued)
 
 

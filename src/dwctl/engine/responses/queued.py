@@ -2,6 +2,8 @@
 
 Accepted means committed: row, content and place in the queue, many calls in one transaction. Then a background call is
 answered with its response as it stands, and a blocking one waits for its end by notice, and looks itself now and then.
+One that wants a stream gets it at once: what comes of a background call while it runs, of any other one its answer as
+events when it is there, and comments until then (streams.py).
 
 Wakes on: calls that the gateway hands over. Writes: `requests`, `contents`, `queue`, `lanes`. If the process dies
 before the commit, the client has no answer and nothing was queued; after it the call is run and can be fetched, also by
@@ -12,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -23,10 +26,13 @@ from dwctl.core.ids import new_uuid
 from dwctl.core.services import TaskSet
 from dwctl.db.postgres import reason_of
 from dwctl.engine.responses.settings import AsyncRequestSettings
+from dwctl.engine.responses.sse_answer import SseAnswer
+from dwctl.engine.responses.streams import BEFORE, EventStreams
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Single
 from dwctl.requests.queue.windows import REALTIME, deadline_of
+from dwctl.requests.reassemble import object_of
 from dwctl.requests.record import State
 from dwctl.requests.render import response_object
 from dwctl.requests.store import RequestStore, StoredRequest
@@ -83,12 +89,14 @@ class QueuedCalls:
         requests: RequestStore,
         keys: HiddenKeys,
         endings: Endings,
+        streams: EventStreams,
         settings: AsyncRequestSettings,
     ) -> None:
         self._queue = queue
         self._keys = keys
         self._requests = requests
         self._endings = endings
+        self._streams = streams
         self._settings = settings
         self._incoming: deque[Taken] = deque()
         self._some = asyncio.Event()
@@ -97,10 +105,6 @@ class QueuedCalls:
 
     def take(self, exchange: Exchange, call: QueuedCall) -> None:
         """Queue it; raises `Refused` for what cannot be."""
-        if call.stream:
-            field = "service_tier" if call.flex else "background"
-            text = f"'stream' cannot be combined with '{field}' here; leave one of them out."
-            raise Refused(Problem(status=400, message=text, param="stream", code="unsupported_value"))
         if len(self._incoming) >= self._settings.max_waiting:
             raise Refused(_FULL)
         window = self._settings.completion_window
@@ -118,6 +122,7 @@ class QueuedCalls:
             completion_window=window if call.flex else REALTIME,
             deadline=deadline_of(window),
             body=for_the_upstream(call.body, call.model),
+            stream=call.stream,
             background=call.background,
             purpose="batch" if call.flex else "realtime",
             service_tier="flex" if call.flex else "default",
@@ -143,6 +148,8 @@ class QueuedCalls:
                     for one in taken:
                         if not accepted:
                             self._answer(one, render(_NOT_QUEUED, self._lines(one)))
+                        elif one.call.stream:
+                            self._begin(one)
                         elif one.call.background:
                             self._acknowledge(one)
                         elif not one.left:
@@ -185,6 +192,28 @@ class QueuedCalls:
             # The contract's word for a call that is not put off.
             shown["status"] = "in_progress"
         self._answer(taken, self._rendered(taken, 202, msgspec.json.encode(shown)))
+
+    def _begin(self, taken: Taken) -> None:
+        if taken.left:
+            return
+        task = self._waiting.spawn(self._stream(taken), name=f"stream of {taken.single.id}")
+        taken.exchange.on_abort = partial(_end, task)
+
+    async def _stream(self, taken: Taken) -> None:
+        call, answer = taken.call, SseAnswer(taken.exchange, self._lines(taken))
+        try:
+            row = await self._streams.read(taken.single.id)
+            if row is None:
+                raise LookupError("the call is gone")
+            if call.path == RESPONSES:
+                events = self._streams.events(row, BEFORE)
+            else:
+                events = self._streams.chunks(row, usage=wants_usage(call.body))
+            async with aclosing(events):
+                await answer.send(events)
+        except Exception:
+            logger.exception("the stream of %s was cut", taken.single.id)
+            answer.cut()
 
     async def _answer_later(self, taken: Taken) -> None:
         try:
@@ -309,7 +338,7 @@ def as_stored(single: Single) -> StoredRequest:
 
 
 def for_the_upstream(body: bytes, model: str) -> bytes:
-    """The body without what concerns us alone: an upstream that knows these would queue the call itself.
+    """The body without what concerns us alone: an upstream that knows these would queue the call, or stream it.
 
     It names the model that was admitted, which a header may have said.
 
@@ -319,7 +348,18 @@ def for_the_upstream(body: bytes, model: str) -> bytes:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except FAULTS as error:
         raise Refused(Problem(status=400, message="The body is not valid JSON.")) from error
-    for name in ("service_tier", "background"):
+    # Whether it streams is said when it is run.
+    for name in ("service_tier", "background", "stream", "stream_options"):
         fields.pop(name, None)
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(fields)
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def wants_usage(body: bytes) -> bool:
+    """Whether the client of a stream asks for the usage at its end."""
+    options = (object_of(body) or {}).get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True

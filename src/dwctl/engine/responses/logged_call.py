@@ -1,0 +1,142 @@
+"""One attempt at a call whose events are kept: from the model server's stream to pieces that can be committed."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from dwctl.requests.events.numbering import FIRST, Numbering
+from dwctl.requests.events.store import Piece
+from dwctl.requests.events.unfolding import unfolded
+from dwctl.requests.store import StoredRequest
+
+logger = logging.getLogger(__name__)
+
+PIECE = 16 * 1024
+"""Bytes from which on a piece is complete."""
+BEHIND = 64 * 1024
+"""Bytes of one call that wait to be committed, above which no more of it is read."""
+
+
+class Log(Protocol):
+    """Who commits what it gathers."""
+
+    most: int
+    """Bytes that the log of one call has at most."""
+
+    def gathered(self, call: "LoggedCall", events: int) -> None:
+        """There are so many events more to commit."""
+        ...
+
+    def filled(self) -> None:
+        """The log of a call has become too large."""
+        ...
+
+
+class LoggedCall:
+    """Implements `Tap`. What is committed is taken with `take`, then `committed`."""
+
+    __slots__ = (
+        "_first", "_log", "_numbering", "_open", "_open_size", "_paused", "_pieces", "attempt", "flying", "id", "kept",
+        "on_writable", "over", "shown", "then", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, log: Log, request_id: UUID, attempt: int, model: str) -> None:
+        self.id = request_id
+        self.attempt = attempt
+        self.on_writable: Callable[[bool], None] | None = None
+        self.kept = 0
+        """Bytes of its log."""
+        self.waiting = 0
+        """Those that are not committed."""
+        self.flying = 0
+        """Those that are being committed."""
+        self.shown = False
+        """Whether something was committed, or may be by now."""
+        self.over = False
+        """Whether nothing more is kept: the log is full, or the call has ended or is lost."""
+        self.then: Callable[[], None] | None = None
+        """What waits for everything to be committed."""
+        self._log = log
+        self._numbering = Numbering(model)
+        self._pieces: list[Piece] = []
+        self._open: list[bytes] = []
+        self._open_size = 0
+        self._first = FIRST
+        """The number of the first event in `_open`."""
+        self._paused = False
+
+    @property
+    def some(self) -> bool:
+        """Whether there have been events."""
+        return self._numbering.next > FIRST
+
+    def feed(self, events: bytes) -> None:
+        """Whole events of the answer."""
+        if not self.over:
+            before = self._numbering.next
+            self._add(self._numbering.feed(events), self._numbering.next - before)
+
+    def unfold(self, row: StoredRequest) -> None:
+        """Events of an answer that came whole."""
+        for each in unfolded(row, FIRST):
+            if not self.over:
+                self._numbering.next += 1
+                self._add(each, 1)
+
+    def take(self) -> list[Piece]:
+        """Everything that waits, to be committed now."""
+        self._close()
+        pieces, self._pieces = self._pieces, []
+        self.flying = self.waiting
+        self.shown = self.shown or bool(pieces)
+        return pieces
+
+    def committed(self) -> None:
+        """What was taken is."""
+        self.waiting -= self.flying
+        self.flying = 0
+        if self._paused and self.waiting <= BEHIND:
+            self._pause(False)
+
+    def drop(self) -> None:
+        """Whatever has not been taken is forgotten, and nothing more is kept."""
+        self.over = True
+        self.waiting = self.flying
+        self._pieces, self._open, self._open_size = [], [], 0
+        if self._paused:
+            self._pause(False)
+
+    def _add(self, data: bytes, count: int) -> None:
+        """Events that follow each other; their numbers are given already."""
+        if not count:
+            return
+        if self.kept + len(data) > self._log.most:
+            # The last event of the log still comes, under the next number, and has the whole answer.
+            self._numbering.next -= count
+            self.over = True
+            self._log.filled()
+            logger.warning("resp_%s: events above %d bytes are not kept", self.id, self._log.most)
+            return
+        self._open.append(data)
+        self._open_size += len(data)
+        self.kept += len(data)
+        self.waiting += len(data)
+        if self._open_size >= PIECE:
+            self._close()
+        if self.waiting > BEHIND and not self._paused:
+            self._pause(True)
+        self._log.gathered(self, count)
+
+    def _close(self) -> None:
+        """What has gathered becomes a piece."""
+        if self._open:
+            last = self._numbering.next - 1
+            self._pieces.append(Piece(self.id, self.attempt, self._first, last, b"".join(self._open)))
+            self._first = last + 1
+            self._open, self._open_size = [], 0
+
+    def _pause(self, paused: bool) -> None:
+        self._paused = paused
+        if self.on_writable is not None:
+            self.on_writable(not paused)
