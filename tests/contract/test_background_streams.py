@@ -1,6 +1,8 @@
 """Streams of background calls: shown as they come, read again and resumed (spec/wire-api §1.6, §2.6)."""
 
 import json
+import socket
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +10,9 @@ import httpx
 import openai
 import pytest
 
-from tests.fakes.answers import json_reply
+from tests.fakes.answers import frames, json_reply, stream_reply
 from tests.fakes.model import MODEL, ModelServer
+from tests.fakes.shapes import response_events
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 
@@ -78,7 +81,8 @@ def test_events_are_ours_in_order_and_end(http: httpx.Client, upstream: Upstream
     assert kinds.count("response.output_text.delta") == WORDS
     assert kinds[-1] == "response.completed"
     name = shown[0]["response"]["id"]
-    assert {event["response"]["id"] for event in shown if "response" in event} == {name}
+    for member in ("id", "created_at", "model", "background", "service_tier"):
+        assert len({event["response"][member] for event in shown if "response" in event}) == 1, member
     assert [event["response"]["status"] for event in shown if "response" in event] == [
         "queued", "queued", "in_progress", "completed",
     ]  # fmt: skip
@@ -186,3 +190,100 @@ def test_what_cannot_be_read_is_told(http: httpx.Client, query: str, param: str)
     name = created(http)[0]["response"]["id"]
     answer = http.get(f"/responses/{name}?{query}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def asked(method: str, path: str, product: Product, content: bytes = b"") -> bytes:
+    """A request as bytes."""
+    return (
+        f"{method} /ai/v1{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {product.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    ).encode() + content
+
+
+def unchunked(data: bytes) -> bytes:
+    """The body of an answer that is whole."""
+    head, _, rest = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    parts: list[bytes] = []
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        if not int(size, 16):
+            return b"".join(parts)
+        parts.append(rest[: int(size, 16)])
+        rest = rest[int(size, 16) + 2 :]
+
+
+def taken(line: socket.socket, data: bytes = b"") -> bytes:
+    """All of an answer from here on."""
+    while not data.endswith(b"0\r\n\r\n"):
+        more = line.recv(1 << 16)
+        assert more, "the answer was cut"
+        data += more
+    return data
+
+
+def test_a_client_that_reads_slowly_gets_all_of_it(
+    http: httpx.Client, product: Product, upstream: UpstreamThread
+) -> None:
+    """Far more than sockets hold comes while two clients do not read, one of each kind."""
+    delta = {"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0}
+    said = frames(response_events(MODEL, ["x"]), named=True)
+    many = frames([delta | {"delta": "x" * 8000}] * 2000, named=True, done=False)
+    upstream.push(stream_reply([*said[:4], *many, *said[4:]]))
+    place = product.address.removeprefix("http://").split(":")
+    with socket.create_connection((place[0], int(place[1])), 30) as first:
+        first.sendall(asked("POST", "/responses", product, json.dumps(body()).encode()))
+        begun = b""
+        while b'"id":"resp_' not in begun:
+            begun += first.recv(4096)
+        name = "resp_" + begun.split(b'"id":"resp_')[1][:36].decode()
+        with socket.create_connection((place[0], int(place[1])), 30) as second:
+            second.sendall(asked("GET", f"/responses/{name}?stream=true", product))
+            quick = resumed(http, name)
+            assert sum(event.get("type") == "response.output_text.delta" for event in quick) == 2001
+            for line, start in ((first, begun), (second, b"")):
+                text = unchunked(taken(line, start)).decode()
+                assert list(events_of(iter(text.split("\n")))) == quick
+
+
+def test_a_client_that_leaves_changes_nothing(http: httpx.Client, upstream: UpstreamThread) -> None:
+    upstream.forget(ModelServer(chunk_gap=0.05))
+    for method in ("POST", "GET"):
+        with http.stream("POST", "/responses", json=body()) as answer:
+            name = next(events_of(answer.iter_lines()))["response"]["id"]
+            if method == "GET":
+                with http.stream("GET", f"/responses/{name}", params={"stream": "true"}) as other:
+                    next(events_of(other.iter_lines()))
+        assert resumed(http, name)[-2]["type"] == "response.completed"
+
+
+def test_another_accounts_stream_is_not_there(
+    http: httpx.Client, admin: httpx.Client, product: Product
+) -> None:
+    name = created(http)[0]["response"]["id"]
+    made = admin.post(
+        "/admin/api/v1/users",
+        json={"username": f"u{uuid.uuid4().hex}", "email": f"{uuid.uuid4().hex}@example.org", "roles": []},
+    )
+    key = admin.post(f"/admin/api/v1/users/{made.json()['id']}/api-keys", json={"name": "k"}).json()["key"]
+    for secret, status in ((key, 404), ("sk-wrong", 401)):
+        answer = http.get(
+            f"/responses/{name}", params={"stream": "true"}, headers={"Authorization": f"Bearer {secret}"}
+        )
+        assert answer.status_code == status
+
+
+def test_http_1_0_gets_the_stream_to_the_end_of_the_connection(product: Product, http: httpx.Client) -> None:
+    request = asked("POST", "/responses", product, json.dumps(body()).encode()).replace(
+        b"HTTP/1.1", b"HTTP/1.0"
+    )
+    place = product.address.removeprefix("http://").split(":")
+    data = b""
+    with socket.create_connection((place[0], int(place[1])), 30) as line:
+        line.sendall(request)
+        while more := line.recv(1 << 16):
+            data += more
+    head, _, text = data.decode().partition("\r\n\r\n")
+    assert "transfer-encoding" not in head
+    found = list(events_of(iter(text.split("\n"))))
+    assert found == resumed(http, found[0]["response"]["id"])

@@ -398,7 +398,7 @@ class Worker:
         if headers is None:
             headers = self._headers[lane.id] = self._errander.of_lane(lane)
         if claimed.logged:
-            run.log = self._events.open(claimed.id, claimed.attempt, lane.model)
+            run.log = self._events.open(lane, claimed)
         errand = self._errander.make(
             lane, claimed, claimed.path, claimed.body, headers, self._clock.now(), run.log
         )

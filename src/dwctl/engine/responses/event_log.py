@@ -20,9 +20,11 @@ import asyncpg
 
 from dwctl.core.services import run_within
 from dwctl.db.postgres import reason_of
+from dwctl.engine.errand import tier_of
 from dwctl.engine.responses.event_counts import EventCounts
 from dwctl.engine.responses.logged_call import LoggedCall
 from dwctl.requests.events.store import EventStore, Piece
+from dwctl.requests.queue.structs import Claimed, Lane
 from dwctl.requests.store import StoredRequest
 from dwctl.requests.writer import AWAY
 
@@ -68,9 +70,12 @@ class EventLog:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def open(self, request_id: UUID, attempt: int, model: str) -> LoggedCall:
+    def open(self, lane: Lane, claimed: Claimed) -> LoggedCall:
         """The log of a call that is about to be run."""
-        return LoggedCall(self, request_id, attempt, model)
+        known = {"model": lane.model, "background": True, "service_tier": tier_of(lane)}
+        if claimed.created_at is not None:
+            known["created_at"] = int(claimed.created_at.timestamp())
+        return LoggedCall(self, claimed.id, claimed.attempt, known)
 
     def gathered(self, call: LoggedCall, events: int) -> None:
         """There is more of a call."""

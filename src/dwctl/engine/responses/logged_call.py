@@ -1,8 +1,8 @@
 """One attempt at a call whose events are kept: from the model server's stream to pieces that can be committed."""
 
 import logging
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 from uuid import UUID
 
 from dwctl.requests.events.numbering import FIRST, Numbering
@@ -41,7 +41,7 @@ class LoggedCall:
         "on_writable", "over", "shown", "then", "waiting",
     )  # fmt: skip
 
-    def __init__(self, log: Log, request_id: UUID, attempt: int, model: str) -> None:
+    def __init__(self, log: Log, request_id: UUID, attempt: int, known: Mapping[str, Any]) -> None:
         self.id = request_id
         self.attempt = attempt
         self.on_writable: Callable[[bool], None] | None = None
@@ -58,7 +58,7 @@ class LoggedCall:
         self.then: Callable[[], None] | None = None
         """What waits for everything to be committed."""
         self._log = log
-        self._numbering = Numbering(model)
+        self._numbering = Numbering(known)
         self._pieces: list[Piece] = []
         self._open: list[bytes] = []
         self._open_size = 0

@@ -5,6 +5,9 @@ log. An error is none of them either: a response that has begun ends with `respo
 no event of a response, such as a comment, is dropped.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from dwctl.wire.answers.fields import FAULTS
@@ -19,7 +22,6 @@ _OURS = frozenset({"response.created", "response.queued"})
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
-_BACKGROUND = msgspec.Raw(b"true")
 
 
 def event(kind: str, data: bytes) -> bytes:
@@ -30,10 +32,11 @@ def event(kind: str, data: bytes) -> bytes:
 class Numbering:
     """One attempt at a call."""
 
-    __slots__ = ("_model", "ended", "next")
+    __slots__ = ("_known", "ended", "next")
 
-    def __init__(self, model: str) -> None:
-        self._model = msgspec.Raw(_encode(model))
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self._known = {name: msgspec.Raw(_encode(value)) for name, value in known.items()}
+        """Members of the response that are not the model server's to say."""
         self.next = FIRST
         self.ended = False
         """Whether the model server has said its last event."""
@@ -74,8 +77,5 @@ class Numbering:
         return event(kind, line)
 
     def _response(self, raw: msgspec.Raw) -> msgspec.Raw:
-        """The response so far: of the model that was asked for, and in the background as its client knows it."""
-        members = _decode(raw)
-        members["model"] = self._model
-        members["background"] = _BACKGROUND
-        return msgspec.Raw(_encode(members))
+        """The response so far, as its client knows it."""
+        return msgspec.Raw(_encode(_decode(raw) | self._known))
