@@ -67,6 +67,7 @@ class EventLog:
         self._pieces: list[Piece] = []
         self._ending: dict[UUID, LoggedCall] = {}
         self._some = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -77,14 +78,18 @@ class EventLog:
             known["created_at"] = int(claimed.created_at.timestamp())
         return LoggedCall(self, claimed.id, claimed.attempt, known)
 
-    def gathered(self, call: LoggedCall, events: int) -> None:
-        """There is more of a call."""
-        self.counts.events += events
+    def gathered(self, call: LoggedCall) -> None:
+        """There is one event more of a call."""
+        self.counts.events += 1
         if call not in self._queued:
             self._queued.add(call)
             self._waiting.append(call)
             self._idle.clear()
             self._some.set()
+
+    def hurry(self) -> None:
+        """A call waits for the next commit: let it come at once."""
+        self._hurry.set()
 
     def filled(self) -> None:
         """The log of a call has become too large."""
@@ -123,7 +128,9 @@ class EventLog:
         delay = RETRY_FIRST
         while True:
             await self._some.wait()
-            await asyncio.sleep(GATHER)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER):
+                    await self._hurry.wait()
             try:
                 await self._drain()
                 delay = RETRY_FIRST
@@ -150,6 +157,7 @@ class EventLog:
     async def _drain(self) -> None:
         """Commit what has gathered by now, and once more what did not fit."""
         self._some.clear()
+        self._hurry.clear()
         while self._take():
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(APPEND_WITHIN):

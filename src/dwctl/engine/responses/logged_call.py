@@ -24,12 +24,16 @@ class Log(Protocol):
     most: int
     """Bytes that the log of one call has at most."""
 
-    def gathered(self, call: "LoggedCall", events: int) -> None:
-        """There are so many events more to commit."""
+    def gathered(self, call: "LoggedCall") -> None:
+        """There is one event more to commit."""
         ...
 
     def filled(self) -> None:
         """The log of a call has become too large."""
+        ...
+
+    def hurry(self) -> None:
+        """A call is not read any further until what it has gathered is committed."""
         ...
 
 
@@ -73,16 +77,18 @@ class LoggedCall:
 
     def feed(self, events: bytes) -> None:
         """Whole events of the answer."""
-        if not self.over:
-            before = self._numbering.next
-            self._add(self._numbering.feed(events), self._numbering.next - before)
+        if self.over:
+            return
+        shown = self._numbering.feed(events)
+        # The numbers are given out again one by one, as far as they are kept.
+        self._numbering.next -= len(shown)
+        for each in shown:
+            self._add(each)
 
     def unfold(self, row: StoredRequest) -> None:
         """Events of an answer that came whole."""
         for each in unfolded(row, FIRST):
-            if not self.over:
-                self._numbering.next += 1
-                self._add(each, 1)
+            self._add(each)
 
     def take(self) -> list[Piece]:
         """Everything that waits, to be committed now."""
@@ -107,26 +113,26 @@ class LoggedCall:
         if self._paused:
             self._pause(False)
 
-    def _add(self, data: bytes, count: int) -> None:
-        """Events that follow each other; their numbers are given already."""
-        if not count:
+    def _add(self, event: bytes) -> None:
+        """The next event, which has its number in it."""
+        if self.over:
             return
-        if self.kept + len(data) > self._log.most:
-            # The last event of the log still comes, under the next number, and has the whole answer.
-            self._numbering.next -= count
+        if self.kept + len(event) > self._log.most:
+            # The last event of the log still comes, under this number, and has the whole answer.
             self.over = True
             self._log.filled()
             logger.warning("resp_%s: events above %d bytes are not kept", self.id, self._log.most)
             return
-        self._open.append(data)
-        self._open_size += len(data)
-        self.kept += len(data)
-        self.waiting += len(data)
+        self._numbering.next += 1
+        self._open.append(event)
+        self._open_size += len(event)
+        self.kept += len(event)
+        self.waiting += len(event)
         if self._open_size >= PIECE:
             self._close()
         if self.waiting > BEHIND and not self._paused:
             self._pause(True)
-        self._log.gathered(self, count)
+        self._log.gathered(self)
 
     def _close(self) -> None:
         """What has gathered becomes a piece."""
@@ -138,5 +144,7 @@ class LoggedCall:
 
     def _pause(self, paused: bool) -> None:
         self._paused = paused
+        if paused:
+            self._log.hurry()
         if self.on_writable is not None:
             self.on_writable(not paused)

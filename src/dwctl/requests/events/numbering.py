@@ -41,8 +41,8 @@ class Numbering:
         self.ended = False
         """Whether the model server has said its last event."""
 
-    def feed(self, data: bytes) -> bytes:
-        """What is shown of these whole events."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """Those of these whole events that are shown."""
         shown: list[bytes] = []
         for each in events(data):
             if self.ended:
@@ -50,7 +50,7 @@ class Numbering:
             one = self._event(data_of(each))
             if one:
                 shown.append(one)
-        return b"".join(shown)
+        return shown
 
     def _event(self, data: bytes) -> bytes:
         if not data.startswith(b"{"):
