@@ -26,14 +26,21 @@ class EventCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus families."""
-        for name, text, value in (
-            ("dwctl_stream_events", "Events of background streams that came in.", self.events),
-            ("dwctl_stream_event_bytes", "Bytes of events that were committed.", self.bytes),
-            ("dwctl_stream_logs_full", "Calls whose events were too many to be kept.", self.full),
-            ("dwctl_stream_logs_lost", "Calls that another process had taken meanwhile.", self.lost),
-            ("dwctl_stream_errors", "Commits and readings of events that failed.", self.errors),
-        ):
-            yield CounterMetricFamily(name, text, value=value)
+        yield CounterMetricFamily(
+            "dwctl_stream_events", "Events of background streams that came in.", self.events
+        )
+        yield CounterMetricFamily(
+            "dwctl_stream_event_bytes", "Bytes of events that were committed.", self.bytes
+        )
+        yield CounterMetricFamily(
+            "dwctl_stream_logs_full", "Calls whose events were too many to be kept.", self.full
+        )
+        yield CounterMetricFamily(
+            "dwctl_stream_logs_lost", "Calls that another process had taken meanwhile.", self.lost
+        )
+        yield CounterMetricFamily(
+            "dwctl_stream_errors", "Commits and readings of events that failed.", self.errors
+        )
         yield GaugeMetricFamily("dwctl_stream_readers", "Clients that read a log now.", value=self.readers())
         buckets, total = self.commits.shown()
         yield HistogramMetricFamily(
