@@ -42,7 +42,7 @@ Found = tuple[int, int, bytes]
 class Follower:
     """One reader of one log."""
 
-    __slots__ = ("_followers", "_ready", "after", "asking", "found", "hungry", "id", "more", "over")
+    __slots__ = ("_followers", "_ready", "after", "asking", "found", "gone", "hungry", "id", "more", "over")
 
     def __init__(self, followers: "Followers", request_id: UUID, after: int) -> None:
         self.id = request_id
@@ -57,6 +57,8 @@ class Follower:
         self.found: list[Found] = []
         self.over = False
         """Whether its call has ended, or is gone, and it has been given everything."""
+        self.gone = False
+        """Whether it reads no more."""
         self._followers = followers
         self._ready = asyncio.Event()
 
@@ -125,6 +127,7 @@ class Followers:
         try:
             yield follower
         finally:
+            follower.gone = True
             self._count -= 1
             self._due.pop(follower, None)
             others = self._by_id[request_id]
@@ -134,7 +137,7 @@ class Followers:
 
     def ask(self, follower: Follower) -> None:
         """Look for it soon."""
-        if not follower.asking:
+        if not follower.asking and not follower.gone:
             self._due[follower] = None
             self._some.set()
 
@@ -220,8 +223,7 @@ class Followers:
         except BaseException:
             for follower in asked:
                 follower.asking = False
-                if follower.id in self._by_id:
-                    self._stir(follower)
+                self._stir(follower)
             raise
         for follower, (_, after), standing in zip(asked, places, standings, strict=True):
             follower.asking = False
@@ -231,8 +233,8 @@ class Followers:
 
     def _take(self, follower: Follower, after: int, standing: Standing) -> None:
         if not follower.hungry or follower.after != after:
-            # It was given something meanwhile, or has left.
-            follower.more = True
+            # It was given something meanwhile.
+            self._stir(follower)
             return
         ended = standing.state is None or standing.state >= State.FAILED
         if standing.pieces:
@@ -240,5 +242,5 @@ class Followers:
             follower.give(standing.pieces)
         elif ended:
             follower.end()
-        elif follower.more and follower in self._by_id.get(follower.id, ()):
+        elif follower.more:
             self.ask(follower)
