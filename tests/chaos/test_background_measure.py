@@ -14,6 +14,7 @@ import pytest
 
 from dwctl.requests.record import State
 from tests.chaos.test_batches import database_of
+from tests.contract.adapter import set_adapter
 from tests.fakes.answers import Answer, frames, stream_reply
 from tests.fakes.incoming import Request
 from tests.fakes.model import MODEL, ModelServer
@@ -180,6 +181,7 @@ async def measure(data_dir: Path, streams: int, seconds: float) -> dict[str, Any
     with upstream_in_thread(slow_streams(seconds)) as upstream:
         product = Product(data_dir, upstream=upstream.url, environment=environment)
         product.start()
+        await asyncio.to_thread(set_adapter, product, False)
         async with database_of(data_dir) as database:
             await database.execute("update models set batch_capacity = $1", streams)
         house = House(product)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.adapter import set_adapter
 from tests.contract.test_external_database import external
 from tests.fakes.answers import Answer, Hang, Pause, frames, stream_reply
 from tests.fakes.model import MODEL
@@ -97,6 +98,7 @@ def test_killed_before_anything_was_shown_it_runs_again(home: Path) -> None:
     with upstream_in_thread() as upstream:
         product = Product(home, upstream=upstream.url)
         product.start()
+        set_adapter(product, False)
         upstream.push(until_event(1, Hang()), stream_reply(SAID))
         with client_of(product) as client:
             watch = Watch(client)
@@ -118,6 +120,7 @@ def test_killed_after_something_was_shown_it_ends_as_failed(home: Path) -> None:
     with upstream_in_thread() as upstream:
         product = Product(home, upstream=upstream.url)
         product.start()
+        set_adapter(product, False)
         upstream.push(until_event(SOME, Hang()), stream_reply(SAID))
         with client_of(product) as client:
             watch = Watch(client)
@@ -142,6 +145,7 @@ def test_another_worker_ends_what_a_killed_one_has_shown(home: Path) -> None:
     with upstream_in_thread() as upstream:
         gateway = Product(home, upstream=upstream.url, arguments=("--role", "gateway", "--workers", "2"))
         gateway.start()
+        set_adapter(gateway, False)
         first, second = (Product(home, arguments=("--role", "worker", "--join")) for _ in range(2))
         upstream.push(until_event(SOME, Hang()))
         body = {"model": MODEL, "input": "x", "background": True, "stream": True}
@@ -177,6 +181,7 @@ def test_the_database_goes_and_comes_back_while_it_streams(home: Path) -> None:
         data.mkdir()
         product = Product(data, upstream=upstream.url, environment={"DATABASE_URL": server.url})
         product.start()
+        set_adapter(product, False)
         upstream.push(stream_reply(SAID, gap=0.3))
         try:
             with client_of(product) as client:

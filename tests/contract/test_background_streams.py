@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from tests.contract.adapter import native
 from tests.fakes.answers import frames, json_reply, stream_reply
 from tests.fakes.model import MODEL, ModelServer
 from tests.fakes.shapes import response_events
@@ -39,6 +40,13 @@ def events_of(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             assert found.get("type", "") == name
             name = ""
             yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_to_the_server(product: Product) -> Iterator[None]:
+    """The model server is asked for responses, and its events are those that are shown."""
+    with native(product):
+        yield
 
 
 @pytest.fixture

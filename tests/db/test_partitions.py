@@ -17,7 +17,8 @@ async def test_an_id_in_a_day_to_come_moves(database: Database) -> None:
         await database.execute("insert into contents (id, request) values ($1, 'x')", request_id)
         await database.execute("insert into request_bodies (id, request) values ($1, 'x')", request_id)
         await database.execute(
-            "insert into response_events (id, attempt, first, last, events) values ($1, 1, 2, 2, 'x')", request_id
+            "insert into response_events (id, attempt, first, last, events) values ($1, 1, 2, 2, 'x')",
+            request_id,
         )
     assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 12
     assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 0
