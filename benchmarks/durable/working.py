@@ -32,8 +32,11 @@ from dwctl.db.queries import Queries
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.headroom import Headroom
+from dwctl.engine.responses.event_counts import EventCounts
+from dwctl.engine.responses.event_log import EventLog
 from dwctl.engine.worker import Worker
 from dwctl.engine.worker_settings import BatchDaemonSettings
+from dwctl.requests.events.store import EventStore
 from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Claimed
@@ -163,6 +166,7 @@ async def work(database: Database, *, most: int, seconds: float) -> Work:
         clock=clock,
         counts=WorkerCounts(),
         headroom=headroom,
+        events=EventLog(EventStore(database), holder, EventCounts(), most=0),
         drain=1.0,
     )
     stopping, started = asyncio.Event(), asyncio.Event()

@@ -101,14 +101,6 @@ def test_a_failure_that_may_pass_is_tried_again(client: openai.OpenAI, upstream:
     assert len(upstream.posts) == 3
 
 
-@pytest.mark.parametrize("how", [{"service_tier": "flex"}, {"background": True}])
-def test_a_queued_call_cannot_be_streamed(client: openai.OpenAI, how: dict[str, Any]) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.post("/responses", body={"model": MODEL, "input": "x", "stream": True, **how}, cast_to=object)
-    assert caught.value.param == "stream"
-    assert next(iter(how)) in str(caught.value)
-
-
 def test_nothing_is_queued_for_a_wrong_key_or_model(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="sk-wrong").responses.create(model=MODEL, input="x", background=True)

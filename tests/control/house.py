@@ -29,6 +29,7 @@ from dwctl.core.ids import moment_of, new_id, new_uuid
 from dwctl.core.metrics import Metrics
 from dwctl.core.networks import Networks, parse_network
 from dwctl.core.seal import Seal
+from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
 from dwctl.engine.batches.actions import BatchActions
 from dwctl.engine.batches.api import router as batches_router
@@ -73,6 +74,7 @@ from dwctl.routing.sync import RoutingSync
 from dwctl.server.contexts import contexts_of
 from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.settings import Settings, config_of
+from dwctl.server.streams import streams_of
 from dwctl.usage.ledger import Booking, LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
 from dwctl.wire.compaction import Compactions
@@ -234,6 +236,7 @@ def build(
         Settled(),
         Networks(map(parse_network, proxies)),
         Endings(),
+        streams_of(database, Listener(database.dsn), Metrics(), NIL, most=0, keep_alive=0).streams,
     )
     contexts = contexts_of(ContextSettings(), database, Settled())
     app = build_app(

@@ -16,7 +16,11 @@ async def test_an_id_in_a_day_to_come_moves(database: Database) -> None:
         await database.execute(INSERT, request_id)
         await database.execute("insert into contents (id, request) values ($1, 'x')", request_id)
         await database.execute("insert into request_bodies (id, request) values ($1, 'x')", request_id)
-    assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 9
+        await database.execute(
+            "insert into response_events (id, attempt, first, last, events) values ($1, 1, 2, 2, 'x')",
+            request_id,
+        )
+    assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 12
     assert await database.fetch_value("select ensure_request_partitions('2031-05-05', 3)") == 0
     for table, rows in (
         ("requests", await database.fetch("select id, tableoid::regclass::text from requests order by id")),
@@ -24,6 +28,10 @@ async def test_an_id_in_a_day_to_come_moves(database: Database) -> None:
         (
             "request_bodies",
             await database.fetch("select id, tableoid::regclass::text from request_bodies order by id"),
+        ),
+        (
+            "response_events",
+            await database.fetch("select id, tableoid::regclass::text from response_events order by id"),
         ),
     ):
         places = [tuple(row.values()) for row in rows]

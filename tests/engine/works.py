@@ -18,8 +18,11 @@ from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.store import QueueStore
+from dwctl.requests.queue.structs import Single
+from dwctl.requests.queue.windows import deadline_of
 from dwctl.routing.snapshot import EVERYONE, Key, Model, Routing
 from dwctl.server.engine import Engine, build_engine
+from dwctl.server.streams import streams_of
 from tests.gateway.house import House, chat
 
 DEADLINE = 20.0
@@ -188,16 +191,41 @@ class Works:
         except TimeoutError:
             raise AssertionError(f"waited in vain until {what}") from None
 
-    def process(self, settings: BatchDaemonSettings = QUICK, drain: float = 5.0, **house: Any) -> "Process":
-        """One more process."""
-        return Process(self, settings, drain, house)
+    def process(
+        self, settings: BatchDaemonSettings = QUICK, drain: float = 5.0, *, most: int = 1 << 20, **house: Any
+    ) -> "Process":
+        """One more process; `most` bytes of a call's events are kept."""
+        return Process(self, settings, drain, most, house)
+
+    async def background(self, account: Account, path: str = "/v1/responses", **fields: Any) -> UUID:
+        """A call in the background that streams, of the first model."""
+        request_id = new_uuid()
+        single = Single(
+            id=request_id,
+            group_id=new_uuid(),
+            tier="background",
+            path=path,
+            model=self.models[0].alias,
+            owner_id=account.id,
+            creator_id=account.id,
+            key_id=account.key_id,
+            run_key_id=account.run_key_id,
+            completion_window="1h",
+            deadline=deadline_of("1h"),
+            body=msgspec.json.encode({"model": self.models[0].alias, "input": "Hello."} | fields),
+            stream=True,
+            background=True,
+            purpose="realtime",
+        )
+        assert await self.store.enqueue([single]) == {request_id}
+        return request_id
 
 
 class Process:
     """A gateway and an engine, running."""
 
     def __init__(
-        self, works: Works, settings: BatchDaemonSettings, drain: float, house: dict[str, Any]
+        self, works: Works, settings: BatchDaemonSettings, drain: float, most: int, house: dict[str, Any]
     ) -> None:
         self.id = new_uuid()
         self.house = House(
@@ -205,6 +233,7 @@ class Process:
         )
         self._works = works
         notices = Listener(works.database.dsn)
+        self.streams = streams_of(works.database, notices, Metrics(), self.id, most=most, keep_alive=0)
         self.engine: Engine = build_engine(
             settings,
             database=works.database,
@@ -215,13 +244,19 @@ class Process:
             metrics=Metrics(),
             daemon_id=self.id,
             drain=drain,
+            events=self.streams.log,
         )
         self._supervisor = Supervisor(
-            (notices, *self.engine.services, self.engine.gate), stop_within=drain + 10
+            (notices, self.streams.followers, *self.engine.services, self.engine.gate), stop_within=drain + 10
         )
         self._stopping = asyncio.Event()
         self._stack = AsyncExitStack()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def database(self) -> Database:
+        """Of all processes."""
+        return self._works.database
 
     @property
     def routing(self) -> Routing:

@@ -16,7 +16,7 @@ from tests.requests.queue.work import add_batch, outcome
 
 KEPT = 5
 OWNER = new_uuid()
-TABLES = ("contents", "request_bodies", "requests")
+TABLES = ("contents", "request_bodies", "response_events", "requests")
 
 
 def today() -> date:

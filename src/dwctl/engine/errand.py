@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from dwctl.engine.worker_settings import BatchDaemonSettings, Escalation
-from dwctl.requests.dispatch import Errand
+from dwctl.requests.dispatch import Errand, Tap
 from dwctl.requests.queue.structs import Claimed, Lane
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -44,7 +44,14 @@ class Errander:
         return escalation.escalation_model
 
     def make(
-        self, lane: Lane, claimed: Claimed, path: str, body: bytes, common: Headers, now: float
+        self,
+        lane: Lane,
+        claimed: Claimed,
+        path: str,
+        body: bytes,
+        common: Headers,
+        now: float,
+        tap: Tap | None = None,
     ) -> Errand:
         """One attempt at a claimed request."""
         headers: Headers = (*common, (b"x-fusillade-request-id", str(claimed.id).encode()))
@@ -71,6 +78,7 @@ class Errander:
             total_timeout=self._total_timeout,
             model=self.escalated(lane, claimed.deadline, now),
             headers=headers,
+            tap=tap,
         )
 
 

@@ -7,6 +7,7 @@ from dwctl.engine.policy import Verdict
 from dwctl.requests.queue.lines import line_of
 from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled
 from dwctl.requests.record import Record, State
+from dwctl.requests.store import StoredRequest
 
 _CANCELED = int(State.CANCELED)
 
@@ -29,6 +30,36 @@ def outcome_of(lane: Lane, claimed: Claimed, record: Record, body: bytes, what: 
         )
         size = len(line)
     return Settled(record=record, verdict=what.verdict, body=body or None, size=size)
+
+
+def as_stored(lane: Lane, claimed: Claimed, record: Record, body: bytes) -> StoredRequest:
+    """A single call that has just ended, as it would be read back."""
+    ended = datetime.fromtimestamp(record.completed_at or record.created_at, UTC)
+    return StoredRequest(
+        id=claimed.id,
+        attempt=claimed.attempt,
+        state=record.state,
+        stream=claimed.logged,
+        background=claimed.logged,
+        status_code=record.status_code,
+        created_at=claimed.created_at or ended,
+        completed_at=ended,
+        owner_id=lane.owner_id,
+        creator_id=lane.creator_id,
+        path=claimed.path or "",
+        model=lane.model,
+        service_tier=record.service_tier,
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        reasoning_tokens=record.reasoning_tokens,
+        cached_tokens=record.cached_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        total_tokens=record.total_tokens,
+        error_code=record.error_code,
+        error_message=record.error_message,
+        request=claimed.body,
+        response=body,
+    )
 
 
 def unrun(lane: Lane, claimed: Claimed, holder: UUID, now: float, *, state: int = State.FAILED) -> Record:

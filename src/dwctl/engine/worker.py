@@ -33,8 +33,10 @@ from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.errand import Errander, Headers
 from dwctl.engine.headroom import Headroom
-from dwctl.engine.outcome import outcome_of, unrun
-from dwctl.engine.policy import Policy
+from dwctl.engine.outcome import as_stored, outcome_of, unrun
+from dwctl.engine.policy import Policy, Verdict
+from dwctl.engine.responses.event_log import EventLog
+from dwctl.engine.responses.logged_call import LoggedCall
 from dwctl.engine.shares import Bidder, share_out
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.dispatch import Dispatch
@@ -67,7 +69,7 @@ _COMPLETED = int(State.COMPLETED)
 class Run:
     """A claimed request until it has ended."""
 
-    __slots__ = ("cancel", "canceled", "claimed", "forsaken", "lane")
+    __slots__ = ("cancel", "canceled", "claimed", "forsaken", "lane", "log")
 
     def __init__(self, lane: Lane, claimed: Claimed) -> None:
         self.lane = lane
@@ -76,7 +78,9 @@ class Run:
         """Ends it early; None before it is begun."""
         self.canceled = False
         self.forsaken = False
-        """The process ends: whatever comes of it, it runs again."""
+        """The process ends: whatever comes of it, it is for others."""
+        self.log: LoggedCall | None = None
+        """Where its events go, if they are kept."""
 
 
 class Worker:
@@ -97,6 +101,7 @@ class Worker:
         counts: WorkerCounts,
         drain: float,
         headroom: Headroom,
+        events: EventLog,
         leads: Lease | None = None,
     ) -> None:
         self._store = store
@@ -110,6 +115,7 @@ class Worker:
         self._drain = drain
         self._leads = leads
         self._headroom = headroom
+        self._events = events
         self._policy = Policy(settings)
         self._errander = Errander(settings)
         self._interval = settings.claim_interval_ms / 1000
@@ -133,12 +139,13 @@ class Worker:
         self._closed_at: float | None = None
         self._pumping = False
         completer.on_room = self._wake.set
+        events.on_lost = self.abort
         counts.in_flight = lambda: self._models
         counts.capacity = self._capacities
         headroom.work = self._work
         headroom.most = self._capacity
         headroom.on_room = self._wake.set
-        self.stop_within = drain + FLUSH_WITHIN + 2 * FREE_WITHIN
+        self.stop_within = drain + 2 * FLUSH_WITHIN + 2 * FREE_WITHIN
 
     @property
     def in_flight(self) -> int:
@@ -213,7 +220,8 @@ class Worker:
             run.forsaken = True
             if run.cancel is not None:
                 run.cancel()
-        flushed = await self._completer.flush(FLUSH_WITHIN)
+        # In this order: an outcome comes after its call's events.
+        flushed = await self._events.flush(FLUSH_WITHIN) and await self._completer.flush(FLUSH_WITHIN)
         if broken_off or self._unsure or not flushed:
             # Otherwise it holds nothing, and nobody waits for a database that may be away.
             await self._tell(self._free())
@@ -292,7 +300,8 @@ class Worker:
     async def _reconcile(self) -> None:
         """What a claim got that we never heard of goes back."""
         held = await self._store.held(self._holder)
-        lost = [one for one in held if one not in self._runs and not self._completer.holds(one)]
+        here = (self._completer.holds, self._events.holds)
+        lost = [one for one in held if one not in self._runs and not any(holds(one) for holds in here)]
         if lost:
             await self._store.release(self._holder, lost)
         self._unsure = False
@@ -388,7 +397,11 @@ class Worker:
         headers = self._headers.get(lane.id)
         if headers is None:
             headers = self._headers[lane.id] = self._errander.of_lane(lane)
-        errand = self._errander.make(lane, claimed, claimed.path, claimed.body, headers, self._clock.now())
+        if claimed.logged:
+            run.log = self._events.open(lane, claimed)
+        errand = self._errander.make(
+            lane, claimed, claimed.path, claimed.body, headers, self._clock.now(), run.log
+        )
         if errand.model is not None:
             self._counts.escalated[lane.model] += 1
         run.cancel = self._dispatch.run(errand, partial(self._ended, run))
@@ -397,7 +410,10 @@ class Worker:
         """An attempt is over. Called by the gateway, so it must not raise."""
         self._forget(run)
         self._headroom.answered(run.lane.model, record.upstream_status)
+        log = run.log
         if run.forsaken or (self._is_over() and record.state != _COMPLETED):
+            if log is not None:
+                log.drop()
             return
         try:
             lane, claimed = run.lane, run.claimed
@@ -411,10 +427,21 @@ class Worker:
                 now=now,
                 pause=pause,
             )
+            if what.verdict == AGAIN and log is not None:
+                if log.shown:
+                    # Another try would show something else.
+                    what = Verdict(record.state, denied=True)
+                else:
+                    log.drop()
             self._count(lane.model, record, what.verdict, claimed, now, denied=what.denied)
             if what.verdict == AGAIN:
                 self._look_at = min(self._look_at, self._clock.monotonic() + max(what.at - now, LOOK_AGAIN))
-            self._completer.put(outcome_of(lane, claimed, record, body, what))
+            outcome = outcome_of(lane, claimed, record, body, what)
+            if log is None:
+                self._completer.put(outcome)
+            else:
+                whole = as_stored(lane, claimed, record, body) if record.state == _COMPLETED else None
+                self._events.end(log, whole, partial(self._completer.put, outcome))
         except Exception:
             # Its row stays held by this process, and is freed with it.
             logger.exception("the outcome of request %s is lost", run.claimed.id)
@@ -452,26 +479,3 @@ class Worker:
             counts.completed(model, claimed.retries)
             if now > claimed.deadline.timestamp():
                 counts.late[model] += 1
-
-
-class Gate:
-    """The worker's gate, a service only for its place: it is stopped first, and nothing is claimed from then on.
-
-    Wakes on: nothing. Writes: nothing. Its death: none. May be lost: nothing.
-    """
-
-    name = "worker-gate"
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    async def start(self) -> None:
-        """It is open."""
-
-    async def run(self) -> None:
-        """Nothing to do."""
-        await asyncio.Event().wait()
-
-    async def stop(self) -> None:
-        """Close it."""
-        self._worker.close()

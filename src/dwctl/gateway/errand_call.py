@@ -44,7 +44,7 @@ class ErrandCall:
     """Implements `Exchange`. Life: begun → answered, refused or canceled → `done`, exactly once."""
 
     __slots__ = (
-        "_around", "_done", "_loop", "_over", "_parts", "begun", "body", "client_host", "errand", "memo",
+        "_around", "_done", "_loop", "_over", "_parts", "_tap", "begun", "body", "client_host", "errand", "memo",
         "on_abort", "on_writable", "path", "received", "record",
     )  # fmt: skip
 
@@ -82,6 +82,9 @@ class ErrandCall:
         self._done = done
         self._loop = loop
         self._parts: list[bytes] = []
+        self._tap = errand.tap
+        if self._tap is not None:
+            self._tap.on_writable = self._let_go_on
         self._over = False
 
     @property
@@ -95,8 +98,13 @@ class ErrandCall:
         return None
 
     def write(self, data: bytes) -> None:
-        """Some of the answer."""
+        """Some of the answer: its head first, by itself."""
         self._parts.append(data)
+        tap = self._tap
+        if tap is not None and len(self._parts) > 1:
+            tap.feed(data)
+        elif tap is not None and not _streams(data):
+            self._tap = None
 
     def finish(self, data: bytes = b"", *, close: bool = False) -> None:
         """The answer is complete, or cut short: the record tells which."""
@@ -137,6 +145,10 @@ class ErrandCall:
         record.error_code, record.error_message = "cancelled", "This request was cancelled while it was run."
         self._end(record, b"", 0.0)
 
+    def _let_go_on(self, ready: bool) -> None:
+        if self.on_writable is not None:
+            self.on_writable(ready)
+
     def _end(self, record: Record, body: bytes, pause: float) -> None:
         if self._over:
             return
@@ -171,6 +183,12 @@ def settled(record: Record, body: bytes) -> bytes:
     if failed and record.status_code < 400:
         record.status_code = embedded_status(plain) or 500
     return plain
+
+
+def _streams(head: bytes) -> bool:
+    """Whether the head of an answer announces events of a call that goes well."""
+    status, _, lines = head.partition(b"\r\n")
+    return status[9:10] == b"2" and b"\r\ncontent-type: text/event-stream" in b"\r\n" + lines.lower()
 
 
 def _readable(body: bytes) -> bytes | None:

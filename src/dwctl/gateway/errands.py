@@ -243,7 +243,7 @@ class Errands:
     def run(self, errand: Errand, done: Done) -> Callable[[], None]:
         """Begin one."""
         body = errand.body
-        if errand.path in self._streamable:
+        if errand.tap is not None or errand.path in self._streamable:
             body = _stream.set(body, b"true")
         call = ErrandCall(self._gateway, errand, body, done, asyncio.get_running_loop())
         self._gateway.begin(call)

@@ -14,6 +14,17 @@ import msgspec
 from dwctl.requests.record import Record
 
 
+class Tap(Protocol):
+    """Who is shown the answer's events while they come."""
+
+    on_writable: Callable[[bool], None] | None
+    """Set by whoever runs the errand: called with False when no more is to come for now, then with True."""
+
+    def feed(self, events: bytes) -> None:
+        """Whole events of the answer, as the model server sent them but for the ids, which are ours."""
+        ...
+
+
 class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt at a queued request."""
 
@@ -43,6 +54,8 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """In place of the body's: escalation. The record keeps the one asked for."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Sent upstream besides the usual ones."""
+    tap: Tap | None = None
+    """With it the model server is asked for a stream. One that answers with a whole object shows nothing."""
 
 
 Done = Callable[[Record, bytes, float], None]

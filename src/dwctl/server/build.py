@@ -56,6 +56,7 @@ from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, config_of, fallback_seconds
 from dwctl.server.storage import Connections, Storage
+from dwctl.server.streams import streams_of
 from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.work import work_of, work_routes
 from dwctl.server.workers.fellows import Alone, Crew, Home
@@ -191,6 +192,14 @@ def build(
     context = contexts_of(settings.responses.context, database, crew)
     gateway.contexts = context.contexts
     work_parts = work_of(settings, database, routing, daemon_id)
+    streams = streams_of(
+        database,
+        notices,
+        metrics,
+        daemon_id,
+        most=settings.batches.async_requests.max_stream_bytes,
+        keep_alive=settings.gateway.stream_keep_alive,
+    )
     engine = build_engine(
         settings.background_services.batch_daemon,
         database=database,
@@ -201,7 +210,8 @@ def build(
         metrics=metrics,
         daemon_id=daemon_id,
         drain=settings.listener.drain,
-        chores=work_parts.chores,
+        events=streams.log,
+        chores=(*work_parts.chores, streams.store.sweep),
     )
     daemon.stats = engine.stats
     replay.on_taken_over = engine.rescuer.look
@@ -233,9 +243,15 @@ def build(
     conversations = conversations_router(
         context.conversations, plane.authenticator, settings.auth.security.cors.allowed_origins
     )
-    work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
+    work = work_routes(settings, work_parts, database, plane, sync, notices, clock, streams.streams)
     responses = ResponseActions(
-        RequestStore(database), SingleStore(database), plane.identity, crew, proxies, work.endings
+        RequestStore(database),
+        SingleStore(database),
+        plane.identity,
+        crew,
+        proxies,
+        work.endings,
+        streams.streams,
     )
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
@@ -310,8 +326,9 @@ def build(
     runs, gate = ((), ()) if settings.role == "gateway" else (engine.services, (engine.gate,))
     port = () if settings.role == "worker" else (listener,)
     services = (
-        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *work.services, *traced, client,
-        context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
+        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, streams.followers, *work.services,
+        *traced, client, context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside,
+        *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
 

@@ -15,11 +15,13 @@ from dwctl.db.postgres import Database
 from dwctl.engine.cancelling import Cancelling
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.gate import Gate
 from dwctl.engine.headroom import Headroom
 from dwctl.engine.housekeeping import Chore, Housekeeping
 from dwctl.engine.populating import Populating
 from dwctl.engine.rescuer import Rescuer
-from dwctl.engine.worker import Gate, Worker
+from dwctl.engine.responses.event_log import EventLog
+from dwctl.engine.worker import Worker
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.errands import Errands
 from dwctl.gateway.pipeline import Gateway
@@ -36,7 +38,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """What runs queued work in one process."""
 
     services: tuple[Service, ...]
-    """Started before the port, stopped after it; the completer first, so that it ends last."""
+    """Started before the port, stopped after it; the completer first, so that it ends last, the event log after it."""
     gate: Gate
     """Started after all, stopped before all."""
     completer: Completer
@@ -64,6 +66,7 @@ def build_engine(
     metrics: Metrics,
     daemon_id: UUID,
     drain: float,
+    events: EventLog,
     chores: Sequence[Chore] = (),
 ) -> Engine:
     """Build it, and have it told of the queue's notices."""
@@ -95,6 +98,7 @@ def build_engine(
         counts=counts,
         drain=drain,
         headroom=headroom,
+        events=events,
         leads=leads,
     )
     populating = Populating(store, every=every, step=settings.populate_batch_size)
@@ -128,7 +132,7 @@ def build_engine(
         notices.subscribe(CHANNEL, subscriber)
     notices.subscribe(CAPACITY, headroom)
     counts.allowance = headroom.caps
-    services = (completer, populating, cancelling, rescuer, housekeeping, headroom, worker)
+    services = (completer, events, populating, cancelling, rescuer, housekeeping, headroom, worker)
     return Engine(
         services=services,
         gate=Gate(worker),

@@ -29,6 +29,7 @@ from dwctl.engine.files.upload import Uploads
 from dwctl.engine.housekeeping import Chore
 from dwctl.engine.responses.accepting import Acceptance
 from dwctl.engine.responses.queued import QueuedCalls
+from dwctl.engine.responses.streams import EventStreams
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
 from dwctl.requests.retention.store import Retention
@@ -96,6 +97,7 @@ def work_routes(
     sync: RoutingSync,
     notices: Listener,
     clock: Clock,
+    streams: EventStreams,
 ) -> Work:
     """Routes, and the services behind them."""
     queue, keys = QueueStore(database), HiddenKeys(database, sync, "batch")
@@ -123,6 +125,7 @@ def work_routes(
         SingleStore(database),
         keys,
         endings,
+        streams,
         single,
     )
     return Work(routes, (retrying, queued), queued, endings)

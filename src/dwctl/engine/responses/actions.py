@@ -1,12 +1,13 @@
 """Stored responses: read back, cancelled, deleted (spec/responses §2.12, spec/wire-api §2.6; decision 0040)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from dwctl.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated, Unavailable
 from dwctl.core.networks import Networks, Peer
 from dwctl.engine.responses.paging import Page, list_of
+from dwctl.engine.responses.streams import EventStreams, is_logged
 from dwctl.identity.authenticate import AI_PURPOSES, bearer
 from dwctl.identity.secrets import digest
 from dwctl.identity.store import IdentityStore, KeyAccount
@@ -42,6 +43,7 @@ class ResponseActions:
         recorded: Flush,
         proxies: Networks,
         endings: Endings,
+        streams: EventStreams,
     ) -> None:
         self._store = store
         self._singles = singles
@@ -49,10 +51,24 @@ class ResponseActions:
         self._recorded = recorded
         self._proxies = proxies
         self._endings = endings
+        self._streams = streams
 
     async def get(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
         """The response, for any key of the account that owns the row; 404 for everyone else."""
         return response_object(await self._own(headers, response_id, peer))
+
+    async def stream(
+        self, headers: Mapping[str, str], response_id: str, peer: Peer, after: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Its events behind the number `after`, those that were and those that come."""
+        row = await self._own(headers, response_id, peer)
+        if not is_logged(row):
+            raise BadRequest(
+                "This response has no stream to read: it was not created with 'background' and 'stream' both true.",
+                param="stream",
+                code="unsupported_value",
+            )
+        return self._streams.events(row, after)
 
     async def input_items(
         self, headers: Mapping[str, str], response_id: str, peer: Peer, page: Page

@@ -2,6 +2,8 @@
 
 Accepted means committed: row, content and place in the queue, many calls in one transaction. Then a background call is
 answered with its response as it stands, and a blocking one waits for its end by notice, and looks itself now and then.
+One that wants a stream gets it at once: what comes of a background call while it runs, of any other one its answer as
+events when it is there, and comments until then (streams.py).
 
 Wakes on: calls that the gateway hands over. Writes: `requests`, `contents`, `queue`, `lanes`. If the process dies
 before the commit, the client has no answer and nothing was queued; after it the call is run and can be fetched, also by
@@ -16,6 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -29,9 +32,12 @@ from dwctl.db.postgres import reason_of
 from dwctl.engine.responses.accepting import Acceptance, Order
 from dwctl.engine.responses.asked import asked_of, key_of
 from dwctl.engine.responses.settings import AsyncRequestSettings
+from dwctl.engine.responses.sse_answer import SseAnswer
+from dwctl.engine.responses.streams import BEFORE, EventStreams
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.structs import Single
 from dwctl.requests.queue.windows import REALTIME, deadline_of
+from dwctl.requests.reassemble import object_of
 from dwctl.requests.record import State
 from dwctl.requests.render import no_response, response_object
 from dwctl.requests.singles.store import SingleStore
@@ -109,6 +115,7 @@ class QueuedCalls:
         singles: SingleStore,
         keys: HiddenKeys,
         endings: Endings,
+        streams: EventStreams,
         settings: AsyncRequestSettings,
     ) -> None:
         self._acceptance = acceptance
@@ -116,6 +123,7 @@ class QueuedCalls:
         self._keys = keys
         self._requests = requests
         self._endings = endings
+        self._streams = streams
         self._settings = settings
         self._incoming: deque[Taken] = deque()
         self._some = asyncio.Event()
@@ -124,10 +132,6 @@ class QueuedCalls:
 
     def take(self, exchange: Exchange, call: QueuedCall) -> None:
         """Queue it; raises `Refused` for what cannot be."""
-        if call.stream:
-            field = "service_tier" if call.flex else "background"
-            text = f"'stream' cannot be combined with '{field}' here; leave one of them out."
-            raise Refused(Problem(status=400, message=text, param="stream", code="unsupported_value"))
         key = key_of(exchange.header(b"idempotency-key"))
         if not call.stored and (call.background or key is not None):
             raise Refused(_NOT_STORED if call.background else _KEY_NOT_STORED)
@@ -149,6 +153,7 @@ class QueuedCalls:
             completion_window=window if call.flex else REALTIME,
             deadline=deadline_of(window),
             body=asked.body,
+            stream=call.stream,
             background=call.background,
             purpose="batch" if call.flex else "realtime",
             service_tier="flex" if call.flex else "default",
@@ -172,7 +177,9 @@ class QueuedCalls:
                 while self._incoming:
                     taken = [self._incoming.popleft() for _ in range(min(len(self._incoming), AT_ONCE))]
                     for one in await self._accept(taken):
-                        if one.call.background and one.request_id == one.order.single.id:
+                        if one.call.stream:
+                            self._begin(one)
+                        elif one.call.background and one.request_id == one.order.single.id:
                             self._acknowledge(one, as_stored(one.order.single))
                         elif not one.left:
                             self._waiting.spawn(self._answer_later(one), name=f"wait for {one.request_id}")
@@ -225,6 +232,32 @@ class QueuedCalls:
             # The contract's word for a call that is not put off.
             shown["status"] = "in_progress"
         self._answer(taken, self._rendered(taken, 202, msgspec.json.encode(shown)))
+
+    def _begin(self, taken: Taken) -> None:
+        if taken.left:
+            return
+        task = self._waiting.spawn(self._stream(taken), name=f"stream of {taken.request_id}")
+        taken.exchange.on_abort = partial(_end, task)
+
+    async def _stream(self, taken: Taken) -> None:
+        call, answer = taken.call, SseAnswer(taken.exchange, self._lines(taken))
+        try:
+            row = await self._streams.read(taken.request_id, unstored=not call.stored)
+            if row is None:
+                # An earlier call with this key, whose response was deleted meanwhile.
+                self._answer(taken, render(_gone(taken), self._lines(taken)))
+                return
+            if call.path == RESPONSES:
+                events = self._streams.events(row, BEFORE, unstored=not call.stored)
+            else:
+                events = self._streams.chunks(row, usage=wants_usage(call.body), unstored=not call.stored)
+            async with aclosing(events):
+                await answer.send(events)
+            if not call.stored:
+                await self._drop(taken)
+        except Exception:
+            logger.exception("the stream of %s was cut", taken.request_id)
+            answer.cut()
 
     async def _answer_later(self, taken: Taken) -> None:
         try:
@@ -381,3 +414,13 @@ def as_stored(single: Single) -> StoredRequest:
         response=None,
         batch_id=single.group_id,
     )
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def wants_usage(body: bytes) -> bool:
+    """Whether the client of a stream asks for the usage at its end."""
+    options = (object_of(body) or {}).get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True

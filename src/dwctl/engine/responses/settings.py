@@ -18,6 +18,8 @@ class AsyncRequestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Calls that have not been written to the queue yet; above it new ones are refused with 503."""
     idempotency_key_lifetime: Duration = Duration(86_400)
     """How long an `Idempotency-Key` counts."""
+    max_stream_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64 * 1024 * 1024
+    """Events of one background stream that are kept; of a longer one only the last event follows."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

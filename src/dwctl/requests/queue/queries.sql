@@ -112,8 +112,8 @@ claimed as (
     returning q.id, q.lane_id, q.rank, q.line, q.attempt, q.retries, q.deadline
 )
 select
-    c.id, c.lane_id, c.rank, c.line, c.attempt, c.retries, c.deadline, coalesce(l.url, s.path) as path,
-    l.custom_id, coalesce(l.body, s.request) as body, coalesce(s.stream, false) as stream
+    c.id, c.lane_id, c.rank, c.line, c.attempt, c.retries, c.deadline, coalesce(l.url, s.path) as path, l.custom_id,
+    coalesce(l.body, s.request) as body, coalesce(s.stream and s.background, false) as logged, s.created_at
 from claimed c
 join lanes a on a.id = c.lane_id
 left join batches b on b.id = a.batch_id
@@ -121,7 +121,7 @@ left join lateral (
     select f.url, f.custom_id, f.body from file_lines f where f.file_id = b.file_id and f.line = c.line offset 0
 ) l on true
 left join lateral (
-    select r.path, r.stream, k.request
+    select r.path, r.stream, r.background, r.created_at, k.request
     from requests r
     left join contents k on k.id = c.id
     where r.id = c.id and c.line is null

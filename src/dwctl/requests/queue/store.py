@@ -13,6 +13,7 @@ import msgspec
 
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.requests.events.store import EventStore
 from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single, Told
 from dwctl.requests.record import Record
 
@@ -35,6 +36,7 @@ class QueueStore:
         self._database = database
         self._sql = Queries.load(__package__)
         self._commands = Queries.load(f"{__package__}.commands")
+        self._events = EventStore(database)
         self._upsert = Queries.load("dwctl.requests")["upsert_requests"]
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -262,12 +264,18 @@ class QueueStore:
         return [row["holder"] for row in await self._database.fetch(self._sql["dead_holders"], silent_secs)]
 
     async def rescue(self, holder: UUID, most: int) -> int:
-        """Let what a dead process held wait again, each in its next attempt; gives how many, `most` at once."""
+        """Let what a dead process held wait again, each in its next attempt; gives how many, `most` at once.
+
+        Calls of which events were shown end as failed instead: they would be shown something else.
+        """
         async with self._database.transaction() as connection:
+            ended = 0
+            while step := await self._events.break_off(connection, holder, most):
+                ended += step
             ids = [row["id"] for row in await connection.fetch(self._sql["rescue"], holder, most)]
             if ids:
                 await connection.execute(self._sql["reopen_requests"], ids, holder)
-            return len(ids)
+            return ended + len(ids)
 
     # Commands
 

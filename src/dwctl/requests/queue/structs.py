@@ -59,7 +59,10 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     """As the upstream contract names it, such as `/v1/chat/completions`; None when the file is gone, and so `body`."""
     custom_id: str | None
     body: bytes | None
-    stream: bool
+    logged: bool
+    """Whether its events are shown while it runs."""
+    created_at: datetime | None
+    """Of a single call."""
 
 
 class Depth(msgspec.Struct, frozen=True):

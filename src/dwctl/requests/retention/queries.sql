@@ -7,7 +7,9 @@ select
 from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
 cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
-where i.inhparent in ('requests'::regclass, 'request_bodies'::regclass, 'contents'::regclass)
+where i.inhparent in (
+        'requests'::regclass, 'request_bodies'::regclass, 'contents'::regclass, 'response_events'::regclass
+    )
     and c.relname ~ '_[0-9]{8}$'
     and d.day + 1 + $1::integer <= (now() at time zone 'UTC')::date
 group by d.day

@@ -34,7 +34,8 @@ update requests set stored = false where id = $1 and stored returning id;
 -- name: forget_bodies
 -- A statement of its own after forget_response: it sees what was written by whoever held the row before.
 with logged as (delete from request_bodies where id = $1),
-content as (delete from contents where id = $1)
+content as (delete from contents where id = $1),
+events as (delete from response_events where id = $1)
 delete from response_keys where request_id = $1;
 
 -- name: use_keys
