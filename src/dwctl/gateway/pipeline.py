@@ -288,10 +288,8 @@ class Gateway:
         plan: Plan | None = None
         found = exchange.memo.call
         known = found if isinstance(found, Known) and found.holds(snapshot, now) else None
-        if known is not None:
-            peeked = self._peeker.peek(asked)
-            if peeked.model != known.name:
-                known = None
+        if known is not None and (peeked := self._peeker.peek(asked)).model != known.name:
+            known = None
         if known is not None and peeked is not None:
             route, admission = known.route, known.admission
         else:
@@ -309,9 +307,19 @@ class Gateway:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
         tariff = self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
+        if (peeked.tier is not None or peeked.background) and self._is_queued(
+            exchange, admission, route, asked, caller, peeked
         ):
+            return
+        size = len(asked) if upload is None else upload.size
+        if (
+            tariff is not None
+            and self.reserves
+            and (short := self.funds.reserve(admission.key, tariff, route, peeked.caps, size, now))
+            is not None
+        ):
+            # It waits for credit, and is admitted anew.
+            self.funds.park(self, exchange, Body(caller, upload, peeked), admission.key, short, now)
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -325,7 +333,7 @@ class Gateway:
             self._remember(exchange, snapshot, caller, admission, route, first.upstream)
         upstream = first.upstream
         own = upstream.target.timeouts
-        size = len(exchange.body) if upload is None else upload.size
+        size = size if translated is None else len(exchange.body)
         record = self._record(route, admission, caller, peeked, size, now, tariff)
         sanitiser: Sanitiser | None = None
         if model.sanitize or admission.model.sanitize or self._strict is not None:
@@ -373,32 +381,20 @@ class Gateway:
         else:
             memo.call = name
 
-    def _is_put_off(
+    def _is_queued(
         self,
         exchange: Exchange,
         admission: Admission,
-        tariff: Tariff | None,
         route: Route,
         asked: bytes,
-        begun: tuple[Caller, Upload | None, Peek],
-        now: float,
+        caller: Caller,
+        peeked: Peek,
     ) -> bool:
-        """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
-
-        Otherwise what it may cost is reserved.
-        """
-        caller, upload, peeked = begun
+        """Whether the call goes into the queue."""
         call = queued_call(route, admission, peeked, caller, asked)
-        if call is not None and self.stateful is not None:
-            self.stateful.take(exchange, call)
-            return True
-        if tariff is None or not self.reserves:
+        if call is None or self.stateful is None:
             return False
-        key, size = admission.key, len(asked) if upload is None else upload.size
-        short = self.funds.reserve(key, tariff, route, peeked.caps, size, now)
-        if short is None:
-            return False
-        self.funds.park(self, exchange, Body(*begun), key, short, now)
+        self.stateful.take(exchange, call)
         return True
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:
