@@ -23,14 +23,14 @@ EMBEDDINGS = ROUTES[b"/ai/v1/embeddings"]
 
 def tariff(entry: int = 0, out: int = 1, cached: int = 0, reasoning: int = 0, written: int = 0) -> Tariff:
     """Prices in whole units."""
-    prices = {
-        "input": entry,
-        "output": out,
-        "cached_input": cached,
-        "reasoning": reasoning,
-        "cache_write": written,
-    }
-    return Tariff(id="t", **{name: Decimal(price) for name, price in prices.items()})
+    return Tariff(
+        id="t",
+        input=Decimal(entry),
+        output=Decimal(out),
+        cached_input=Decimal(cached),
+        reasoning=Decimal(reasoning),
+        cache_write=Decimal(written),
+    )
 
 
 def output(**body: Any) -> int:
