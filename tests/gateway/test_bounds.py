@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -22,14 +23,14 @@ EMBEDDINGS = ROUTES[b"/ai/v1/embeddings"]
 
 def tariff(entry: int = 0, out: int = 1, cached: int = 0, reasoning: int = 0, written: int = 0) -> Tariff:
     """Prices in whole units."""
-    prices = {
-        "input": entry,
-        "output": out,
-        "cached_input": cached,
-        "reasoning": reasoning,
-        "cache_write": written,
-    }
-    return Tariff(id="t", **{name: Decimal(price) for name, price in prices.items()})
+    return Tariff(
+        id="t",
+        input=Decimal(entry),
+        output=Decimal(out),
+        cached_input=Decimal(cached),
+        reasoning=Decimal(reasoning),
+        cache_write=Decimal(written),
+    )
 
 
 def output(**body: Any) -> int:
@@ -103,6 +104,21 @@ def test_sums_of_reservations_stay_exact() -> None:
 def test_no_limit_is_too_odd(said: dict[str, Any], size: int) -> None:
     body = json.dumps({"model": "m", **said}).encode()
     assert 0 <= bound(tariff(entry=1), CHAT, caps(body), size, SETTINGS) <= MOST
+
+
+@given(
+    prices=st.lists(st.decimals(min_value=0, max_value=99_999, places=15), min_size=5, max_size=5),
+    size=st.integers(0, 10**9),
+    tokens=st.integers(1, 2**31 - 1),
+)
+def test_what_is_reserved_is_exact(prices: list[Decimal], size: int, tokens: int) -> None:
+    entry, out, cached, reasoning, written = prices
+    known = Tariff(
+        id="t", input=entry, output=out, cached_input=cached, reasoning=reasoning, cache_write=written
+    )
+    reserved = bound(known, CHAT, Caps(max_tokens=tokens), size, SETTINGS)
+    exact = Fraction(max(entry, cached, written)) * size + Fraction(max(out, reasoning)) * tokens
+    assert Fraction(reserved) == min(exact, Fraction(MOST))
 
 
 @given(text=st.text(min_size=1), most=st.integers(1, 10**6))

@@ -153,6 +153,12 @@ class Leases(RuleBasedStateMachine):
             covered = ZERO if lease is None else lease.outstanding
             assert process.reserved + process.charged <= covered
 
+    @invariant()
+    def pockets_know_what_is_reserved(self) -> None:
+        for process in self.world.processes:
+            if process.alive:
+                assert process.book.reserved == process.reserved
+
     def teardown(self) -> None:
         """When everybody is in contact again and all calls have ended, all credit is there for one caller."""
         world = self.world

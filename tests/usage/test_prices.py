@@ -20,7 +20,14 @@ def tariff(**prices: str) -> Tariff:
     known = {"input": "0", "output": "0", **prices}
     entry, out = known["input"], known["output"]
     known = {"cached_input": entry, "cache_write": entry, "reasoning": out, **known}
-    return Tariff(id="t", **{name: Decimal(price) for name, price in known.items()})
+    return Tariff(
+        id="t",
+        input=Decimal(entry),
+        output=Decimal(out),
+        cached_input=Decimal(known["cached_input"]),
+        reasoning=Decimal(known["reasoning"]),
+        cache_write=Decimal(known["cache_write"]),
+    )
 
 
 @given(st.tuples(PRICES, PRICES, PRICES, PRICES, PRICES), TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
@@ -32,8 +39,14 @@ def test_a_cost_is_exact_and_fits_the_ledger(
     reasoning: int | None,
     written: int | None,
 ) -> None:
-    named = zip(("input", "output", "cached_input", "reasoning", "cache_write"), prices, strict=True)
-    known = Tariff(id="t", **dict(named))
+    known = Tariff(
+        id="t",
+        input=prices[0],
+        output=prices[1],
+        cached_input=prices[2],
+        reasoning=prices[3],
+        cache_write=prices[4],
+    )
     cost = known.cost(entry, out, cached, reasoning, written)
     hit, thought = min(cached or 0, entry or 0), min(reasoning or 0, out or 0)
     exact = [Fraction(price) for price in prices]

@@ -7,7 +7,6 @@ from dwctl.gateway.admit import Admission
 from dwctl.gateway.caller import Caller
 from dwctl.gateway.contexts import Expanding, refers
 from dwctl.gateway.counting import counted
-from dwctl.gateway.funds import Funds
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek
@@ -16,7 +15,6 @@ from dwctl.gateway.reply import page_of
 from dwctl.gateway.routes import Route
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.routing.snapshot import Key
-from dwctl.usage.prices import Tariff
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.stateful import ContextCall, Contexts, Stateful
 
@@ -29,8 +27,6 @@ class Ways(Calls, Protocol):
 
     contexts: Contexts | None
     stateful: Stateful | None
-    reserves: bool
-    funds: Funds
 
     def context_call(self, body: bytes, key: Key) -> ContextCall:
         """What a call's context is found by."""
@@ -53,17 +49,12 @@ def put_aside(
     ways: Ways,
     exchange: Exchange,
     admission: Admission,
-    tariff: Tariff | None,
     route: Route,
     sent: bytes,
-    begun: Begun,
-    now: float,
+    caller: Caller,
+    peeked: Peek,
 ) -> bool:
-    """Whether the call is answered here, goes into the queue, or waits for credit and is admitted anew then.
-
-    Otherwise what it may cost is reserved, by the size of what goes upstream.
-    """
-    caller, upload, peeked = begun
+    """Whether the call is answered here, or goes into the queue."""
     if route.counts:
         answer = counted(admission.answering, sent)
         if answer is not None:
@@ -72,14 +63,7 @@ def put_aside(
             ways.told(exchange)
         return answer is not None
     queued = queued_call(route, admission, peeked, caller, exchange.body)
-    if queued is not None and ways.stateful is not None:
-        ways.stateful.take(exchange, queued)
-        return True
-    if tariff is None or not ways.reserves:
+    if queued is None or ways.stateful is None:
         return False
-    key, size = admission.key, len(sent) if upload is None else upload.size
-    short = ways.funds.reserve(key, tariff, route, peeked.caps, size, now)
-    if short is None:
-        return False
-    ways.funds.park(ways, exchange, Body(*begun), key, short, now)
+    ways.stateful.take(exchange, queued)
     return True

@@ -15,7 +15,8 @@ from dwctl.gateway.routes import Route
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff
 
-MOST = Decimal(10**9)
+_MOST = 10**9
+MOST = Decimal(_MOST)
 """More is reserved for no call, so that sums of reservations stay exact."""
 _SILENT = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/moderations"})
 """Routes without tokens of output."""
@@ -24,25 +25,35 @@ _MOST_TOKENS = 2**31 - 1
 
 def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: ReservationSettings) -> Decimal:
     """The most that a call costs, by the limits and the size of its body."""
-    most = tariff.dearest_input * ceil(size / settings.bytes_per_token)
-    if tariff.dearest_output and route.path not in _SILENT:
-        most += tariff.dearest_output * output(caps, settings.output_tokens)
-    # min() takes four times as long.
-    if most > MOST:
-        return MOST
-    return most
+    steps, per = tariff.steps, settings.bytes_per_token
+    most = steps.dearest_input * (size if per == 1 else ceil(size / per))
+    if steps.dearest_output and route.path not in _SILENT:
+        most += steps.dearest_output * output(caps, settings.output_tokens)
+    if most <= _MOST:
+        # A step is at most 1, so this is not too much; and it has too few digits to be rounded.
+        return tariff.step * most
+    return min(tariff.amount(most), MOST)
 
 
 def output(caps: Caps, otherwise: int) -> int:
     """Tokens of all answers; a limit that is said in an odd way binds nobody, or the model server refuses it."""
-    limit = 0
-    for said in (caps.max_completion_tokens, caps.max_output_tokens, caps.max_tokens):
-        if said is not None and (count := _count(said)) > limit:
-            limit = count
-    times = 1
-    for said in (caps.n, caps.best_of):
-        if said is not None and (count := _count(said)) > times:
-            times = count
+    # One after the other: a loop over them takes twice as long.
+    limit, times = 0, 1
+    said = caps.max_completion_tokens
+    if said is not None:
+        limit = _count(said)
+    said = caps.max_output_tokens
+    if said is not None and (count := _count(said)) > limit:
+        limit = count
+    said = caps.max_tokens
+    if said is not None and (count := _count(said)) > limit:
+        limit = count
+    said = caps.n
+    if said is not None and (count := _count(said)) > times:
+        times = count
+    said = caps.best_of
+    if said is not None and (count := _count(said)) > times:
+        times = count
     return (limit or otherwise) * times
 
 

@@ -13,10 +13,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from dwctl.gateway.bounds import bound
+from dwctl.gateway.caller import Caller
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body, Parked
-from dwctl.gateway.peek import Caps
+from dwctl.gateway.peek import Caps, Peek
 from dwctl.gateway.routes import Route
+from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Key
 from dwctl.usage.budgets.windows import Purse, Scope, place
@@ -53,7 +55,6 @@ class Funds(Collector):
         None when it may go on; else there is not so much at once, and the call is to be parked. Comes before any limit
         is taken.
         """
-        budgets = key.budgets
         if self.entering is not None:
             if self.entering.purses == [purse.name for purse in purses_of(key, now)]:
                 # Parked before, and admitted anew.
@@ -63,18 +64,32 @@ class Funds(Collector):
         amount = bound(tariff, route, caps, size, self.settings)
         if not amount:
             return None
+        budgets = key.budgets
         if budgets is None:
-            self.entering = self.book.reserve(key.owner_id, amount)
+            entering = self.book.reserve(key.owner_id, amount)
         else:
-            self.entering = self.book.reserve_all(key.owner_id, budgets.purses(now), amount)
-        return amount if self.entering is None else None
+            entering = self.book.reserve_all(key.owner_id, budgets.purses(now), amount)
+        self.entering = entering
+        return amount if entering is None else None
 
-    def park(
-        self, calls: Calls, exchange: Exchange, body: Body, key: Key, amount: Decimal, now: float
-    ) -> None:
-        """The call waits and then begins anew with its reservation entering, or is refused, or its client leaves."""
+    def puts_off(
+        self,
+        calls: Calls,
+        exchange: Exchange,
+        begun: tuple[Caller, Upload | None, Peek],
+        key: Key,
+        tariff: Tariff,
+        route: Route,
+        size: int,
+        now: float,
+    ) -> bool:
+        """Reserve for a call; if that cannot be it waits, and then begins anew with its reservation, or is refused."""
+        short = self.reserve(key, tariff, route, begun[2].caps, size, now)
+        if short is None:
+            return False
         self.waited()
-        Parked(self, calls, exchange, body).wait(key.owner_id, purses_of(key, now), amount)
+        Parked(self, calls, exchange, Body(*begun)).wait(key.owner_id, purses_of(key, now), short)
+        return True
 
     def waited(self) -> None:
         """A call waits for credit or a budget; counted."""
@@ -82,9 +97,8 @@ class Funds(Collector):
 
     def settle(self, reservation: Reservation, cost: Decimal) -> None:
         """What it was for is charged so much; the charge has been noted."""
-        if cost > reservation.amount:
+        if self.book.settle(reservation, cost):
             self._exceeded += 1
-        self.book.settle(reservation, cost)
 
     def keep(self, ident: str) -> None:
         """The call that was entering is under way."""
@@ -107,8 +121,8 @@ class Funds(Collector):
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
         reservation = self.held.pop(record.id, None)
-        if reservation is not None:
-            self.settle(reservation, record.cost or ZERO)
+        if reservation is not None and self.book.settle(reservation, record.cost or ZERO):
+            self._exceeded += 1
 
     def problem(self, shortage: Shortage, purse: Purse | None) -> Problem:
         """The answer to a call that gets nothing from this budget, or no credit; counted."""

@@ -307,8 +307,16 @@ class Gateway:
                 sent, query = translated.body, b""
         model = admission.answering
         tariff = None if route.counts else self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or route.context) and put_aside(
-            self, exchange, admission, tariff, route, sent, (caller, upload, peeked), now
+        if (peeked.tier is not None or route.context) and put_aside(
+            self, exchange, admission, route, sent, caller, peeked
+        ):
+            return
+        size = len(sent) if upload is None else upload.size
+        begun = (caller, upload, peeked)
+        if (
+            tariff is not None
+            and self.reserves
+            and self.funds.puts_off(self, exchange, begun, admission.key, tariff, route, size, now)
         ):
             return
         if known is not None:

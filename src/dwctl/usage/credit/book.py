@@ -67,7 +67,7 @@ class PocketBook:
         if pocket is None:
             return None
         reservation = pocket.reserve(amount, self._clock())
-        if pocket.free < pocket.low_at and not pocket.bare:
+        if pocket.is_low:
             self._is_due(pocket)
         return reservation
 
@@ -119,18 +119,20 @@ class PocketBook:
         self._is_due(pocket)
         return pocket, waiter
 
-    def settle(self, reservation: Reservation, cost: Decimal) -> None:
-        """A call has ended and is charged so much; its record has been noted."""
+    def settle(self, reservation: Reservation, cost: Decimal) -> bool:
+        """A call has ended and is charged so much, its record noted; whether that is more than was reserved."""
         pocket = reservation.pocket
         if pocket is None:
-            return
+            return False
         reservation.pocket = None
-        pocket.settle(reservation.amount, cost)
-        if pocket.bare or pocket.free < ZERO:
+        exceeds = pocket.settle(reservation.amount, cost)
+        # What is free is below zero only by what a call cost beyond its reservation.
+        if pocket.bare or (exceeds and pocket.free < ZERO):
             self._is_due(pocket)
         if reservation.others:
             for other in reservation.others:
                 self.settle(other, cost)
+        return exceeds
 
     def give_up(self, pocket: Pocket, waiter: Waiter) -> None:
         """It has waited long enough: tell it so, unless it was told already."""

@@ -29,9 +29,12 @@ class LimitedPocket(Pocket):
         self._stale = self._sent
         self._returning = self.reserved
 
-    def settle(self, amount: Decimal, cost: Decimal) -> None:
+    def settle(self, amount: Decimal, cost: Decimal) -> bool:
         """A call has ended; what it leaves goes back with the next report if the budget was another one."""
-        super().settle(amount, cost)
+        exceeds = super().settle(amount, cost)
         if self._returning:
             self._returning = max(ZERO, self._returning - amount)
-            self.free -= max(ZERO, amount - cost)
+            left = max(ZERO, amount - cost)
+            self.free -= left
+            self._sum -= left
+        return exceeds

@@ -3,9 +3,10 @@
     held = free + reserved + charged and not known to be committed
 
 A call takes its reservation out of what is free, and gives back what it did not cost. What it cost stays held until the
-ledger has it. Only a grant makes `held` larger, only a report makes it smaller; between two reports money just moves
-inside. Nothing is taken after `until`, which is well before the lease's end by the database's clock, whatever this
-process's clock says the time is.
+ledger has it. Only a grant makes `held` larger, only a commit or a report makes it smaller; in between money just moves
+inside. So the sum is kept, and what is reserved follows from it: a call changes as few numbers as there can be. Nothing
+is taken after `until`, which is well before the lease's end by the database's clock, whatever this process's clock says
+the time is.
 
 A call with budgets reserves from several pockets: from all of them at once, or it waits for one after another
 (claims.py).
@@ -100,15 +101,16 @@ class Pocket:
         "_sent",
         "_spoken",
         "_stale",
+        "_sum",
+        "_uncommitted",
         "_used",
         "_used_at",
         "account",
         "bare",
         "free",
+        "is_low",
         "low_at",
-        "reserved",
         "typical",
-        "unsettled",
         "until",
         "waiters",
     )
@@ -120,9 +122,10 @@ class Pocket:
         self.account = account
         self.free = ZERO
         """Below zero when calls cost more than they had reserved."""
-        self.reserved = ZERO
-        self.unsettled = ZERO
-        """Charged, and not known to be committed."""
+        self._sum = ZERO
+        """Free, reserved, and charged and not known to be committed."""
+        self._uncommitted = ZERO
+        """Of the charges those that have a mark."""
         self.until = now
         """Monotonic seconds; nothing is taken afterwards."""
         self.bare = True
@@ -141,9 +144,11 @@ class Pocket:
         self._level = ZERO
         """What is to be kept ahead."""
         self.low_at = ZERO
-        """When less of it is left there should be more, unless it is bare."""
+        """When less of it is left there should be more, unless it is bare; never below zero."""
+        self.is_low = False
+        """Whether a call has left less than that since the last report and its answer."""
         self._fresh = ZERO
-        """Of `unsettled`, what has no mark yet."""
+        """Charged, and without a mark yet."""
         self._marks: deque[tuple[int, Decimal]] = deque()
         """Charges, with how many records had been noted when theirs were."""
         self._sent = 0
@@ -166,7 +171,17 @@ class Pocket:
     @property
     def held(self) -> Decimal:
         """What the lease has to cover."""
-        return self.reserved + self.unsettled + max(ZERO, self.free)
+        return self._sum - self.free if self.free < ZERO else self._sum
+
+    @property
+    def unsettled(self) -> Decimal:
+        """Charged, and not known to be committed."""
+        return self._uncommitted + self._fresh
+
+    @property
+    def reserved(self) -> Decimal:
+        """By calls under way."""
+        return self._sum - self.free - self.unsettled
 
     @property
     def low(self) -> bool:
@@ -183,13 +198,17 @@ class Pocket:
 
     def reserve(self, amount: Decimal, now: float) -> Reservation | None:
         """Take it out of what is free; None when the call has to wait."""
-        free = self.free
-        if free < amount or self.waiters or now >= self.until:
+        left = self.free - amount
+        # Most calls leave enough, and so they ask no more than this.
+        if left < self.low_at:
+            self.is_low = not self.bare
+            if left < ZERO:
+                return None
+        if self.waiters or now >= self.until:
             return None
         self._used_at = now
         # As `_take`, without a step in between.
-        self.free = free - amount
-        self.reserved += amount
+        self.free = left
         self._used += amount
         if amount > self._largest:
             self._largest = amount
@@ -200,13 +219,15 @@ class Pocket:
         self._used_at = now
         return self._take(amount, self.free)
 
-    def settle(self, amount: Decimal, cost: Decimal) -> None:
-        """A call has ended."""
-        self.reserved -= amount
-        self.free += amount - cost
-        if cost:
-            self.unsettled += cost
-            self._fresh += cost
+    def settle(self, amount: Decimal, cost: Decimal) -> bool:
+        """A call has ended; whether it cost more than it had reserved."""
+        if not cost:
+            self.free += amount
+            return False
+        left = amount - cost
+        self.free += left
+        self._fresh += cost
+        return left.is_signed()
 
     def wait(self, amount: Decimal, now: float, told: Callable[[Reservation | Shortage], None]) -> Waiter:
         """Be told once: of the reservation, or that there is none."""
@@ -230,9 +251,12 @@ class Pocket:
         """So many records have been noted until now, and the first `done` of them are committed."""
         if self._fresh:
             self._marks.append((noted, self._fresh))
+            self._uncommitted += self._fresh
             self._fresh = ZERO
         while self._marks and self._marks[0][0] <= done:
-            self.unsettled -= self._marks.popleft()[1]
+            charged = self._marks.popleft()[1]
+            self._uncommitted -= charged
+            self._sum -= charged
 
     def is_due(self, now: float, ahead: Ahead) -> bool:
         """Whether there is something to report."""
@@ -259,8 +283,10 @@ class Pocket:
         if self.waiters or lapsed or idle:
             self.bare = True
         if self.bare or self.free < ZERO:
+            self._sum -= self.free
             self.free = ZERO
         self._sent = serial
+        self.is_low = False
         self._reported_at = now
         self._renew_at = now + 1.0
         needs = self._spoken = tuple(self.waiters)[:MAX_NEEDS]
@@ -276,7 +302,7 @@ class Pocket:
 
     def end(self) -> None:
         """No call is under way any more: one that has no end by now is charged nothing."""
-        self.reserved = ZERO
+        self._sum -= self.reserved
         self._used_at = -inf
 
     def granted(self, grant: Grant, sent_at: float, now: float, terms: Terms) -> None:
@@ -291,12 +317,14 @@ class Pocket:
             self.until = sent_at + terms.lasts * SPENT_OF_LEASE
         self._renew_at = sent_at + terms.lasts * RENEW_OF_LEASE
         self.bare = grant.scarce
+        self.is_low = False
         self._covered += grant.amount
+        self._sum += grant.amount
         self.free += grant.amount
         self.serve(now)
         if not grant.scarce:
             # What there is for now; to ask for more at once would give nothing else.
-            self.low_at = min(self.low_at, (self.free / 2).quantize(UNIT, ROUND_UP))
+            self.low_at = max(ZERO, min(self.low_at, (self.free / 2).quantize(UNIT, ROUND_UP)))
         if not grant.met and not self._covered and not grant.elsewhere:
             # Nobody has anything that could come back.
             for waiter in self._spoken:
@@ -315,7 +343,6 @@ class Pocket:
 
     def _take(self, amount: Decimal, free: Decimal) -> Reservation:
         self.free = free - amount
-        self.reserved += amount
         self._used += amount
         if amount > self._largest:
             self._largest = amount
