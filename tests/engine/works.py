@@ -176,10 +176,10 @@ class Works:
         await self.until(over, "the batch has ended")
         return row
 
-    async def until(self, condition: Callable[[], Any], what: str) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> None:
         """Wait until something holds, told at once or to be waited for."""
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(deadline):
                 while True:
                     found = condition()
                     if await found if asyncio.iscoroutine(found) else found:
