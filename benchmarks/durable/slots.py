@@ -46,6 +46,8 @@ class SlotServer:
         self._free = [0.0] * SLOTS
         self._ends: list[float] = []
         self._begun: list[float] = []
+        self._waited = 0.0
+        """When a call came that had to wait."""
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -72,10 +74,10 @@ class SlotServer:
             return len(self._ends)
 
     @property
-    def full(self) -> bool:
-        """Whether a call that came now would have to wait."""
+    def calm(self) -> float:
+        """Seconds since the last call that had to wait for a slot."""
         with self._lock:
-            return min(self._free) > time.monotonic()
+            return time.monotonic() - self._waited
 
     def begun(self, since: float, until: float) -> int:
         """Lines that it began to work at in that time."""
@@ -117,6 +119,8 @@ class SlotServer:
         with self._lock:
             begins = max(now, heapq.heappop(self._free))
             heapq.heappush(self._free, begins + takes)
+            if begins > now:
+                self._waited = now
             if not streams:
                 self._ends.append(begins + takes)
                 self._begun.append(begins)

@@ -26,7 +26,7 @@ def test_the_http_part_runs_a_batch_to_its_end() -> None:
 
 @pytest.mark.long
 def test_the_beside_part_times_interactive_calls() -> None:
-    figures = beside.measure(rounds=1, say=lambda _: None, calls=20)
+    figures = beside.measure(rounds=1, say=lambda _: None, calls=30)
     assert figures.keys() <= engine.HEADINGS.keys()
     assert figures["beside_p99_ratio"][0] > 0
     assert 0 < figures["beside_given_up"][0] < 1
