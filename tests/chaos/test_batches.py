@@ -189,7 +189,7 @@ async def test_killed_again_and_again_each_line_ends_once(data_dir: Path, chaos_
     assert [row["cost"] for row in rows] == [COST * good] * OWNERS
     assert left_over == 0
     assert charged == {batch_id: (good, good, Decimal(COST * good)) for batch_id in batches}
-    assert (found.balances, found.costs, found.spend) == ([], [], [])
+    assert (found.balances, found.costs, found.spend, found.batches) == ([], [], [], [])
     # Each line was sent, and what was sent twice had been sent and was not committed at a kill.
     assert len(server.times) == OWNERS * LINES
     again = Counter(
