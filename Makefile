@@ -82,7 +82,7 @@ bench: $(VENV)/.dev ## compare with nginx and no gateway (under five minutes)
 bench-full: $(VENV)/.dev ## compare with LiteLLM and the Rust routers too
 	@$(BIN)/python -m benchmarks.run --full $(ARGS)
 
-bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the engine's bars (some minutes)
+bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the engine's bars (half an hour)
 	@$(BIN)/python -m benchmarks.engine $(ARGS)
 
 clean: ## remove what was built and installed here, never data
