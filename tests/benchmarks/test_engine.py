@@ -29,7 +29,7 @@ def test_the_beside_part_times_interactive_calls() -> None:
     figures = beside.measure(rounds=1, say=lambda _: None, calls=30)
     assert figures.keys() <= engine.HEADINGS.keys()
     assert figures["beside_p99_ratio"][0] > 0
-    assert 0 < figures["beside_given_up"][0] < 1
+    assert figures["beside_given_up"][0] < 1
 
 
 def test_every_bar_has_its_figure() -> None:
