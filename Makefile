@@ -52,7 +52,7 @@ test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long and not soak' $(ARGS)
 
 test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, and the dashboard in Chromium (under an hour)
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long -o faulthandler_timeout=1200 $(ARGS)
 
 test-soak: $(VENV)/.dev ## run the endurance tests (minutes to hours, by hand)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
@@ -82,7 +82,7 @@ bench: $(VENV)/.dev ## compare with nginx and no gateway (under five minutes)
 bench-full: $(VENV)/.dev ## compare with LiteLLM and the Rust routers too
 	@$(BIN)/python -m benchmarks.run --full $(ARGS)
 
-bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the engine's bars (some minutes)
+bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the engine's bars (half an hour)
 	@$(BIN)/python -m benchmarks.engine $(ARGS)
 
 clean: ## remove what was built and installed here, never data

@@ -1,8 +1,9 @@
 """What durable work costs, against the engine's bars: `python -m benchmarks.engine --help`.
 
-Two parts. One worker with a stub in the gateway's place shows what claiming and settling cost, with a short and with a
-long queue. A whole dwctl over HTTP, with a model that has a price and a fake model server behind it, shows uploads,
-batches and downloads. Nothing is pinned: worker and PostgreSQL share what cores there are.
+Three parts. One worker with a stub in the gateway's place shows what claiming and settling cost, with a short and with
+a long queue. A whole dwctl over HTTP, with a model that has a price and a fake model server behind it, shows uploads,
+batches and downloads. The same with a model server of fixed capacity shows what interactive calls wait beside a batch,
+and what the batch gives up for them. Nothing is pinned: worker and PostgreSQL share what cores there are.
 """
 
 import statistics
@@ -13,7 +14,7 @@ import click
 import uvloop
 
 from benchmarks.bars import Bar, judge, verdict_table
-from benchmarks.durable import backlog, service
+from benchmarks.durable import backlog, beside, service
 from benchmarks.failures import Broken, Unavailable
 
 NAME = "engine"
@@ -43,6 +44,11 @@ HEADINGS = {
     "http_postgres_us": "... CPU µs a request, PostgreSQL",
     "download_rate": "download: lines/s",
     "download_mb": "... MB that it adds to dwctl",
+    "beside_p99_ratio": "interactive calls: first token, p99 beside a batch/alone",
+    "beside_alone_p99_ms": "... alone, p99 ms",
+    "beside_p99_ms": "... beside, p99 ms",
+    "beside_given_up": "... share of what they leave that the batch did not use",
+    "beside_yield_s": "... s until the batch had made room for the first of them",
 }
 BARS = (
     Bar(what="stub: requests a second", figure="rate", must=8_000, at_least=True, digits=0),
@@ -58,7 +64,19 @@ BARS = (
         digits=0,
     ),
     Bar(what="download adds to memory", figure="download_mb", must=100, unit=" MB", digits=0),
+    Bar(
+        what="first token beside a saturating batch, p99 of alone",
+        figure="beside_p99_ratio",
+        must=1.5,
+        unit=" x",
+    ),
 )
+PARTS = {
+    "stub": ("rate", "long_share", "long_claim_p99_ms"),
+    "http": ("ingest_rate", "created_s", "http_rate", "download_mb"),
+    "beside": ("beside_p99_ratio",),
+}
+"""The figures of each that have a bar."""
 
 
 def table(figures: backlog.Figures) -> str:
@@ -78,9 +96,7 @@ def _number(value: float) -> str:
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--part", type=click.Choice(["all", "stub", "http"]), default="all", help="Which part to measure."
-)
+@click.option("--part", type=click.Choice(["all", *PARTS]), default="all", help="Which part to measure.")
 @click.option("--pending", default=1_000_000, help="Requests that wait in the long queue.")
 @click.option("--lines", default=100_000, help="Lines of the file that is uploaded.")
 @click.option(
@@ -94,10 +110,12 @@ def main(part: str, pending: int, lines: int, *, full: bool, rounds: int, second
         pending, lines = FULL_PENDING, FULL_LINES
     figures: backlog.Figures = {}
     try:
-        if part != "http":
+        if part in ("all", "stub"):
             figures |= uvloop.run(backlog.measure(pending=pending, rounds=rounds, seconds=seconds, say=_say))
-        if part != "stub":
+        if part in ("all", "http"):
             figures |= service.measure(lines=lines, rounds=rounds, say=_say)
+        if part in ("all", "beside"):
+            figures |= beside.measure(rounds=rounds, say=_say)
     except (Broken, Unavailable) as error:
         print(f"engine: {error}", file=sys.stderr)
         sys.exit(2)
@@ -107,8 +125,7 @@ def main(part: str, pending: int, lines: int, *, full: bool, rounds: int, second
 
 
 def _measured(part: str) -> Sequence[Bar]:
-    stub = ("rate", "long_share", "long_claim_p99_ms")
-    return [bar for bar in BARS if part == "all" or (bar.figure in stub) == (part == "stub")]
+    return [bar for bar in BARS if part == "all" or bar.figure in PARTS[part]]
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from random import SystemRandom
 
 import asyncpg
 import pytest
@@ -28,6 +29,18 @@ OPTIONS = {
     "max_wal_size": "256MB",
 }
 pytest_plugins = ["tests.models.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a run can be told."""
+    parser.addoption("--chaos-seed", type=int, help="of the random moments of kills; another one in each run")
+
+
+@pytest.fixture
+def chaos_seed(pytestconfig: pytest.Config) -> int:
+    """The seed of the moments of kills, to be printed: given, they can be had again."""
+    given: int | None = pytestconfig.getoption("--chaos-seed")
+    return SystemRandom().randrange(2**32) if given is None else given
 
 
 @pytest.fixture(scope="session")

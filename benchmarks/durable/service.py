@@ -1,26 +1,23 @@
 """dwctl over HTTP: a file is uploaded, a batch made of it and run with charges, its output read."""
 
-import http.client
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
-
-import msgspec
+from typing import Self
 
 from benchmarks import cores, processes, programs
 from benchmarks.contestants.contestant import Place, free_port
 from benchmarks.contestants.dwctl import Dwctl
 from benchmarks.contestants.filling import Filling
+from benchmarks.durable.api import Api, write
 from benchmarks.durable.backlog import Figures
 from benchmarks.failures import Broken
 from benchmarks.running import Running
 from benchmarks.upstream import Upstream, UpstreamOptions
 
 MODEL = "bench-0000"
-LINE = 1_024
 CONCURRENCY = 128
 SETTINGS = (
     ("DWCTL_LIMITS__FILES__MAX_FILE_SIZE", str(64 * 1024**3)),
@@ -29,14 +26,6 @@ SETTINGS = (
 CONTESTANT = Dwctl(
     name="dwctl-batches", settings=SETTINGS, furnish=Filling(keys=1, models=1, priced=True), both_cores=True
 )
-PIECE = 1 << 20
-WITHIN = 3_600.0
-_BOUNDARY = "bench-boundary"
-_HEAD = (
-    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
-    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="in.jsonl"\r\n\r\n'
-).encode()
-_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
 def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
@@ -70,18 +59,18 @@ class _Turn:
     def __init__(self, running: Running, pid: int, scratch: Path) -> None:
         if running.door.keys is None:
             raise Broken("no key was made")
-        self._port = running.door.port
-        self._key = running.door.keys.read_text(encoding="ascii").split()[0]
+        self._api = Api(running.door.port, running.door.keys.read_text(encoding="ascii").split()[0])
         self._pid = pid
         self._scratch = scratch
 
     def run(self, lines: int) -> dict[str, float]:
         """All figures of it."""
+        api = self._api
         source = self._scratch / "in.jsonl"
-        _write(source, lines)
+        write(source, lines, MODEL)
         with _Memory(self._pid) as memory:
             began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
-            file = self._call("POST", "/files", _form(source), _size(source))
+            file_id = api.upload(source)
             took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
         found = {
             "ingest_rate": lines / took,
@@ -91,23 +80,13 @@ class _Turn:
         }
         source.unlink()
         began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
-        batch = self._call(
-            "POST",
-            "/batches",
-            msgspec.json.encode(
-                {
-                    "input_file_id": file["id"],
-                    "endpoint": "/v1/chat/completions",
-                    "completion_window": "24h",
-                }
-            ),
-        )
-        self._until(batch["id"], lambda seen: seen["status"] != "validating")
+        batch_id = api.batch(file_id)
+        api.until(batch_id, lambda seen: seen["status"] != "validating")
         took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
         found |= {"created_s": took * 1e6 / lines, "created_postgres_us": spent.postgres / lines * 1e6}
-        first = self._until(batch["id"], lambda seen: seen["request_counts"]["completed"] > 0)
+        first = api.until(batch_id, lambda seen: seen["request_counts"]["completed"] > 0)
         began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
-        last = self._until(batch["id"], lambda seen: seen["status"] not in ("in_progress", "finalizing"))
+        last = api.until(batch_id, lambda seen: seen["status"] not in ("in_progress", "finalizing"))
         took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
         ended = last["request_counts"]["completed"]
         if ended != lines:
@@ -120,53 +99,11 @@ class _Turn:
         }
         with _Memory(self._pid) as memory:
             began = time.perf_counter()
-            read = self._read(f"/files/{last['output_file_id']}/content")
+            read = api.lines(last["output_file_id"])
             took = time.perf_counter() - began
         if read != lines:
             raise Broken(f"the output file has {read} lines of {lines}")
         return found | {"download_mb": memory.added_mb, "download_rate": lines / took}
-
-    def _until(self, batch_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline = time.monotonic() + WITHIN
-        while time.monotonic() < deadline:
-            seen = self._call("GET", f"/batches/{batch_id}")
-            if condition(seen):
-                return seen
-            time.sleep(0.1)
-        raise Broken(f"the batch did not come on within {WITHIN:g} s")
-
-    def _call(
-        self, method: str, path: str, body: bytes | Iterator[bytes] | None = None, length: int | None = None
-    ) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WITHIN)
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        if length is not None:
-            headers |= {
-                "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
-                "Content-Length": str(length),
-            }
-        try:
-            connection.request(method, f"/ai/v1{path}", body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        if answer.status >= http.HTTPStatus.BAD_REQUEST:
-            raise Broken(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
-        return msgspec.json.decode(content, type=dict[str, Any])
-
-    def _read(self, path: str) -> int:
-        """How many lines a download has."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WITHIN)
-        try:
-            connection.request("GET", f"/ai/v1{path}", headers={"Authorization": f"Bearer {self._key}"})
-            answer = connection.getresponse()
-            lines = 0
-            while piece := answer.read(PIECE):
-                lines += piece.count(b"\n")
-        finally:
-            connection.close()
-        return lines
 
 
 class _Memory:
@@ -195,30 +132,3 @@ class _Memory:
     def _watch(self) -> None:
         while not self._over.wait(0.1):
             self._most = max(self._most, processes.memory_bytes(self._pid).own)
-
-
-def _write(path: Path, lines: int) -> None:
-    request = {
-        "custom_id": f"line-{0:09}",
-        "method": "POST",
-        "url": "/v1/chat/completions",
-        "body": {"model": MODEL, "messages": [{"role": "user", "content": ""}], "max_tokens": 64},
-    }
-    before, _, after = msgspec.json.encode(request).partition(b"line-000000000")
-    text = b'"content":"'
-    after = after.replace(text, text + b"x" * (LINE - len(before) - len(after) - 15), 1)
-    with path.open("wb") as file:
-        for number in range(lines):
-            file.write(b"%bline-%09d%b\n" % (before, number, after))
-
-
-def _form(path: Path) -> Iterator[bytes]:
-    yield _HEAD
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-    yield _TAIL
-
-
-def _size(path: Path) -> int:
-    return len(_HEAD) + path.stat().st_size + len(_TAIL)

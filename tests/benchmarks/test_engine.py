@@ -2,7 +2,7 @@
 
 import pytest
 from benchmarks.bars import judge
-from benchmarks.durable import backlog, service
+from benchmarks.durable import backlog, beside, service
 
 from benchmarks import engine
 
@@ -24,7 +24,16 @@ def test_the_http_part_runs_a_batch_to_its_end() -> None:
     assert "pipeline with charges: requests/s" in engine.table(figures)
 
 
+@pytest.mark.long
+def test_the_beside_part_times_interactive_calls() -> None:
+    figures = beside.measure(rounds=1, say=lambda _: None, calls=30)
+    assert figures.keys() <= engine.HEADINGS.keys()
+    assert figures["beside_p99_ratio"][0] > 0
+    assert figures["beside_given_up"][0] < 1
+
+
 def test_every_bar_has_its_figure() -> None:
+    assert {bar.figure for bar in engine.BARS} == {name for part in engine.PARTS.values() for name in part}
     assert {bar.figure for bar in engine.BARS} <= engine.HEADINGS.keys()
     verdicts = judge("engine", engine.BARS, {"dwctl": {"rate": 8_000, "created_s": 21}})
     assert [each.text for each in verdicts if each.value is not None] == ["held", "MISSED"]

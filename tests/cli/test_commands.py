@@ -1,12 +1,15 @@
 """`migrate`, `doctor` and `user password`, with and without a running server."""
 
+import asyncio
 import socket
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
 from dwctl import __version__
+from dwctl.db.embedded import EmbeddedPostgres
 from tests.cli.command import Ended, dwctl
 from tests.fakes.upstream import upstream_in_thread
 from tests.server_process import Product
@@ -62,6 +65,38 @@ def test_before_the_first_start(data_dir: Path) -> None:
     unknown = run(data_dir, "user", "password", "nobody@example.com", given=f"{NEW}\n")
     assert unknown.status == 1
     assert "no account with the e-mail nobody@example.com" in unknown.errors
+
+
+async def _miscount(data_dir: Path) -> str:
+    """A batch that says of a request that it was completed, which nobody ever made."""
+    server = EmbeddedPostgres(data_dir)
+    await server.start()
+    try:
+        connection = await asyncpg.connect(server.dsn)
+        batch_id = await connection.fetchval(
+            """insert into batches (
+                id, owner_id, creator_id, run_key_id, endpoint, completion_window, output_file_id, error_file_id,
+                expires_at, total, completed, first_id, last_id
+            )
+            select id, id, id, id, '/v1/chat/completions', '24h', id, id, now(), 2, 1, uuidv7_floor(now()),
+                uuidv7_floor(now())
+            from gen_random_uuid() id
+            returning id"""
+        )
+        await connection.close()
+    finally:
+        await server.stop()
+    return str(batch_id)
+
+
+def test_the_doctor_names_a_batch_that_counts_otherwise(data_dir: Path) -> None:
+    assert run(data_dir, "migrate").status == 0
+    batch_id = asyncio.run(_miscount(data_dir))
+    ill = run(data_dir, "doctor", "--ledger")
+    assert ill.status == 1
+    text = f"FAIL  ledger: batch {batch_id}: completed requests: it says 1, and 0 was found\n"
+    assert text in ill.output, ill.output
+    assert ill.output.count("FAIL  ledger: batch") == 1
 
 
 def test_beside_a_running_server(data_dir: Path) -> None:

@@ -1,26 +1,31 @@
 """The embedded server: quick, private, gone with its parent, and back after any kill."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dwctl.core.errors import SetupError
-from dwctl.db.embedded import EmbeddedPostgres
+from dwctl.db.embedded import EmbeddedPostgres, children_of
 from dwctl.db.postgres import Database
 from tests.processes import ROOT
 
 DEADLINE = 30.0
+PR_SET_CHILD_SUBREAPER = 36
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from dwctl.db.embedded import EmbeddedPostgres
+from dwctl.db.embedded import EmbeddedPostgres, children_of
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]))
@@ -107,6 +112,39 @@ def test_it_dies_with_its_parent_and_starts_again(data_dir: Path) -> None:
         if round_number:
             wait_until_gone(pid)
     asyncio.run(_starts(data_dir))
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Processes whose parent dies become this one's children, and stay dead but unburied until it looks."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("adopting")
+def test_it_starts_when_both_were_killed_and_nobody_has_buried_the_server(data_dir: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(data_dir)],
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": os.defpath},
+        stdout=subprocess.PIPE,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"ready\n"
+        pid = postmaster(data_dir)
+        killed = [pid, *children_of(pid)]
+        for each in killed:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        parent.kill()
+    with ThreadPoolExecutor(1) as threads:
+        starting = threads.submit(asyncio.run, _starts(data_dir))
+        wait([starting], timeout=1.0)
+        for each in killed:
+            with suppress(ChildProcessError):
+                os.waitpid(each, 0)
+        starting.result()
 
 
 async def _starts(data_dir: Path) -> None:

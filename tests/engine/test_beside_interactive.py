@@ -1,10 +1,13 @@
-"""A batch that could fill a model server twice, beside people who call the same model, through the real server."""
+"""A batch that could fill a model server twice, beside people who call the same model, through the real server.
+
+How long these people wait is measured by `benchmarks/durable/beside.py`.
+"""
 
 import asyncio
 import heapq
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +16,7 @@ from typing import Self
 import httpx
 import pytest
 
+from dwctl.requests.record import State
 from tests.chaos.test_batches import database_of
 from tests.engine.works import Works
 from tests.fakes import shapes
@@ -27,13 +31,18 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("chaos")]
 
 SLOTS = 16
 CONCURRENCY = 32
+LINES = 20_000
 PREFILL = 0.2
 DECODE = 0.8
 LINE = 1.0
 EVERY = 0.3
 """Between two interactive calls: about three are under way."""
+CALM = 30
+"""Calls of each kind in a row that found a free slot: the limit is found."""
 QUIET = 10.0
 LEARN = 20
+DEADLINE = 300.0
+"""For what happens within half a minute where nothing else runs."""
 SETTINGS = f"""
 background_services:
   batch_daemon:
@@ -52,18 +61,26 @@ class Slots:
         self._ends: list[float] = []
         self._lock = threading.Lock()
         self._listed = ModelServer()
+        self._calm: Counter[bool] = Counter()
+        self.seen: Counter[str] = Counter()
+        """Lines by their names."""
 
     def __call__(self, request: Request) -> Answer:
         if request.method != "POST":
             return self._listed(request)
-        streams = bool(request.json().get("stream"))
+        asked = request.json()
+        streams = bool(asked.get("stream"))
         takes = PREFILL + DECODE if streams else LINE
         now = time.monotonic()
         with self._lock:
             begins = max(now, heapq.heappop(self._free))
             heapq.heappush(self._free, begins + takes)
+            if begins > now:
+                self._calm.clear()
+            self._calm[streams] += 1
             if not streams:
                 self._ends.append(begins + takes)
+                self.seen[asked["user"]] += 1
         if not streams:
             reply = json_reply(shapes.chat_completion(MODEL, "Hello.", prompt=9, completion=5))
             return reply.delayed(begins + takes - now)
@@ -79,16 +96,26 @@ class Slots:
             self._ends = [end for end in self._ends if end > now]
             return len(self._ends)
 
+    @property
+    def full(self) -> bool:
+        """Whether the last call had to wait."""
+        with self._lock:
+            return min(self._free) > time.monotonic()
+
+    @property
+    def calm(self) -> bool:
+        """Whether calls of both kinds have been coming for a while, and none had to wait."""
+        with self._lock:
+            return min(self._calm[True], self._calm[False]) >= CALM
+
 
 class Talking:
-    """Interactive calls at an even pace while the block lasts."""
+    """Interactive calls at an even pace while the block lasts; each must be answered."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._ends = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
-        self.times: list[tuple[float, float]] = []
-        """When a first token came, and seconds after its request."""
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -109,29 +136,9 @@ class Talking:
                     await self._ends.wait()
 
     async def _call(self) -> None:
-        began = time.monotonic()
-        async with self._client.stream("POST", CHAT, json=chat(MODEL, stream=True)) as answer:
-            assert answer.status_code == 200
-            first = True
-            async for _ in answer.aiter_bytes():
-                if first:
-                    now = time.monotonic()
-                    self.times.append((now, now - began))
-                first = False
-
-    def p99(self, since: float) -> float:
-        """The time to the first token, of those that came since then."""
-        times = sorted(took for when, took in self.times if when >= since)
-        return times[int(len(times) * 0.99)]
-
-
-async def until(condition: Callable[[], bool], within: float, what: str) -> float:
-    """Wait until it holds; gives how long it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < within, what
-        await asyncio.sleep(0.05)
-    return time.monotonic() - began
+        answer = await self._client.post(CHAT, json=chat(MODEL, stream=True))
+        assert answer.status_code == 200
+        assert "data: [DONE]" in answer.text
 
 
 async def test_it_yields_and_takes_back(data_dir: Path) -> None:
@@ -147,35 +154,29 @@ async def test_it_yields_and_takes_back(data_dir: Path) -> None:
                 database_of(data_dir) as database,
                 httpx.AsyncClient(base_url=product.address, headers=headers, timeout=60) as client,
             ):
-                async with Talking(client) as alone:
-                    await until(lambda: len(alone.times) >= 40, 30, "forty calls were answered")
-                usual = alone.p99(0.0)
-
                 works = Works(database, model(MODEL, target(upstream.url)))
-                batch_id = await works.batch(await works.account(), 20_000)
-                await until(lambda: server.lines >= CONCURRENCY, 20, "the batch has all it may have")
-
-                async with Talking(client) as beside:
-                    yielded = await until(lambda: server.lines <= SLOTS // 2, 8, "the batch yields")
-                    learned = await until(
-                        lambda: server.lines >= SLOTS // 2, 90, "the batch goes on beside interactive calls"
-                    )
-                    # Where its limit lies is found once, by going too far.
-                    await until(lambda: server.lines + 3 >= SLOTS, 60, "the batch goes too far")
-                    await until(lambda: server.lines + 3 < SLOTS, 30, "the batch yields again")
-                    since = time.monotonic()
-                    lines = []
-                    while time.monotonic() - since < 30:
-                        lines.append(server.lines)
-                        await asyncio.sleep(0.2)
-                    p99 = beside.p99(since)
-                back = await until(
-                    lambda: server.lines >= CONCURRENCY - 2, QUIET + 60, "the batch takes its room back"
+                batch_id = await works.batch(await works.account(), LINES)
+                await works.until(
+                    lambda: server.lines >= CONCURRENCY, "the batch has all it may have", DEADLINE
+                )
+                async with Talking(client):
+                    await works.until(lambda: server.lines <= SLOTS // 2, "the batch yields", DEADLINE)
+                    # Where its limit lies is found by going too far.
+                    await works.until(lambda: server.full, "the batch goes on beside the calls", DEADLINE)
+                    await works.until(lambda: server.calm, "no call has to wait for the batch", DEADLINE)
+                await works.until(
+                    lambda: server.lines >= CONCURRENCY - 2, "the batch takes its room back", DEADLINE
                 )
                 await works.cancel(batch_id)
+                row = await works.ended(batch_id)
+                ended = {
+                    f"{batch_id}/{line['line']}"
+                    for line in await works.requests(batch_id)
+                    if line["state"] == State.COMPLETED
+                }
         finally:
             await asyncio.to_thread(product.close)
-    share = sum(lines) / len(lines)
-    told = f"alone {usual:.3f} s, beside {p99:.3f} s, {share:.1f} lines; {yielded:.1f} {learned:.1f} {back:.1f} s"
-    assert p99 <= 1.5 * usual, told
-    assert share >= 0.3 * SLOTS, told
+    assert (row["failed"], row["completed"] + row["canceled"]) == (0, LINES)
+    assert len(ended) == row["completed"]
+    assert set(server.seen.values()) == {1}
+    assert ended <= server.seen.keys()

@@ -71,6 +71,12 @@ def test_waits_grow_to_a_limit_and_are_drawn_from_nothing_on(draw: float, retrie
     assert wait == pytest.approx(draw * min(2.0, 0.1 * 3 ** min(retries, 50)))
 
 
+@pytest.mark.parametrize(("first", "most"), [(100, 2.0), (0, 0.0)])
+def test_waits_that_no_number_holds_are_the_longest(first: int, most: float) -> None:
+    steep = BatchDaemonSettings(backoff_ms=first, backoff_factor=1e200, max_backoff_ms=2000)
+    assert Policy(steep, lambda: 1.0).wait(2) == most
+
+
 def test_without_a_limit_of_tries_the_deadline_alone_counts() -> None:
     endless = msgspec.structs.replace(SETTINGS, max_retries=None, stop_before_deadline_ms=None)
     assert decide(500, settings=endless, retries=10**6, left=11)[0] == AGAIN

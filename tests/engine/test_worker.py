@@ -391,5 +391,47 @@ async def test_a_claim_that_was_never_heard_of_is_handed_back(
         assert {each["attempt"] for each in await works.requests(lost)} == {1}
 
 
+async def test_a_claim_that_a_crash_of_the_database_took_back_is_not_run_again(
+    database: Database, upstream: FakeUpstream
+) -> None:
+    upstream.respond = lambda _: GOOD.delayed(3.0)
+    works = Works(database, plain(upstream, batch_capacity=4))
+    account = await works.account()
+    async with works.process() as process:
+        batch_id = await works.batch(account, 2)
+        await works.until(lambda: len(upstream.posts) == 2, "both are under way")
+        held = "select count(*) from queue where holder is not null"
+        # As when the server dies before the commit of the claim, which nobody waits for, is on disk.
+        await database.execute("update queue set holder = null, claimed_at = null")
+        await works.until(lambda: _is(works, held, 2), "both are claimed again")
+        assert (await works.ended(batch_id))["completed"] == 2
+        assert process.engine.stats()["requests_in_flight"] == 0
+        assert process.engine.counts.in_flight()["m"] == 0
+    assert len(upstream.posts) == 2
+    assert {each["attempt"] for each in await works.requests(batch_id)} == {1}
+
+
+async def test_who_was_taken_for_dead_runs_the_next_attempt_and_has_its_places_back(
+    database: Database, upstream: FakeUpstream
+) -> None:
+    upstream.respond = lambda _: GOOD.delayed(2.0)
+    works = Works(database, plain(upstream, batch_capacity=4))
+    account = await works.account()
+    async with works.process() as process:
+        batch_id = await works.batch(account, 2)
+        await works.until(lambda: len(upstream.posts) == 2, "both are under way")
+        assert await works.store.rescue(process.id, 10) == 2
+        await works.until(lambda: len(upstream.posts) == 4, "the next attempts are under way")
+        assert (await works.ended(batch_id))["completed"] == 2
+        await works.until(lambda: process.engine.stats()["requests_in_flight"] == 0, "nothing is under way")
+        await works.until(lambda: process.engine.counts.in_flight()["m"] == 0, "no place is taken")
+    assert {each["attempt"] for each in await works.requests(batch_id)} == {2}
+
+
+async def _is(works: Works, query: str, wanted: int) -> bool:
+    count: int = await works.database.fetch_value(query)
+    return count == wanted
+
+
 async def _started(works: Works, batch_id: UUID) -> bool:
     return (await works.row(batch_id))["started_at"] is not None

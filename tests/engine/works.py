@@ -36,6 +36,7 @@ class Account:
 
     def __init__(self) -> None:
         self.id, self.key_id, self.run_key_id = new_uuid(), new_uuid(), new_uuid()
+        self.own_secret = f"sk-own-{self.id}"
         self.secret = f"sk-hidden-{self.id}"
         self.digest = sha256(self.secret.encode()).digest()
         self.run_key = Key(
@@ -66,7 +67,7 @@ class Works:
             f"{account.id}@example.com",
         )
         for key_id, purpose, digest, hidden in (
-            (account.key_id, "realtime", sha256(account.id.bytes).digest(), False),
+            (account.key_id, "realtime", sha256(account.own_secret.encode()).digest(), False),
             (account.run_key_id, "batch", account.digest, True),
         ):
             await self.database.execute(
@@ -167,7 +168,7 @@ class Works:
         )
         return [dict(row) for row in rows]
 
-    async def ended(self, batch_id: UUID) -> dict[str, Any]:
+    async def ended(self, batch_id: UUID, deadline: float = DEADLINE) -> dict[str, Any]:
         """Wait until a batch has ended."""
         row: dict[str, Any] = {}
 
@@ -176,13 +177,13 @@ class Works:
             row = await self.row(batch_id)
             return any(row[name] is not None for name in ("completed_at", "failed_at", "cancelled_at"))
 
-        await self.until(over, "the batch has ended")
+        await self.until(over, "the batch has ended", deadline)
         return row
 
-    async def until(self, condition: Callable[[], Any], what: str) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> None:
         """Wait until something holds, told at once or to be waited for."""
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(deadline):
                 while True:
                     found = condition()
                     if await found if asyncio.iscoroutine(found) else found:

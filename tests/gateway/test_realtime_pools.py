@@ -1,5 +1,6 @@
 """A session of a pool: a target that refuses or fails the opening counts against its health, and the next is asked."""
 
+import msgspec
 import pytest
 from wsproto.events import AcceptConnection, TextMessage
 
@@ -49,6 +50,17 @@ async def test_the_target_that_answers_gets_what_the_client_says() -> None:
         assert isinstance(accepted, AcceptConnection)
         session.send(TextMessage("x" * 100_000))
         assert await session.message() == "x" * 100_000
+
+
+async def test_with_replacement_the_same_target_may_come_again() -> None:
+    async with RealtimeServer(refuses(500)) as bad, RealtimeServer() as good:
+        heavy = msgspec.structs.replace(target(bad.url), weight=10**12)
+        made = pool(
+            "m", heavy, target(good.url), strategy="weighted_random", with_replacement=True, max_attempts=4,
+        )  # fmt: skip
+        async with House(made) as house, client(house, f"{PATH}?model=m") as (session, answer):
+            assert (await refusal(session, answer))[0] == 500
+        assert (len(bad.heads), len(good.heads)) == (4, 0)
 
 
 async def test_a_refusal_that_is_no_failure_ends_the_session() -> None:

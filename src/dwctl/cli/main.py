@@ -88,7 +88,9 @@ def migrate_command(**options: Any) -> None:
 
 @main.command(name="doctor")
 @_common
-@click.option("--ledger", is_flag=True, help="Also check that rows, ledger and balances agree.")
+@click.option(
+    "--ledger", is_flag=True, help="Also check that rows, ledger, balances, budgets and batches agree."
+)
 @_told
 def doctor_command(**options: Any) -> None:
     """Check database, permissions, port, disk and model servers, and say what to do."""

@@ -5,6 +5,8 @@ What happens when something dies:
 * our process, however: the kernel sends the server SIGINT (`PR_SET_PDEATHSIG`, Linux), it shuts down cleanly;
   the next start waits for it, or stops it where the kernel has no such signal;
 * the server: the service ends, the supervisor stops the process, the next start recovers from the WAL;
+* both at once: the next start waits until the kernel has buried the server, for PostgreSQL asks no more than whether
+  there is a process of that number;
 * in the middle of making the cluster: it is made under a name of this process and renamed when complete, so a
   half-made one is thrown away by the next start, whose own is another: what still works on the old one for a moment
   after its process was killed cannot meet it;
@@ -47,6 +49,7 @@ HEED_WITHIN = 3.0
 SOCKET_PATH_LIMIT = 100
 """Bytes; the kernel takes 107 with the socket's own name."""
 _PR_SET_PDEATHSIG = 1
+_ZOMBIE = "Z"
 
 OPTIONS = {
     "listen_addresses": "",
@@ -317,34 +320,49 @@ class EmbeddedPostgres:
         finally:
             await connection.close()
 
-    def _postmaster_pid(self) -> int | None:
-        """The live server's process id, from its own lock file."""
+    def _noted_pid(self) -> int | None:
+        """The process id in the server's own lock file, be it alive or not."""
         try:
             text = (self._cluster / "postmaster.pid").read_text(encoding="utf-8")
-            pid = int(text.splitlines()[0])
+            return int(text.splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _postmaster_pid(self) -> int | None:
+        """The live server's process id."""
+        pid = self._noted_pid()
+        if pid is None:
+            return None
+        try:
             os.kill(pid, 0)
         except PermissionError:
             return pid
-        except (OSError, ValueError, IndexError):
+        except OSError:
             return None
         return pid if _is_postgres(pid) else None
 
     async def _end_orphan(self) -> None:
-        """Wait for a server whose parent died, and stop one that nobody told."""
-        pid = self._postmaster_pid()
-        if pid is None:
-            return
+        """Wait for a server whose parent died, and stop one that nobody told.
+
+        PostgreSQL takes a process that is dead, and of which its parent has not heard yet, for a live server.
+        """
+        pid = self._noted_pid()
         deadline = time.monotonic() + STOP_WITHIN
-        while self._postmaster_pid() == pid:
+        while pid is not None:
+            lives = self._postmaster_pid() == pid
+            if not lives and _state_of(pid) != _ZOMBIE:
+                return
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"another PostgreSQL (process {pid}) holds {self._cluster} and does not stop; "
                     "end it, then start again"
+                    if lives
+                    else f"PostgreSQL's process {pid}, which held {self._cluster}, is dead, but its parent has not "
+                    "taken note of it; end that parent, then start again"
                 )
-            try:
-                os.kill(pid, signal.SIGINT)
-            except ProcessLookupError:
-                return
+            if lives:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
             await asyncio.sleep(0.05)
 
 
@@ -362,10 +380,17 @@ def _is_postgres(pid: int) -> bool:
     """Whether a live process is a PostgreSQL server: the number may have been given to another."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return not Path("/proc/self").exists()
-    return b"postgres" in command and state != "Z"
+    return b"postgres" in command and _state_of(pid) != _ZOMBIE
+
+
+def _state_of(pid: int) -> str:
+    """The letter that the kernel has for it; empty when it tells none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def _die_with(parent: int, prctl: Any) -> None:

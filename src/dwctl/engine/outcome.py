@@ -1,6 +1,7 @@
 """What is to be written of an attempt that is over. Pure."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from dwctl.engine.policy import Verdict
@@ -62,12 +63,23 @@ def as_stored(lane: Lane, claimed: Claimed, record: Record, body: bytes) -> Stor
     )
 
 
-def unrun(lane: Lane, claimed: Claimed, holder: UUID, now: float, *, state: int = State.FAILED) -> Record:
-    """The record of a request that was claimed and never sent: cancelled, or without its input."""
-    code, text = "input_missing", "The file with this request was deleted before it was run."
-    if state == _CANCELED:
-        code = "cancelled" if lane.batch_id is None else "batch_cancelled"
-        text = "This request was cancelled before it was run."
+class Why(NamedTuple):
+    """Why a request ends without an answer."""
+
+    state: State
+    status: int
+    code: str
+    text: str
+
+
+CANCELED = Why(State.CANCELED, 0, "batch_cancelled", "This request was cancelled before it was run.")
+CANCELED_CALL = CANCELED._replace(code="cancelled")
+MISSING = Why(State.FAILED, 410, "input_missing", "The file with this request was deleted before it was run.")
+UNWRITABLE = Why(State.FAILED, 500, "internal_error", "The answer could not be stored.")
+
+
+def unrun(lane: Lane, claimed: Claimed, holder: UUID, now: float, *, why: Why) -> Record:
+    """The record of a claimed request that nothing is told of but why it ended."""
     return Record(
         id=str(claimed.id),
         attempt=claimed.attempt,
@@ -83,8 +95,8 @@ def unrun(lane: Lane, claimed: Claimed, holder: UUID, now: float, *, state: int 
         background=True,
         purpose="batch",
         origin="batch",
-        state=int(state),
-        status_code=0 if state == _CANCELED else 410,
-        error_code=code,
-        error_message=text,
+        state=int(why.state),
+        status_code=why.status,
+        error_code=why.code,
+        error_message=why.text,
     )

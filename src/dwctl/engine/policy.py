@@ -71,7 +71,10 @@ class Policy:
 
     def wait(self, retries: int) -> float:
         """Seconds before the next try, after so many."""
-        most = min(self._longest, self._first * self._factor ** min(retries, _MOST_POWER))
+        try:
+            most = min(self._longest, self._first * self._factor ** min(retries, _MOST_POWER))
+        except OverflowError:
+            most = self._longest if self._first else 0.0
         return most * self._draw()
 
     def late(self, window: str, deadline: float, now: float) -> bool:

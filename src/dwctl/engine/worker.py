@@ -16,7 +16,7 @@ commits the outcomes, and frees whatever it still holds for its next attempt.
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from random import SystemRandom
@@ -33,10 +33,10 @@ from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.errand import Errander, Headers
 from dwctl.engine.headroom import Headroom
-from dwctl.engine.outcome import as_stored, outcome_of, unrun
+from dwctl.engine.outcome import CANCELED, CANCELED_CALL, MISSING, UNWRITABLE, as_stored, outcome_of, unrun
 from dwctl.engine.policy import Policy, Verdict
 from dwctl.engine.responses.event_log import EventLog
-from dwctl.engine.responses.logged_call import LoggedCall
+from dwctl.engine.run import Run
 from dwctl.engine.shares import Bidder, share_out
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.dispatch import Dispatch
@@ -62,25 +62,7 @@ RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 FLUSH_WITHIN = 6.0
 FREE_WITHIN = 5.0
-_CANCELED = int(State.CANCELED)
 _COMPLETED = int(State.COMPLETED)
-
-
-class Run:
-    """A claimed request until it has ended."""
-
-    __slots__ = ("cancel", "canceled", "claimed", "forsaken", "lane", "log")
-
-    def __init__(self, lane: Lane, claimed: Claimed) -> None:
-        self.lane = lane
-        self.claimed = claimed
-        self.cancel: Callable[[], None] | None = None
-        """Ends it early; None before it is begun."""
-        self.canceled = False
-        self.forsaken = False
-        """The process ends: whatever comes of it, it is for others."""
-        self.log: LoggedCall | None = None
-        """Where its events go, if they are kept."""
 
 
 class Worker:
@@ -358,6 +340,10 @@ class Worker:
             lane = lanes[each.lane_id]
             got[lane.id] += 1
             self._floors[lane.id] = max(self._floors.get(lane.id, 0), each.rank)
+            before = self._runs.get(each.id)
+            if before is not None and before.claimed.attempt == each.attempt:
+                # A crash of the database took our claim back: it is ours again, and what runs goes on.
+                continue
             run = self._runs[each.id] = Run(lane, each)
             self._models[lane.model] += 1
             self._owners[lane.owner_id] += 1
@@ -377,9 +363,14 @@ class Worker:
     def _begin_some(self) -> None:
         try:
             for _ in range(min(BEGIN_AT_ONCE, len(self._waiting))):
-                self._begin(self._waiting.popleft())
+                run = self._waiting.popleft()
+                try:
+                    self._begin(run)
+                except Exception:
+                    logger.exception("request %s cannot be begun", run.claimed.id)
+                    self._forget(run)
+                    self._give_up(run)
         finally:
-            # Whatever goes wrong with one, the others are begun.
             self._pumping = bool(self._waiting)
             if self._pumping:
                 asyncio.get_running_loop().call_soon(self._begin_some)
@@ -387,11 +378,12 @@ class Worker:
     def _begin(self, run: Run) -> None:
         lane, claimed = run.lane, run.claimed
         if run.canceled:
-            record = unrun(lane, claimed, self._holder, self._clock.now(), state=_CANCELED)
+            why = CANCELED_CALL if lane.batch_id is None else CANCELED
+            record = unrun(lane, claimed, self._holder, self._clock.now(), why=why)
             self._ended(run, record, b"", 0.0)
             return
         if claimed.path is None or claimed.body is None:
-            record = unrun(lane, claimed, self._holder, self._clock.now())
+            record = unrun(lane, claimed, self._holder, self._clock.now(), why=MISSING)
             self._ended(run, record, b"", 0.0)
             return
         headers = self._headers.get(lane.id)
@@ -409,7 +401,6 @@ class Worker:
     def _ended(self, run: Run, record: Record, body: bytes, pause: float) -> None:
         """An attempt is over. Called by the gateway, so it must not raise."""
         self._forget(run)
-        self._headroom.answered(run.lane.model, record.upstream_status)
         log = run.log
         if run.forsaken or (self._is_over() and record.state != _COMPLETED):
             if log is not None:
@@ -417,6 +408,7 @@ class Worker:
             return
         try:
             lane, claimed = run.lane, run.claimed
+            self._headroom.answered(lane.model, record.upstream_status)
             now = self._clock.now()
             what = self._policy.decide(
                 state=record.state,
@@ -443,8 +435,15 @@ class Worker:
                 whole = as_stored(lane, claimed, record, body) if record.state == _COMPLETED else None
                 self._events.end(log, whole, partial(self._completer.put, outcome))
         except Exception:
-            # Its row stays held by this process, and is freed with it.
-            logger.exception("the outcome of request %s is lost", run.claimed.id)
+            logger.exception("what came of request %s cannot be written", run.claimed.id)
+            self._give_up(run)
+
+    def _give_up(self, run: Run) -> None:
+        """It ends as failed, with nothing of its answer: tried again, the same would most likely come of it."""
+        if run.log is not None:
+            run.log.drop()
+        record = unrun(run.lane, run.claimed, self._holder, self._clock.now(), why=UNWRITABLE)
+        self._completer.put(outcome_of(run.lane, run.claimed, record, b"", Verdict(record.state)))
 
     def _is_over(self) -> bool:
         """Whether the time to finish is over: what fails from then on is broken off, and no failure of its own."""
@@ -452,11 +451,15 @@ class Worker:
         return closed_at is not None and self._clock.monotonic() - closed_at >= self._drain
 
     def _forget(self, run: Run) -> None:
-        if self._runs.pop(run.claimed.id, None) is not None:
+        if not run.over:
+            run.over = True
             self._models[run.lane.model] -= 1
             self._owners[run.lane.owner_id] -= 1
             if not self._owners[run.lane.owner_id]:
                 del self._owners[run.lane.owner_id]
+        if self._runs.get(run.claimed.id) is run:
+            # Not so when somebody took this process for dead, and it has claimed the next attempt since.
+            del self._runs[run.claimed.id]
         if self._lanes:
             self._wake.set()
         if self._closed_at is not None:

@@ -9,16 +9,15 @@ is left, the last answer goes to the client as it is.
 import asyncio
 
 from dwctl.gateway.flight import Flight
-from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render
+from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render, following
 from dwctl.gateway.prepare import Rendered
 from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
 from dwctl.routing.backoff import Waits
-from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Timeouts
-from dwctl.wire.errors import Problem, Refused
+from dwctl.wire.errors import Problem
 
 PEEK_SECONDS = 2.0
 """A stream that has begun and says nothing for so long is handed over."""
@@ -234,7 +233,7 @@ class Attempts:
             return False
         if not self._pools.may_retry(self._model, self._policy):
             return False
-        found = self._next(render)
+        found = following(self._choice, render, self._flight.upstream.load)
         if found is None:
             return False
         self._pools.retried(self._model, reason)
@@ -254,14 +253,6 @@ class Attempts:
         # Never from within the call of the client that reports the failure.
         self._timer = self._loop.call_later(pause, self._send) if pause else self._loop.call_soon(self._send)
         return True
-
-    def _next(self, render: Render) -> tuple[Pick, Rendered] | None:
-        for pick in self._choice:
-            try:
-                return pick, render(pick.target)
-            except Refused:
-                continue
-        return None
 
     def _send(self) -> None:
         self._timer = None

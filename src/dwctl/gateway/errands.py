@@ -49,7 +49,7 @@ _NO_ROUTE = "There is no way to run a request for '{}'."
 class _Taken:
     """Implements `Recording` for errands: what is recorded waits at its call for the end of the answer."""
 
-    def __init__(self, calls: dict[str, ErrandCall]) -> None:
+    def __init__(self, calls: dict[tuple[str, int], ErrandCall]) -> None:
         self.refusal: str | None = None
         self._calls = calls
 
@@ -59,7 +59,7 @@ class _Taken:
     def finish(self, record: Record, body: bytes) -> None:
         """The call has its end; of its body the answer itself tells more."""
         del body
-        call = self._calls.get(record.id)
+        call = self._calls.get((record.id, record.attempt))
         if call is not None:
             call.record = record
 
@@ -73,8 +73,8 @@ class ErrandGateway(Gateway):
 
     _admitting: ErrandCall
     """The errand that is being admitted: there is one at a time."""
-    _under_way: dict[str, ErrandCall]
-    """By the id of their record."""
+    _under_way: dict[tuple[str, int], ErrandCall]
+    """By id and attempt: a process that was taken for dead may run two attempts at a request."""
     _longest: float
     running: Counter[str]
     """Errands that have begun and are not over, by model."""
@@ -155,7 +155,7 @@ class ErrandGateway(Gateway):
         record.service_tier = errand.service_tier
         record.background = True
         record.stream = False
-        self._under_way[record.id] = call
+        self._under_way[record.id, record.attempt] = call
         return record
 
     def _rendered(
@@ -195,7 +195,7 @@ class ErrandGateway(Gateway):
     def over(self, call: ErrandCall) -> None:
         """The engine is about to get its record: everything it held is given back."""
         record = call.record
-        known = self._under_way.pop(str(call.errand.id) if record is None else record.id, None)
+        known = self._under_way.pop((str(call.errand.id), call.errand.attempt), None)
         if record is not None and known is not None:
             super().ended(record)
             self.running[record.model] -= 1

@@ -305,7 +305,6 @@ class Gateway:
                 via, dialect, admission = route.adapter.via, route.adapter.dialect, asking_usage(admission)
                 translated = dialect.request(sent)
                 sent, query = translated.body, b""
-        model = admission.answering
         tariff = None if route.counts else self.tariff(admission) if known is None else known.tariff
         if (peeked.tier is not None or route.context) and put_aside(
             self, exchange, admission, route, sent, caller, peeked
@@ -330,7 +329,6 @@ class Gateway:
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
         record = self._record(route, admission, caller, peeked, size, now, tariff)
-        sanitises = self._strict is not None or model.sanitize or admission.model.sanitize
         flight = Flight(
             self,
             exchange,
@@ -344,13 +342,12 @@ class Gateway:
             reshape=None
             if dialect is None or translated is None
             else dialect.reshape(record, exchange.body, translated, self.now),
-            sanitiser=self._sanitiser(record, via, asked if via is route else sent) if sanitises else None,
+            sanitiser=self._sanitiser(admission, record, via, asked if via is route else sent),
         )
         flight.tariff = tariff
         if peeked.expanded is not None:
             flight.expand(peeked.expanded)
-        if upload is not None:
-            flight.upload, flight.source = upload, first.source
+        flight.upload, flight.source = upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort
@@ -376,7 +373,9 @@ class Gateway:
             asked = self._compactions.opened(asked, key.owner_id)
         return asked
 
-    def _sanitiser(self, record: Record, via: Route, asked: bytes) -> Sanitiser:
+    def _sanitiser(self, admission: Admission, record: Record, via: Route, asked: bytes) -> Sanitiser | None:
+        if self._strict is None and not (admission.answering.sanitize or admission.model.sanitize):
+            return None
         return Sanitiser(via.path, record.model, record.id, asked, strict=self._strict is not None)
 
     def _entered(

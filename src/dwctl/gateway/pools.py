@@ -21,7 +21,7 @@ from dwctl.gateway.upstream.response import Head
 from dwctl.gateway.verdict import retry_after
 from dwctl.routing.budget import Bucket
 from dwctl.routing.choice import Choice, Member, Pick, no_limits
-from dwctl.routing.condition import Conditions
+from dwctl.routing.condition import Conditions, Load
 from dwctl.routing.health import HealthPolicy
 from dwctl.routing.pool import Pool
 from dwctl.routing.snapshot import Model, Target
@@ -52,6 +52,20 @@ class Plan(msgspec.Struct, frozen=True):
     pick: Pick
     """The target of the first attempt."""
     first: Rendered
+
+
+def following(choice: Choice, render: Render, failed: Load) -> tuple[Pick, Rendered] | None:
+    """The next attempt of a call; None when there is none. The one that failed does not make its target busy."""
+    failed.active -= 1
+    try:
+        for pick in choice:
+            try:
+                return pick, render(pick.target)
+            except Refused:
+                continue
+        return None
+    finally:
+        failed.active += 1
 
 
 class Reason(StrEnum):

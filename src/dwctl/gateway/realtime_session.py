@@ -27,7 +27,7 @@ from dwctl.gateway.admit import Admission
 from dwctl.gateway.caller import Caller, caller_of
 from dwctl.gateway.failures import problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
-from dwctl.gateway.pools import LATE, Plan, Reason
+from dwctl.gateway.pools import LATE, Plan, Reason, following
 from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.realtime_charges import Charges
 from dwctl.gateway.realtime_shared import PATH, ROUTE, Shared
@@ -358,14 +358,10 @@ class RealtimeSession:
         pause = waits.next(pools.draw)
         if pause is None or not pools.may_retry(plan.model, plan.pool):
             return False
-        for pick in plan.choice:
-            try:
-                rendered = plan.render(pick.target)
-            except Refused:
-                continue
-            break
-        else:
+        found = following(plan.choice, plan.render, failed.load)
+        if found is None:
             return False
+        pick, rendered = found
         pools.retried(plan.model, reason)
         around.calls.again(record.id, reason.value, status, pause)
         failed.load.active -= 1

@@ -1,4 +1,6 @@
-"""One truth about money: what rows cost, what was charged, what balances and budgets say (decisions 0028, 0032)."""
+"""One truth about money and work: what rows cost, what was charged, what balances, budgets and batches say (decisions
+0028, 0032, 0034).
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -52,6 +54,15 @@ class WrongSpend(msgspec.Struct, frozen=True):
     charged: Decimal
 
 
+class WrongBatch(msgspec.Struct, frozen=True):
+    """A batch that counts something else than its requests' rows or its charges say."""
+
+    batch_id: UUID
+    what: str
+    counted: Decimal
+    found: Decimal
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, at one moment."""
 
@@ -59,6 +70,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     balances: list[WrongBalance]
     costs: list[WrongCost]
     spend: list[WrongSpend]
+    batches: list[WrongBatch]
 
 
 async def audit(database: Database) -> Audit:
@@ -69,9 +81,11 @@ async def audit(database: Database) -> Audit:
         balances = await connection.fetch(sql["balances_that_differ"], NAMED_MOST)
         costs = await connection.fetch(sql["costs_that_differ"], NAMED_MOST)
         spend = await connection.fetch(sql["spend_that_differs"], NAMED_MOST)
+        batches = await connection.fetch(sql["batches_that_differ"], NAMED_MOST)
     return Audit(
         totals=Totals(*totals.values()),
         balances=[WrongBalance(*row.values()) for row in balances],
         costs=[WrongCost(*row.values()) for row in costs],
         spend=[WrongSpend(*row.values()) for row in spend],
+        batches=[WrongBatch(*row.values()) for row in batches],
     )

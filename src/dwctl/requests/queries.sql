@@ -428,3 +428,58 @@ delete from credit_leases where holder = any($1::uuid[]);
 -- name: credit_holders
 -- Other processes of this installation that hold credit.
 select distinct holder from credit_leases where installation_id = $1 and holder <> $2;
+
+-- name: batches_that_differ
+-- Batches that count otherwise than their requests' rows and the ledger say, at most $1 differences. Rows of a batch that is
+-- deleted, or some of whose days were dropped, are left alone.
+with days as materialized (
+    select
+        uuidv7_floor(day::timestamp at time zone 'UTC') as since,
+        uuidv7_floor((day + 1)::timestamp at time zone 'UTC') as till
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
+    where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+),
+made as (
+    select
+        batch_id, count(*) as all_of_them,
+        count(*) filter (where state = 4) as completed,
+        count(*) filter (where state = 3) as failed,
+        count(*) filter (where state = 5) as canceled,
+        coalesce(sum(cost), 0) as cost
+    from requests
+    where batch_id is not null
+    group by batch_id
+),
+charged as (
+    select batch_id, -sum(amount) as cost, count(*) as charges
+    from ledger_entries
+    where batch_id is not null
+    group by batch_id
+)
+select b.id as batch_id, d.what, d.counted, d.found
+from batches b
+left join made m on m.batch_id = b.id
+left join charged c on c.batch_id = b.id
+cross join lateral (
+    select
+        b.deleted_at is null and not exists (
+            select from (values (b.first_id), (b.last_id)) as ends (id)
+            where exists (select from days where days.till > ends.id)
+                and not exists (select from days where ends.id >= days.since and ends.id < days.till)
+        ) as whole
+) w
+cross join lateral (
+    values
+        (true, 'cost in the ledger', b.cost, coalesce(c.cost, 0)),
+        (true, 'charges', b.charges, coalesce(c.charges, 0)),
+        (w.whole, 'cost in its rows', b.cost, coalesce(m.cost, 0)),
+        (w.whole, 'completed requests', b.completed, coalesce(m.completed, 0)),
+        (w.whole, 'failed requests', b.failed, coalesce(m.failed, 0)),
+        -- Lines that were never made are cancelled with the others.
+        (w.whole, 'canceled requests', b.canceled, coalesce(m.canceled, 0) + b.populated - coalesce(m.all_of_them, 0))
+) as d (looked_at, what, counted, found)
+where d.looked_at and d.counted <> d.found
+order by 1, 2
+limit $1;

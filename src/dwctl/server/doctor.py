@@ -37,7 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
 async def examine(settings: Settings, data_dir: Path, *, ledger: bool = False) -> list[Finding]:
     """Look at everything; a check that fails does not keep the next one from being made.
 
-    With `ledger` it is also looked whether rows, ledger and balances agree.
+    With `ledger` it is also looked whether rows, ledger, balances, budgets and batches agree.
     """
     directory = _directory(data_dir)
     findings = [_exposure(settings), directory, *_disk(data_dir)]
@@ -146,6 +146,10 @@ async def _ledger(storage: Storage) -> list[Finding]:
         f"{one.scope} {one.id}: its budget counts {plain(one.spent)} spent "
         f"{'in all' if one.day is None else f'on {one.day}'}, its charges sum up to {plain(one.charged)}"
         for one in found.spend
+    ]
+    wrong += [
+        f"batch {one.batch_id}: {one.what}: it says {plain(one.counted)}, and {plain(one.found)} was found"
+        for one in found.batches
     ]
     sums = found.totals
     text = (

@@ -1,7 +1,7 @@
 """Whatever comes in whatever order, counters are rows, ends are ends, and an attempt is charged once."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.engine.batches.store import BatchStore
+from dwctl.requests.audit import audit
 from dwctl.requests.batches.rows import NewBatch
+from dwctl.requests.queue import structs
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import AGAIN, Claimed, Settled
 from dwctl.requests.record import State
+from dwctl.requests.store import RequestStateConflict, RequestStore
 from tests.engine.batches.ground import later
 from tests.requests.queue.invariants import Final, check
 from tests.requests.queue.work import add_file, outcome
@@ -45,6 +48,34 @@ class Settle(NamedTuple):
 
 class Release(NamedTuple):
     claim: int
+
+
+class Single(NamedTuple):
+    """A queued call that belongs to no batch, under one of three ids of the client's choosing."""
+
+    ident: int
+
+
+class Outside(NamedTuple):
+    """Somebody else says that a request has ended, who has nothing to say of what the queue runs."""
+
+    claim: int
+    fails: bool
+
+
+class Ripen(NamedTuple):
+    most: int
+
+
+class Crash(NamedTuple):
+    """The database's server dies before claims are on disk: the last ones of a worker, who does not hear of it."""
+
+    holder: int
+    most: int
+
+
+class ForgetLanes(NamedTuple):
+    """Housekeeping."""
 
 
 class Rescue(NamedTuple):
@@ -79,8 +110,10 @@ class Delete(NamedTuple):
     file: bool
 
 
-Step = Add | Populate | Claim | Settle | Release | Rescue | Cancel | CancelStep | Retry | RetryStep | Delete
-
+Command = Populate | Cancel | CancelStep | Retry | RetryStep | Delete
+"""Of a batch."""
+Disturbance = Single | Outside | Ripen | Crash | ForgetLanes
+Step = Command | Disturbance | Add | Claim | Settle | Release | Rescue
 
 BATCH, HOLDER, MOST = st.integers(0, 2), st.integers(0, 2), st.integers(1, 4)
 VERDICTS = st.sampled_from(
@@ -100,6 +133,11 @@ STEP: st.SearchStrategy[Step] = st.one_of(
     st.builds(Retry, BATCH, st.none() | st.lists(st.integers(0, 5), max_size=3).map(tuple), MOST),
     st.builds(RetryStep, BATCH, MOST),
     st.builds(Delete, BATCH, st.booleans()),
+    st.builds(Single, st.integers(0, 2)),
+    st.builds(Outside, st.integers(0, 30), st.booleans()),
+    st.builds(Ripen, MOST),
+    st.builds(Crash, HOLDER, MOST),
+    st.builds(ForgetLanes),
 )
 START: tuple[Step, ...] = (Add(4, 2), Populate(0, 6), Claim(0, 4), Claim(1, 4))
 
@@ -115,6 +153,7 @@ class World:
         self.batches: list[UUID] = []
         self.holders = [new_uuid() for _ in range(3)]
         self.claims: list[tuple[UUID, Claimed]] = []
+        self.singles = [new_uuid() for _ in range(3)]
 
     async def do(self, step: Step) -> None:
         """One step, if there is what it is about."""
@@ -134,9 +173,32 @@ class World:
                     await self.queue.release(holder_id, [claimed.id])
             case Rescue(holder, most):
                 await self.queue.rescue(self.holders[holder], most)
+            case Single() | Outside() | Ripen() | Crash() | ForgetLanes():
+                await self.disturb(step)
             case _:
                 if step.batch < len(self.batches):
                     await self.command(self.batches[step.batch], step)
+
+    async def disturb(self, step: Disturbance) -> None:
+        """What goes on beside batches."""
+        match step:
+            case Single(ident):
+                await self.queue.enqueue([self.single(self.singles[ident])])
+            case Outside(claim, fails):
+                if self.claims:
+                    await self.end(self.claims[claim % len(self.claims)][1].id, fails=fails)
+            case Ripen(most):
+                await self.queue.ripen(most)
+            case Crash(holder, most):
+                await self.database.execute(
+                    """update queue set holder = null, claimed_at = null where id = any (array(
+                        select id from queue where holder = $1 order by claimed_at desc limit $2 for update
+                    ))""",
+                    self.holders[holder],
+                    most,
+                )
+            case ForgetLanes():
+                await self.queue.forget_lanes()
 
     async def add(self, lines: int, models: int) -> UUID:
         """A batch over a file of its own."""
@@ -153,7 +215,21 @@ class World:
         assert len(seen) == 1
         return new.id
 
-    async def command(self, batch_id: UUID, step: Step) -> None:
+    def single(self, ident: UUID) -> structs.Single:
+        """A background call."""
+        return structs.Single(
+            id=ident, group_id=new_uuid(), tier="background", path="/v1/responses", model="model-0",
+            owner_id=self.owner, creator_id=self.owner, key_id=None, run_key_id=self.owner,
+            completion_window="1h", deadline=later(), body=b"{}",
+        )  # fmt: skip
+
+    async def end(self, ident: UUID, *, fails: bool) -> None:
+        """From outside of the queue: it changes nothing."""
+        store = RequestStore(self.database)
+        with pytest.raises(RequestStateConflict):
+            await (store.fail_request(ident, "no") if fails else store.complete_request(ident, b"{}", 200))
+
+    async def command(self, batch_id: UUID, step: Command) -> None:
         """Of a batch."""
         match step:
             case Populate(_, lines):
@@ -187,6 +263,9 @@ class World:
                 holder, claimed = self.claims[index % len(self.claims)]
                 done = outcome(claimed, verdict, owner=self.owner)
                 done.record.cost = Decimal(claimed.attempt) / 4
+                if verdict == AGAIN and index % 2:
+                    # Its time has come, but somebody has to say so.
+                    done.not_before = datetime.now(UTC)
                 by_holder.setdefault(holder, []).append(done)
         for holder, outcomes in by_holder.items():
             await self.queue.settle(holder, outcomes)
@@ -210,6 +289,7 @@ async def one_after_another(database: Database, steps: list[Step]) -> None:
     for step in (*START, *steps):
         await world.do(step)
         await check(database, final)
+    assert (await audit(database)).batches == []
 
 
 async def together(database: Database, groups: list[list[Step]]) -> None:
@@ -223,6 +303,7 @@ async def together(database: Database, groups: list[list[Step]]) -> None:
             for step in group:
                 tasks.create_task(world.do(step))
         await check(database, final)
+    assert (await audit(database)).batches == []
 
 
 STEPS = st.lists(STEP, max_size=25)

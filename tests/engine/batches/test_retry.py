@@ -1,6 +1,8 @@
 """What failed runs again, and nothing else."""
 
 import asyncio
+import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -12,6 +14,7 @@ from dwctl.requests.queue.structs import Claimed
 from dwctl.requests.record import State
 from tests.control.house import House, Person
 from tests.engine.batches.ground import Ground, completed, failed, later
+from tests.fakes.clock import FakeClock
 from tests.requests.queue.invariants import check
 
 
@@ -163,6 +166,26 @@ async def test_the_service_finishes_what_a_call_began(
     assert not await service.step()
 
 
+async def test_a_batch_whose_deadline_passes_between_two_steps_gets_its_window_once_more(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await ground.user()
+    await ground.models("m")
+    batch_id = await ground.made(user, ["m"] * 4)
+    await ground.run(batch_id, failed)
+    monkeypatch.setattr(actions, "RETRY_AT_ONCE", 2)
+    await ground.post(user, batch_id, "retry")
+    await ground.database.execute(
+        "update batches set completion_window = '2h', expires_at = now() - interval '1 s'"
+    )
+    clock = FakeClock(time.time())
+    assert not await Retrying(ground.queue, clock).step()
+    expected = datetime.fromtimestamp(clock.now() + 7200, UTC)
+    rows = await ground.database.fetch("select distinct deadline from queue where line >= 2")
+    assert [row["deadline"] for row in rows] == [expected]
+    assert await ground.database.fetch_value("select expires_at from batches") == expected
+
+
 async def test_a_cancelled_batch_is_not_retried_and_ends_its_retry(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +198,7 @@ async def test_a_cancelled_batch_is_not_retried_and_ends_its_retry(
     await ground.post(user, batch_id, "retry")
     claimed = await ground.claim(1)
     await ground.post(user, batch_id, "cancel")
-    assert await ground.queue.retrying(10) == []
+    assert await ground.queue.retrying(10) == {}
     await ground.cancelled(batch_id)
     await ground.settle(claimed, failed)
     batch = await ground.get(user, batch_id)

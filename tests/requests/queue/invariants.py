@@ -22,7 +22,8 @@ async def check(database: Database, final: Final) -> None:
     for row in rows:
         live = row["state"] == State.PENDING
         assert (row["waiting"] == row["attempt"]) if live else (row["waiting"] is None), dict(row)
-        assert (row["position"] is None) == (row["state"] not in (State.COMPLETED, State.FAILED)), dict(row)
+        placed = row["line"] is not None and row["state"] in (State.COMPLETED, State.FAILED)
+        assert (row["position"] is not None) == placed, dict(row)
         if row["state"] in FINAL:
             seen = (row["state"], row["attempt"], row["position"])
             assert final.setdefault(row["id"], seen) == seen

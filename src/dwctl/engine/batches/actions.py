@@ -1,7 +1,7 @@
 """What may be done with batches (spec/platform §1.15, §8)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -16,13 +16,12 @@ from dwctl.engine.batches.structs import Analytics, Batch, BatchCreate, BatchLis
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.requests.queue.store import QueueStore
-from dwctl.requests.queue.windows import seconds_of
+from dwctl.requests.queue.windows import once_more
 
 MAX_LIMIT = 101
 RETRY_AT_ONCE = 1000
 """Requests that one transaction puts back."""
 FILTERS = ("in_progress", "completed", "failed", "cancelled", "expired")
-_DAY = 86_400
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +157,7 @@ class BatchActions:
 
     def _deadline(self, row: BatchRow) -> datetime:
         """Of a batch that is retried after its deadline: its window once more."""
-        return self._now() + timedelta(seconds=seconds_of(row.completion_window) or _DAY)
+        return once_more(row.completion_window, self._clock.now())
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)

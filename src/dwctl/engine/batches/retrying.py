@@ -1,15 +1,12 @@
 """Puts the failed requests of a batch back, step by step, when there were too many for one transaction."""
 
-from datetime import UTC, datetime, timedelta
-
 from dwctl.core.clock import Clock
 from dwctl.engine.waking import Waking
 from dwctl.requests.queue.store import QueueStore
+from dwctl.requests.queue.windows import once_more
 
 STEP = 1000
 LOOK_EVERY = 30.0
-DEADLINE = timedelta(days=1)
-"""Of a batch whose deadline passes between two steps."""
 
 
 class Retrying:
@@ -42,9 +39,8 @@ class Retrying:
     async def step(self) -> bool:
         """One step of each batch; whether there is more to do."""
         more = False
-        for batch_id in await self._queue.retrying(100):
-            deadline = datetime.fromtimestamp(self._clock.now(), UTC) + DEADLINE
-            more |= await self._queue.retry_step(batch_id, STEP, deadline)
+        for batch_id, window in (await self._queue.retrying(100)).items():
+            more |= await self._queue.retry_step(batch_id, STEP, once_more(window, self._clock.now()))
         return more
 
     async def stop(self) -> None:

@@ -324,9 +324,10 @@ class QueueStore:
             again, _ = await self._retry(connection, batch_id, None, most, deadline)
             return again
 
-    async def retrying(self, most: int) -> list[UUID]:
-        """Batches that have more steps of a retry before them."""
-        return [row["id"] for row in await self._database.fetch(self._commands["retrying_batches"], most)]
+    async def retrying(self, most: int) -> dict[UUID, str]:
+        """Batches that have more steps of a retry before them, with their completion windows."""
+        rows = await self._database.fetch(self._commands["retrying_batches"], most)
+        return {row["id"]: row["completion_window"] for row in rows}
 
     async def retry_step(self, batch_id: UUID, most: int, deadline: datetime) -> bool:
         """The next step of a batch's retry; whether there is more to do."""

@@ -10,6 +10,7 @@ EXPECTED = "a number above 0 and s, m, h or d, such as 24h"
 REALTIME = "0s"
 """What the contract calls the window of a call that is not put off."""
 FLEX = "1h"
+_A_DAY = 86_400
 
 
 def seconds_of(window: str) -> int | None:
@@ -32,3 +33,8 @@ def deadline_of(window: str) -> datetime:
     if seconds is None:
         raise ValueError(f"completion window: expected {EXPECTED}, got '{window}'")
     return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def once_more(window: str, now: float) -> datetime:
+    """The deadline of what is retried after its deadline: its window once more; `now` in unix seconds."""
+    return datetime.fromtimestamp(now, UTC) + timedelta(seconds=seconds_of(window) or _A_DAY)

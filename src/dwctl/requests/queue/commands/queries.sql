@@ -27,8 +27,8 @@ where id = $1 and failed > 0 and file_id is not null and started_at is not null 
 returning id;
 
 -- name: retrying_batches
--- Batches of which failed requests are being put back, at most $1.
-select id from batches where retry_to is not null and cancelling_at is null and deleted_at is null limit $1;
+-- Batches of which failed requests are being put back, at most $1, and their windows.
+select id, completion_window from batches where retry_to is not null and cancelling_at is null and deleted_at is null limit $1;
 
 -- name: retry_step
 -- Failed requests of a batch wait again, each in its next attempt: those of $2, or without it the next of what
