@@ -98,6 +98,7 @@ class Gateway:
         self._routing = routing
         self._client = client
         self._total_timeout = settings.upstream.total_timeout
+        self._upstream_settings = settings.upstream
         self._daemon_id = daemon_id
         self._cors = cors
         self._peeker = Peeker()

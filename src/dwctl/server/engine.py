@@ -74,7 +74,7 @@ def build_engine(
     leads = None
     if settings.enabled == "leader":
         leads = Lease(database, "batch_daemon", daemon_id, max(LEAST_LEASE, LEASES * every))
-    errands = Errands(gateway, streamable=settings.streamable_endpoints)
+    errands = Errands(gateway, streamable=settings.streamable_endpoints, timeouts=settings.timeouts)
     headroom = Headroom(
         store=store,
         settings=settings.adaptive,
