@@ -23,6 +23,7 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.db.replica import Reading
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.engine.responses.socket.api import router as sockets_router
@@ -50,7 +51,7 @@ from dwctl.server.metrics_page import MetricsListener
 from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, config_of, fallback_seconds
-from dwctl.server.storage import Connections, Storage
+from dwctl.server.storage import Connections, Storage, replica_of
 from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.work import work_of, work_routes
 from dwctl.server.workers.fellows import Alone, Crew, Home
@@ -107,6 +108,8 @@ def build(
     daemon_id = new_uuid()
     installation_id = UUID(secrets.installation_id)
     database = storage.database
+    replica = replica_of(settings, database, metrics)
+    reading = Reading(database, replica)
     recording = settings.recording
     secret_key = settings.secret_key or secrets.secret_key
     seal = Seal(secret_key)
@@ -181,7 +184,7 @@ def build(
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
     )
-    work_parts = work_of(settings, database, routing, daemon_id)
+    work_parts = work_of(settings, database, reading, routing, daemon_id)
     engine = build_engine(
         settings.background_services.batch_daemon,
         database=database,
@@ -220,9 +223,10 @@ def build(
         dialer=dialer,
         credit=settings.credits,
         windows=settings.batches.allowed_completion_windows,
+        reading=reading,
     )
     responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
-    work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
+    work = work_routes(settings, work_parts, database, reading, plane, sync, notices, clock)
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
     page = crew.page if settings.enable_metrics else None
@@ -285,13 +289,14 @@ def build(
     beside: tuple[Service, ...] = () if others is None else (others,)
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
+    replicas: tuple[Service, ...] = () if replica is None else (replica,)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
     # A gateway claims nothing, and a worker is called by nobody; all the rest of them is the same.
     runs, gate = ((), ()) if settings.role == "gateway" else (engine.services, (engine.gate,))
     port = () if settings.role == "worker" else (listener,)
     services = (
-        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, *work.services, *traced, client,
-        LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
+        *owned, Connections(database), *replicas, daemon, supply, writer, replay, notices, sync, *work.services,
+        *traced, client, LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
 
