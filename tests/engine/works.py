@@ -200,6 +200,7 @@ class Process:
         self, works: Works, settings: BatchDaemonSettings, drain: float, house: dict[str, Any]
     ) -> None:
         self.id = new_uuid()
+        self.metrics = Metrics()
         self.house = House(
             *works.models, keys={account.secret: account.run_key for account in works.accounts}, **house
         )
@@ -212,7 +213,7 @@ class Process:
             routing=self.routing,
             notices=notices,
             clock=SystemClock(),
-            metrics=Metrics(),
+            metrics=self.metrics,
             daemon_id=self.id,
             drain=drain,
         )

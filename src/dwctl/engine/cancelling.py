@@ -5,6 +5,7 @@ Wakes on: a notice of the queue, a reconnect, and every `cancellation_poll_inter
 had not cancelled yet is cancelled by the next look of any process. May be lost: nothing.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
@@ -62,9 +63,13 @@ class Cancelling:
 
     async def look(self) -> None:
         """Cancel what is to be cancelled now."""
+        began = time.perf_counter()
         if self._runner.in_flight:
             self._runner.abort(await self._store.to_abort(self._holder))
-        for batch_id in await self._store.cancelling(AT_ONCE):
+        found = await self._store.cancelling(AT_ONCE)
+        self._counts.batches_checked = len(found)
+        self._counts.polls.add(time.perf_counter() - began)
+        for batch_id in found:
             canceled = 0
             while step := await self._store.cancel_step(batch_id, STEP):
                 canceled += step

@@ -417,6 +417,7 @@ class Worker:
             self._completer.put(outcome_of(lane, claimed, record, body, what))
         except Exception:
             # Its row stays held by this process, and is freed with it.
+            self._counts.panics += 1
             logger.exception("the outcome of request %s is lost", run.claimed.id)
 
     def _is_over(self) -> bool:
@@ -439,7 +440,7 @@ class Worker:
         self, model: str, record: Record, verdict: int, claimed: Claimed, now: float, *, denied: bool
     ) -> None:
         counts = self._counts
-        counts.took(model, record.duration_ms / 1000)
+        counts.took(model, record.duration_ms / 1000, record.first_byte_ms)
         if verdict == AGAIN or denied:
             counts.statuses[record.status_code] += 1
         if verdict == AGAIN:
@@ -449,9 +450,7 @@ class Worker:
             counts.denied[model] += 1
         counts.ended[model, State(verdict).name.lower()] += 1
         if verdict == _COMPLETED:
-            counts.completed(model, claimed.retries)
-            if now > claimed.deadline.timestamp():
-                counts.late[model] += 1
+            counts.completed(model, claimed.retries, claimed.deadline.timestamp() - now)
 
 
 class Gate:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,8 @@ class Daemon:
         self._config = dict(config or {})
         self.stats: Callable[[], Mapping[str, Any]] = dict
         """What the process tells of itself with each heartbeat; set by who knows."""
+        self.on_beat: Callable[[float | None], None] = _nobody
+        """Told how many seconds each heartbeat took, or None when it failed; set by who counts."""
         self._maintenance = Lease(
             database, "partitions", daemon_id, BEATS_MISSED * settings.heartbeat_secs + PARTITIONS_EVERY
         )
@@ -76,13 +79,16 @@ class Daemon:
         while True:
             await asyncio.sleep(every)
             since_partitions += every
+            began = time.perf_counter()
             try:
                 await self._database.execute(self._sql["report_daemon"], self._daemon_id, dict(self.stats()))
+                self.on_beat(time.perf_counter() - began)
                 if since_partitions >= PARTITIONS_EVERY:
                     since_partitions = 0.0
                     if await self._maintenance.take():
                         await self._make_partitions()
             except (*AWAY, asyncpg.PostgresError) as error:
+                self.on_beat(None)
                 logger.warning("no heartbeat: %s", reason_of(error))
 
     async def stop(self) -> None:
@@ -101,3 +107,7 @@ class Daemon:
             )
         except asyncpg.CheckViolationError as error:
             logger.warning("a partition was not made: %s", error)
+
+
+def _nobody(_seconds: float | None) -> None:
+    """Nobody counts."""

@@ -198,6 +198,7 @@ def build(
         chores=work_parts.chores,
     )
     daemon.stats = engine.stats
+    daemon.on_beat = engine.counts.beat
     replay.on_taken_over = engine.rescuer.look
     charges = Charges(
         (lambda: recorder.noted, lambda: engine.completer.noted),

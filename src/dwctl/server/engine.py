@@ -122,6 +122,7 @@ def build_engine(
         notices.subscribe(CHANNEL, subscriber)
     notices.subscribe(CAPACITY, headroom)
     counts.allowance = headroom.caps
+    counts.lost = lambda: completer.lost
     services = (completer, populating, cancelling, rescuer, housekeeping, headroom, worker)
     return Engine(
         services=services,
