@@ -15,6 +15,7 @@ from benchmarks.contestants.contestant import Place, free_port
 from benchmarks.contestants.dwctl import Dwctl
 from benchmarks.contestants.filling import Filling
 from benchmarks.durable.backlog import Figures
+from benchmarks.durable.beside import Beside, until_told
 from benchmarks.failures import Broken
 from benchmarks.running import Running
 from benchmarks.upstream import Upstream, UpstreamOptions
@@ -39,15 +40,19 @@ _HEAD = (
 _TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
-def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
-    """Figures of each round; a round is a new start with an empty database."""
+def measure(*, lines: int, rounds: int, say: Callable[[str], None], copies: int = 1) -> Figures:
+    """Figures of each round; a round is a new start with an empty database.
+
+    With several `copies` the upload that is measured is so many times as long as the batch's file.
+    """
     figures: Figures = {}
     here = cores.choose()
     built = programs.build()
     for number in range(rounds):
         say(f"round {number + 1}: HTTP: {lines:,} lines")
+        options = UpstreamOptions()
         with (
-            Upstream(built.upstream, UpstreamOptions()) as upstream,
+            Upstream(built.upstream, options) as upstream,
             tempfile.TemporaryDirectory(prefix="dwctl-bench-") as scratch,
         ):
             Path(scratch).chmod(0o755)  # a database server that runs as another user must get in
@@ -59,7 +64,9 @@ def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
                     raise Broken("dwctl did not start")
                 for each in processes.tree(running.pid):
                     cores.release(each.pid)
-                for name, value in _Turn(running, running.pid, Path(scratch)).run(lines).items():
+                beside = Beside(built.loadgen, running.door, options)
+                turn = _Turn(running, running.pid, Path(scratch), beside, say)
+                for name, value in turn.run(lines, copies).items():
                     figures.setdefault(name, []).append(value)
     return figures
 
@@ -67,29 +74,44 @@ def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
 class _Turn:
     """From the upload to the output's last line."""
 
-    def __init__(self, running: Running, pid: int, scratch: Path) -> None:
+    def __init__(
+        self, running: Running, pid: int, scratch: Path, beside: Beside, say: Callable[[str], None]
+    ) -> None:
         if running.door.keys is None:
             raise Broken("no key was made")
         self._port = running.door.port
         self._key = running.door.keys.read_text(encoding="ascii").split()[0]
         self._pid = pid
         self._scratch = scratch
+        self._beside = beside
+        self._say = say
 
-    def run(self, lines: int) -> dict[str, float]:
+    def run(self, lines: int, copies: int) -> dict[str, float]:
         """All figures of it."""
         source = self._scratch / "in.jsonl"
         _write(source, lines)
         with _Memory(self._pid) as memory:
             began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
-            file = self._call("POST", "/files", _form(source), _size(source))
+            file = self._call("POST", "/files", _form(source, copies), _size(source, copies))
             took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
+        sent = lines * copies
         found = {
-            "ingest_rate": lines / took,
-            "ingest_own_us": spent.own / lines * 1e6,
-            "ingest_postgres_us": spent.postgres / lines * 1e6,
+            "ingest_rate": sent / took,
+            "ingest_own_us": spent.own / sent * 1e6,
+            "ingest_postgres_us": spent.postgres / sent * 1e6,
             "ingest_mb": memory.added_mb,
         }
+        self._say("  interactive calls alone, and beside uploads")
+        found |= {"alone_p99_ms": self._beside.p99_ms()}
+        found |= {
+            "beside_p99_ms": self._beside.during(lambda enough: self._upload_on(source, copies, enough))
+        }
+        found |= {"beside_share": found["beside_p99_ms"] / found["alone_p99_ms"]}
+        if copies > 1:
+            self._call("DELETE", f"/files/{file['id']}")
+            file = self._call("POST", "/files", _form(source, 1), _size(source, 1))
         source.unlink()
+        self._say("  a batch over the file")
         began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
         batch = self._call(
             "POST",
@@ -125,6 +147,13 @@ class _Turn:
         if read != lines:
             raise Broken(f"the output file has {read} lines of {lines}")
         return found | {"download_mb": memory.added_mb, "download_rate": lines / took}
+
+    def _upload_on(self, source: Path, copies: int, enough: Callable[[], bool]) -> None:
+        """One file after the other until it is enough."""
+        while True:
+            form = until_told(_form(source, copies), enough)
+            file = self._call("POST", "/files", form, _size(source, copies))
+            self._call("DELETE", f"/files/{file['id']}")
 
     def _until(self, batch_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + WITHIN
@@ -212,13 +241,14 @@ def _write(path: Path, lines: int) -> None:
             file.write(b"%bline-%09d%b\n" % (before, number, after))
 
 
-def _form(path: Path) -> Iterator[bytes]:
+def _form(path: Path, copies: int) -> Iterator[bytes]:
     yield _HEAD
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    for _ in range(copies):
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
     yield _TAIL
 
 
-def _size(path: Path) -> int:
-    return len(_HEAD) + path.stat().st_size + len(_TAIL)
+def _size(path: Path, copies: int) -> int:
+    return len(_HEAD) + copies * path.stat().st_size + len(_TAIL)
