@@ -79,17 +79,17 @@ class Daemon:
         while True:
             await asyncio.sleep(every)
             since_partitions += every
-            began = time.perf_counter()
+            began, took = time.perf_counter(), None
             try:
                 await self._database.execute(self._sql["report_daemon"], self._daemon_id, dict(self.stats()))
-                self.on_beat(time.perf_counter() - began)
+                took = time.perf_counter() - began
                 if since_partitions >= PARTITIONS_EVERY:
                     since_partitions = 0.0
                     if await self._maintenance.take():
                         await self._make_partitions()
             except (*AWAY, asyncpg.PostgresError) as error:
-                self.on_beat(None)
                 logger.warning("no heartbeat: %s", reason_of(error))
+            self.on_beat(took)
 
     async def stop(self) -> None:
         """Say that the end was in order."""
