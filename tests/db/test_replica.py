@@ -81,9 +81,7 @@ async def test_one_that_goes_away_costs_no_read(pair: Pair, caplog: pytest.LogCa
     assert state_of(pair.replica) == "away"
     assert pair.shows("dwctl_database_replica_fit") == 0
     assert pair.shows('dwctl_database_replica_reads_total{answered_by="primary"}') == 2
-    assert [record.levelname for record in caplog.records if "the replica is away" in record.message] == [
-        "WARNING"
-    ]
+    assert [record.levelname for record in caplog.records if "names is away" in record.message] == ["WARNING"]
     await pair.standby.start()
     await pair.caught_up()
     assert state_of(pair.replica) == "fit"
@@ -105,3 +103,18 @@ async def test_a_server_that_is_no_standby_is_not_read(database: Database) -> No
     await twin.start()
     assert state_of(twin) == "away"
     await twin.stop()
+
+
+async def test_one_that_was_never_there_is_told_of_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = Replica(database, "postgresql://me:secret@127.0.0.1:1/x", POOL, Metrics(), max_lag=30.0)
+    await nowhere.start()
+    await nowhere.look()
+    assert state_of(nowhere) == "away"
+    assert await Reading(database, nowhere).may_lag.fetch("select 1 as one") != []
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "dwctl.db.replica"]
+    assert told.startswith("the server that database.replica_url names is away (")
+    assert "secret" not in told
+    assert "database.url" not in told
+    await nowhere.stop()

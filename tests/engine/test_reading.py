@@ -92,6 +92,9 @@ async def test_lists_of_batches_and_calls_may_lag(pair: Pair) -> None:
     assert len(found.ids) == 1
     assert len(await log.describe(found.ids)) == 1
     assert (await log.find(WantedCalls(batch=new), 10)).ids == []
+    ident = await pair.primary.fetch_value("select id from requests where batch_id = $1", new)
+    assert await log.describe([ident]) == []
+    assert await log.one(ident) is not None
     await pair.pause("pg_wal_replay_resume")
 
 

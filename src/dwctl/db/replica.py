@@ -90,6 +90,7 @@ class Replica:
         self, primary: Database, dsn: str, pool: PoolSettings, metrics: Metrics, *, max_lag: float
     ) -> None:
         self.state: State = "away"
+        self._told = False
         self._primary = primary
         self._database = Database(dsn, pool)
         self._open = False
@@ -141,7 +142,8 @@ class Replica:
                 place = await self._place()
         except (*_GONE, asyncpg.PostgresError) as error:
             await self._let_go()
-            self._become("away", reason_of(error))
+            # What is said of a database that cannot be opened names the primary's setting.
+            self._become("away", reason_of(error.__cause__ or error))
             return
         while self._marks and self._marks[0][0] <= place:
             self._passed = self._marks.popleft()[1]
@@ -190,7 +192,7 @@ class Replica:
             self._open = True
         row = await self._database.fetch_row(_STANDBY)
         if row is None or not row["standby"] or row["place"] is None:
-            raise SetupError("the server that database.replica_url names is no standby of the primary")
+            raise SetupError("it is no standby of the primary")
         place: int = row["place"]
         return place
 
@@ -201,14 +203,18 @@ class Replica:
             await self._database.close()
 
     def _become(self, state: State, detail: str) -> None:
-        if state == self.state:
+        if state == self.state and self._told:
             return
-        self.state = state
+        self.state, self._told = state, True
         self._fit.set(state == "fit")
         if state == "fit":
             logger.info("reads that may lag go to the replica, which is %s behind", detail)
         else:
-            logger.warning("the replica is %s (%s): reads that may lag go to the primary", state, detail)
+            logger.warning(
+                "the server that database.replica_url names is %s (%s): reads that may lag go to the primary",
+                state,
+                detail,
+            )
 
 
 class Reading:

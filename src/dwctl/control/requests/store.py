@@ -19,7 +19,7 @@ from dwctl.core.errors import BadRequest
 from dwctl.core.ids import least_of, moment_of
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
-from dwctl.db.replica import Reading
+from dwctl.db.replica import Reading, Reads
 
 SCAN = 20_000
 """Rows that one step of a page looks at: some 20 ms of work."""
@@ -105,6 +105,7 @@ class RequestLog:
     def __init__(
         self, database: Database, clock: Clock, *, scan: int = SCAN, reading: Reading | None = None
     ) -> None:
+        self._database = database
         self._reads = (reading or Reading(database)).may_lag
         self._clock = clock
         self._scan = scan
@@ -152,8 +153,15 @@ class RequestLog:
         return await self._reads.read(read)
 
     async def describe(self, ids: list[UUID]) -> list[Row]:
-        """These calls, in this order; those that are gone are left out."""
-        found = {row["id"]: Row(*row.values()) for row in await self._reads.fetch(self._sql["describe"], ids)}
+        """These calls of a list, in this order; those that are gone are left out."""
+        return await self._rows(self._reads, ids)
+
+    async def one(self, ident: UUID) -> Row | None:
+        """A call by its id: it may just have been made."""
+        return next(iter(await self._rows(self._database, [ident])), None)
+
+    async def _rows(self, source: Reads, ids: list[UUID]) -> list[Row]:
+        found = {row["id"]: Row(*row.values()) for row in await source.fetch(self._sql["describe"], ids)}
         return [found[ident] for ident in ids if ident in found]
 
     def _steps(self, wanted: Wanted) -> Iterator[tuple[UUID, UUID]]:
