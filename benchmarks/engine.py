@@ -19,6 +19,8 @@ from benchmarks.failures import Broken, Unavailable
 
 NAME = "engine"
 FULL_PENDING, FULL_LINES = 10_000_000, 1_000_000
+FULL_COPIES = 2
+"""The file that is uploaded to be measured has two gigabytes then."""
 HEADINGS = {
     "rate": "stub, 100,000 wait: requests/s",
     "own_us": "... CPU µs a request, worker",
@@ -37,6 +39,9 @@ HEADINGS = {
     "ingest_own_us": "... CPU µs a line, dwctl",
     "ingest_postgres_us": "... CPU µs a line, PostgreSQL",
     "ingest_mb": "... MB that it adds to dwctl",
+    "alone_p99_ms": "interactive calls alone: p99 ms",
+    "upload_p99_ms": "... beside uploads: p99 ms",
+    "upload_p99_ratio": "... against alone",
     "created_s": "batch: s until it is populated, for a million lines",
     "created_postgres_us": "... CPU µs a line, PostgreSQL",
     "http_rate": "pipeline with charges: requests/s",
@@ -55,6 +60,8 @@ BARS = (
     Bar(what="long queue: rate against 100,000", figure="long_share", must=0.8, at_least=True, unit=" x"),
     Bar(what="long queue: claim, p99", figure="long_claim_p99_ms", must=25, unit=" ms", digits=1),
     Bar(what="upload: lines of 1 KB a second", figure="ingest_rate", must=50_000, at_least=True, digits=0),
+    Bar(what="upload adds to memory", figure="ingest_mb", must=100, unit=" MB", digits=0),
+    Bar(what="interactive p99 beside uploads, against alone", figure="upload_p99_ratio", must=1.5, unit=" x"),
     Bar(what="batch of a million lines is populated", figure="created_s", must=20, unit=" s", digits=1),
     Bar(
         what="pipeline over HTTP with charges: requests a second",
@@ -73,7 +80,7 @@ BARS = (
 )
 PARTS = {
     "stub": ("rate", "long_share", "long_claim_p99_ms"),
-    "http": ("ingest_rate", "created_s", "http_rate", "download_mb"),
+    "http": ("ingest_rate", "ingest_mb", "upload_p99_ratio", "created_s", "http_rate", "download_mb"),
     "beside": ("beside_p99_ratio",),
 }
 """The figures of each that have a bar."""
@@ -100,20 +107,23 @@ def _number(value: float) -> str:
 @click.option("--pending", default=1_000_000, help="Requests that wait in the long queue.")
 @click.option("--lines", default=100_000, help="Lines of the file that is uploaded.")
 @click.option(
-    "--full", is_flag=True, help="10,000,000 waiting requests and a file of 1,000,000 lines; an hour."
+    "--full",
+    is_flag=True,
+    help="10,000,000 waiting requests, an upload of 2 GB, a batch of 1,000,000 lines; an hour.",
 )
 @click.option("--rounds", default=3, help="How often each part is measured.")
 @click.option("--seconds", default=10.0, help="How long the stub's measurements last at most.")
 def main(part: str, pending: int, lines: int, *, full: bool, rounds: int, seconds: float) -> None:
     """Measure and print."""
+    copies = 1
     if full:
-        pending, lines = FULL_PENDING, FULL_LINES
+        pending, lines, copies = FULL_PENDING, FULL_LINES, FULL_COPIES
     figures: backlog.Figures = {}
     try:
         if part in ("all", "stub"):
             figures |= uvloop.run(backlog.measure(pending=pending, rounds=rounds, seconds=seconds, say=_say))
         if part in ("all", "http"):
-            figures |= service.measure(lines=lines, rounds=rounds, say=_say)
+            figures |= service.measure(lines=lines, rounds=rounds, say=_say, copies=copies)
         if part in ("all", "beside"):
             figures |= beside.measure(rounds=rounds, say=_say)
     except (Broken, Unavailable) as error:

@@ -28,7 +28,7 @@ OPTIONS = {
     # It may lie in memory.
     "max_wal_size": "256MB",
 }
-pytest_plugins = ["tests.models.fixtures"]
+pytest_plugins = ["tests.models.fixtures", "tests.replicas"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

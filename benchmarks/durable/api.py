@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.durable.uploading import until_told
 from benchmarks.failures import Broken
 
 LINE = 1_024
@@ -49,11 +50,18 @@ class Api:
             raise Broken(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
         return msgspec.json.decode(content, type=dict[str, Any])
 
-    def upload(self, source: Path) -> str:
-        """The file's id."""
-        length = len(_HEAD) + source.stat().st_size + len(_TAIL)
-        ident: str = self.call("POST", "/files", _form(source), length)["id"]
+    def upload(self, source: Path, copies: int = 1, enough: Callable[[], bool] | None = None) -> str:
+        """The file's id, of the source so many times; broken off when it is `enough`."""
+        length = len(_HEAD) + copies * source.stat().st_size + len(_TAIL)
+        form = _form(source, copies)
+        if enough is not None:
+            form = until_told(form, enough)
+        ident: str = self.call("POST", "/files", form, length)["id"]
         return ident
+
+    def delete(self, file_id: str) -> None:
+        """A file that nothing needs any more."""
+        self.call("DELETE", f"/files/{file_id}")
 
     def batch(self, file_id: str) -> str:
         """The id of a new batch over a file."""
@@ -102,9 +110,10 @@ def write(path: Path, lines: int, model: str) -> None:
             file.write(b"%bline-%09d%b\n" % (before, number, after))
 
 
-def _form(path: Path) -> Iterator[bytes]:
+def _form(path: Path, copies: int) -> Iterator[bytes]:
     yield _HEAD
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    for _ in range(copies):
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
     yield _TAIL

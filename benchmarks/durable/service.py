@@ -13,6 +13,7 @@ from benchmarks.contestants.dwctl import Dwctl
 from benchmarks.contestants.filling import Filling
 from benchmarks.durable.api import Api, write
 from benchmarks.durable.backlog import Figures
+from benchmarks.durable.uploading import BesideUploads
 from benchmarks.failures import Broken
 from benchmarks.running import Running
 from benchmarks.upstream import Upstream, UpstreamOptions
@@ -28,15 +29,19 @@ CONTESTANT = Dwctl(
 )
 
 
-def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
-    """Figures of each round; a round is a new start with an empty database."""
+def measure(*, lines: int, rounds: int, say: Callable[[str], None], copies: int = 1) -> Figures:
+    """Figures of each round; a round is a new start with an empty database.
+
+    With several `copies` the upload that is measured is so many times as long as the batch's file.
+    """
     figures: Figures = {}
     here = cores.choose()
     built = programs.build()
     for number in range(rounds):
         say(f"round {number + 1}: HTTP: {lines:,} lines")
+        options = UpstreamOptions()
         with (
-            Upstream(built.upstream, UpstreamOptions()) as upstream,
+            Upstream(built.upstream, options) as upstream,
             tempfile.TemporaryDirectory(prefix="dwctl-bench-") as scratch,
         ):
             Path(scratch).chmod(0o755)  # a database server that runs as another user must get in
@@ -48,7 +53,9 @@ def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
                     raise Broken("dwctl did not start")
                 for each in processes.tree(running.pid):
                     cores.release(each.pid)
-                for name, value in _Turn(running, running.pid, Path(scratch)).run(lines).items():
+                beside = BesideUploads(built.loadgen, running.door, options)
+                turn = _Turn(running, running.pid, Path(scratch), beside, say)
+                for name, value in turn.run(lines, copies).items():
                     figures.setdefault(name, []).append(value)
     return figures
 
@@ -56,29 +63,44 @@ def measure(*, lines: int, rounds: int, say: Callable[[str], None]) -> Figures:
 class _Turn:
     """From the upload to the output's last line."""
 
-    def __init__(self, running: Running, pid: int, scratch: Path) -> None:
+    def __init__(
+        self, running: Running, pid: int, scratch: Path, beside: BesideUploads, say: Callable[[str], None]
+    ) -> None:
         if running.door.keys is None:
             raise Broken("no key was made")
         self._api = Api(running.door.port, running.door.keys.read_text(encoding="ascii").split()[0])
         self._pid = pid
         self._scratch = scratch
+        self._beside = beside
+        self._say = say
 
-    def run(self, lines: int) -> dict[str, float]:
+    def run(self, lines: int, copies: int) -> dict[str, float]:
         """All figures of it."""
         api = self._api
         source = self._scratch / "in.jsonl"
         write(source, lines, MODEL)
         with _Memory(self._pid) as memory:
             began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
-            file_id = api.upload(source)
+            file_id = api.upload(source, copies)
             took, spent = time.perf_counter() - began, processes.cpu_seconds(self._pid).since(before)
+        sent = lines * copies
         found = {
-            "ingest_rate": lines / took,
-            "ingest_own_us": spent.own / lines * 1e6,
-            "ingest_postgres_us": spent.postgres / lines * 1e6,
+            "ingest_rate": sent / took,
+            "ingest_own_us": spent.own / sent * 1e6,
+            "ingest_postgres_us": spent.postgres / sent * 1e6,
             "ingest_mb": memory.added_mb,
         }
+        self._say("  interactive calls alone, and beside uploads")
+        found |= {"alone_p99_ms": self._beside.p99_ms()}
+        found |= {
+            "upload_p99_ms": self._beside.during(lambda enough: self._upload_on(source, copies, enough))
+        }
+        found |= {"upload_p99_ratio": found["upload_p99_ms"] / found["alone_p99_ms"]}
+        if copies > 1:
+            api.delete(file_id)
+            file_id = api.upload(source)
         source.unlink()
+        self._say("  a batch over the file")
         began, before = time.perf_counter(), processes.cpu_seconds(self._pid)
         batch_id = api.batch(file_id)
         api.until(batch_id, lambda seen: seen["status"] != "validating")
@@ -104,6 +126,11 @@ class _Turn:
         if read != lines:
             raise Broken(f"the output file has {read} lines of {lines}")
         return found | {"download_mb": memory.added_mb, "download_rate": lines / took}
+
+    def _upload_on(self, source: Path, copies: int, enough: Callable[[], bool]) -> None:
+        """One file after the other until it is enough."""
+        while True:
+            self._api.delete(self._api.upload(source, copies, enough))
 
 
 class _Memory:

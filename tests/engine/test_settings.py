@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dwctl.core.errors import SetupError
+from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.queue.windows import LONGEST, seconds_of
+from dwctl.routing.snapshot import Timeouts
 from dwctl.server.settings import read
 
 
@@ -63,3 +66,21 @@ def test_a_limit_that_cannot_move_is_refused(tmp_path: Path, text: str, field: s
     file.write_text(f"background_services: {{batch_daemon: {{adaptive: {{{text}}}}}}}\n", encoding="utf-8")
     with pytest.raises(SetupError, match=field):
         read(file, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, Timeouts(first_byte=86_400, idle=86_400, total=172_800)),
+        (
+            {"first_chunk_timeout_ms": 500, "chunk_timeout_ms": 250, "body_timeout_ms": 1500},
+            Timeouts(first_byte=0.5, idle=0.25, total=2.0),
+        ),
+        (
+            {"first_chunk_timeout_ms": 500, "chunk_timeout_ms": 250, "timeout_ms": 900},
+            Timeouts(idle=0.25, total=0.9),
+        ),
+    ],
+)
+def test_limits_of_time_of_a_try(given: dict[str, int], expected: Timeouts) -> None:
+    assert msgspec.convert(given, BatchDaemonSettings).timeouts == expected

@@ -229,6 +229,7 @@ class Process:
         self, works: Works, settings: BatchDaemonSettings, drain: float, most: int, house: dict[str, Any]
     ) -> None:
         self.id = new_uuid()
+        self.metrics = Metrics()
         self.house = House(
             *works.models, keys={account.secret: account.run_key for account in works.accounts}, **house
         )
@@ -242,7 +243,7 @@ class Process:
             routing=self.routing,
             notices=notices,
             clock=SystemClock(),
-            metrics=Metrics(),
+            metrics=self.metrics,
             daemon_id=self.id,
             drain=drain,
             events=self.streams.log,

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from dwctl.core.ids import new_id, new_uuid
-from dwctl.gateway.errands import Errands
+from dwctl.gateway.errands import NO_TIMEOUTS, Errands
 from dwctl.requests.dispatch import Errand
 from dwctl.requests.record import Record, State
 from dwctl.routing.limits import Limits
-from dwctl.routing.snapshot import Model
+from dwctl.routing.snapshot import Model, Timeouts
 from dwctl.usage.prices import Tariff, Tariffs
 from tests.fakes import shapes
-from tests.fakes.answers import HANG, Answer, json_reply, reply, stream_reply
+from tests.fakes.answers import HANG, Answer, Hang, json_reply, reply, stream_reply
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import House, chat, encoded, key, model, pool, snapshot, target
 from tests.gateway.till import Till, tariffs
@@ -60,7 +60,6 @@ def errand(asked: str = "m", **more: Any) -> Errand:
         "window": "24h",
         "origin": "batch",
         "service_tier": "default",
-        "total_timeout": 60.0,
     }
     return Errand(**values | more)
 
@@ -68,10 +67,12 @@ def errand(asked: str = "m", **more: Any) -> Errand:
 class Runner:
     """Runs errands and waits for them."""
 
-    def __init__(self, house: House, streamable: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, house: House, streamable: tuple[str, ...] = (), timeouts: Timeouts = NO_TIMEOUTS
+    ) -> None:
         self.came: list[Came] = []
         self._house = house
-        self._errands = Errands(house.gateway, streamable=streamable)
+        self._errands = Errands(house.gateway, streamable=streamable, timeouts=timeouts)
 
     def begin(self, errand: Errand) -> Callable[[], None]:
         """Begin one; nothing of its end is told in this turn of the loop."""
@@ -265,14 +266,53 @@ async def test_another_model_can_take_its_place(upstream: FakeUpstream) -> None:
     assert upstream.posts[0].json()["model"] == "quick"
 
 
-async def test_its_time_is_limited(upstream: FakeUpstream) -> None:
-    upstream.push(HANG)
-    async with house(model("m", target(upstream.url))) as running:
-        came = await Runner(running).run(errand(total_timeout=0.05))
+WHOLE = json_reply(shapes.chat_completion("m", "Hello."))
+MIDDLE = Answer((*WHOLE.steps[:1], b"{", Hang()))
+STALLS = [
+    (Timeouts(first_byte=0.2), HANG, "did not begin to answer in time"),
+    (Timeouts(idle=0.2), MIDDLE, "stopped in the middle of its answer"),
+    (Timeouts(total=0.2), HANG, "did not finish in time"),
+    (Timeouts(total=0.2), MIDDLE, "did not finish in time"),
+]
+
+
+@pytest.mark.parametrize(("ours", "stall", "text"), STALLS)
+@pytest.mark.parametrize("own", [None, Timeouts(first_byte=60.0, idle=60.0, total=60.0)])
+async def test_its_time_is_limited(
+    upstream: FakeUpstream, ours: Timeouts, stall: Answer, text: str, own: Timeouts | None
+) -> None:
+    async with house(model("m", target(upstream.url, timeouts=own))) as running:
+        runner = Runner(running, timeouts=ours)
+        upstream.push(stall, WHOLE.in_pieces(300, gap=0.25))
+        came = await runner.run(errand())
         assert at_rest(running)
+        # Calls over the wire are not held to it.
         wire = await running.call(chat(), headers={"authorization": f"Bearer {SECRET}"})
     assert (came.record.status_code, came.record.error_code) == (504, "gateway_timeout")
+    assert text in came.json()["error"]["message"]
     assert wire.status == 200
+
+
+@pytest.mark.parametrize(("own", "stall", "text"), STALLS)
+async def test_the_limits_of_its_endpoint_hold_where_they_are_stricter(
+    upstream: FakeUpstream, own: Timeouts, stall: Answer, text: str
+) -> None:
+    async with house(model("m", target(upstream.url, timeouts=own))) as running:
+        runner = Runner(running, timeouts=Timeouts(first_byte=60.0, idle=60.0, total=60.0))
+        upstream.push(stall)
+        came = await runner.run(errand())
+    assert came.record.status_code == 504
+    assert text in came.json()["error"]["message"]
+
+
+async def test_each_target_of_a_pool_is_held_to_them(upstream: FakeUpstream) -> None:
+    async with house(pool("m", target(upstream.url, "one"), target(upstream.url, "two"))) as running:
+        runner = Runner(running, timeouts=Timeouts(first_byte=0.2))
+        upstream.push(HANG, HANG)
+        came = await runner.run(errand())
+        assert at_rest(running)
+    assert came.record.status_code == 504
+    assert {request.json()["model"] for request in upstream.posts} == {"one", "two"}
 
 
 async def test_a_snapshot_without_the_key_ends_its_errands(upstream: FakeUpstream) -> None:

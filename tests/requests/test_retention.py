@@ -1,17 +1,20 @@
 """Days of calls that are old enough are dropped, unless somebody needs them."""
 
 import asyncio
+import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from dwctl.core.ids import new_uuid
 from dwctl.core.services import start_task
 from dwctl.db.postgres import Database
+from dwctl.db.queries import Queries
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.record import State
-from dwctl.requests.retention.store import Retention
+from dwctl.requests.retention.store import FOREIGN, Retention
 from tests.requests.queue.work import add_batch, outcome
 
 KEPT = 5
@@ -152,7 +155,7 @@ async def test_a_batch_keeps_its_day_while_it_goes_on_and_has_outputs(database: 
         "update files set status = 'deleted' where batch_id is not null",
     ],
 )
-async def test_an_output_that_never_expires_keeps_its_day_until_it_is_deleted(
+async def test_an_output_without_an_end_keeps_its_day_until_it_is_deleted(
     database: Database, end: str
 ) -> None:
     await make_days(database, 9, 0)
@@ -210,3 +213,114 @@ async def test_what_begins_to_need_a_day_while_the_lock_is_waited_for(database: 
         )
     assert await dropping == 0
     assert await left(database) == [9, 0]
+
+
+async def test_an_output_without_an_end_goes_some_days_after_its_batch(database: Database) -> None:
+    await make_days(database, 30, 0)
+    batch_id = await add_old_batch(database, 30, outputs_for=None)
+    await database.execute(
+        "update files set created_at = now() - interval '30 days' where batch_id is not null"
+    )
+    assert await sweep(database) == 0, "it goes on"
+    await run(database, batch_id)
+    end = "update batches set completed_at = now() - make_interval(days => $1) + interval '1 minute' * $2"
+    await database.execute(end, KEPT, 1)
+    assert await sweep(database) == 0
+    await database.execute(end, KEPT, -1)
+    assert await sweep(database) == 2
+    assert await left(database) == [0]
+    assert await database.fetch_value("select expires_at <= now() from files where batch_id is not null")
+
+
+async def test_outputs_with_an_end_keep_it(database: Database) -> None:
+    await make_days(database, 30, 0)
+    await run(database, await add_old_batch(database, 30, outputs_for=timedelta(hours=1)))
+    await database.execute(
+        "update files set created_at = now() - interval '30 days' where batch_id is not null"
+    )
+    await database.execute("update batches set completed_at = now() - interval '20 days'")
+    assert await sweep(database) == 0
+    assert await left(database) == [30, 0]
+
+
+async def add_foreign(database: Database, days: float, state: State = State.COMPLETED) -> UUID:
+    """A call with an id of its caller's making, made so many days ago."""
+    ident = await add_call(database, 0, state)
+    foreign = uuid4()
+    await database.execute("update requests set id = $1 where id = $2", foreign, ident)
+    await database.execute("update request_bodies set id = $1 where id = $2", foreign, ident)
+    await database.execute("update contents set id = $1 where id = $2", foreign, ident)
+    await database.execute("update attempts set request_id = $1 where request_id = $2", foreign, ident)
+    await database.execute(
+        "update requests set created_at = now() - $1::interval where id = $2", timedelta(days=days), foreign
+    )
+    return foreign
+
+
+async def test_ids_that_lie_in_no_day_go_one_by_one(database: Database) -> None:
+    await make_days(database, 0)
+    old = [await add_foreign(database, KEPT + 2) for _ in range(25)]
+    young = await add_foreign(database, KEPT - 1)
+    running = await add_foreign(database, KEPT + 2, State.PROCESSING)
+    queued = await add_foreign(database, KEPT + 2)
+    await database.execute("insert into queue (id, lane_id, rank, deadline) values ($1, 1, 1, now())", queued)
+    retention = Retention(database, KEPT)
+    async with database.transaction() as connection:
+        await connection.execute("select from requests where id = $1 for update", old[0])
+        assert [await retention.step(10) for _ in range(4)] == [10, 10, 4, 0]
+    assert [await retention.step(10) for _ in range(2)] == [1, 0]
+    rows = await database.fetch(
+        "select id from requests union all select id from request_bodies union all select id from contents"
+    )
+    assert Counter(row["id"] for row in rows) == dict.fromkeys((young, running, queued), 3)
+    assert await database.fetch_value("select count(*) from attempts") == 3
+    assert await database.fetch_value("select count(*) from ledger_entries") == 28
+
+
+async def test_ids_of_no_day_stay_while_their_batch_is_read(database: Database) -> None:
+    await make_days(database, 0)
+    ident = await add_foreign(database, KEPT + 2)
+    batch_id = await add_old_batch(database, 1, outputs_for=timedelta(hours=1))
+    await database.execute("update requests set batch_id = $1 where id = $2", batch_id, ident)
+    await database.execute("update batches set completed_at = now()")
+    assert await sweep(database) == 0
+    await database.execute("update files set expires_at = now() where batch_id is not null")
+    assert await sweep(database) == 1
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_step_reads_what_it_deletes(database: Database, mode: str) -> None:
+    """However many rows there are that stay."""
+    await database.execute(
+        """insert into requests (
+            id, state, created_at, owner_id, creator_id, path, model, purpose, origin, service_tier
+        )
+        select gen_random_uuid(), 4, now() - case when n % 20 = 0 then interval '9 days' else interval '1 day' end,
+            $1, $1, '/v1/x', 'm', 'realtime', 'api', 'default'
+        from generate_series(1, 10000) n""",
+        OWNER,
+    )
+    await database.execute(
+        """insert into files (id, name, purpose, owner_id, creator_id, created_at, expires_at)
+        select gen_random_uuid(), 'out', case when n % 2 = 0 then 'batch_output' else 'user_data' end, $1, $1,
+            now() - interval '30 days', case when n % 50 = 0 then null else now() + interval '1 day' end
+        from generate_series(1, 10000) n""",
+        OWNER,
+    )
+    await database.execute("analyze")
+    sql = Queries.load("dwctl.requests.retention")
+    ids = f"array_fill('{new_uuid()}'::uuid, array[50])"
+    steps = {
+        "old_foreign": ("integer, integer", f"{KEPT}, 50"),
+        "old_outputs": ("integer, integer", f"{KEPT}, 50"),
+        **dict.fromkeys(FOREIGN, ("uuid[]", ids)),
+        "expire_outputs": ("uuid[]", ids),
+    }
+    for name, (types, values) in steps.items():
+        async with database.transaction() as connection:
+            await connection.execute(f"set local plan_cache_mode = {mode}")
+            await connection.execute(f"prepare step({types}) as {sql[name]}")
+            rows = await connection.fetch(f"explain execute step({values})")
+            await connection.execute("deallocate step")
+        plan = "\n".join(row[0] for row in rows)
+        assert not re.search("Seq Scan on (requests_default|files)", plan), plan

@@ -35,6 +35,7 @@ from dwctl.core.dial import Dialer
 from dwctl.core.networks import Networks
 from dwctl.core.seal import Seal
 from dwctl.db.postgres import Database
+from dwctl.db.replica import Reading
 from dwctl.identity.attempts import Attempts
 from dwctl.identity.authenticate import NOBODY, Authenticator
 from dwctl.identity.secrets import Passwords
@@ -82,6 +83,7 @@ def build_plane(
     dialer: Dialer | None = None,
     credit: CreditSettings = NO_CREDIT,
     windows: Sequence[str] = ("24h",),
+    reading: Reading | None = None,
 ) -> Plane:
     """Build the objects of the control plane; `windows` are the completion windows of batches."""
     identity = IdentityStore(database)
@@ -132,7 +134,9 @@ def build_plane(
         ),
         components=ComponentActions(component_store, model_store, propagation),
         playground=PlaygroundActions(HiddenKeys(database, propagation, "playground")),
-        requests=RequestActions(RequestLog(database, clock), RequestStore(database), recorded),
+        requests=RequestActions(
+            RequestLog(database, clock, reading=reading), RequestStore(database), recorded
+        ),
         transactions=TransactionActions(TransactionStore(database), ledger),
         monitoring=MonitoringActions(QueueStore(database), clock, windows),
         bootstrap=Bootstrap(

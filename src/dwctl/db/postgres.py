@@ -6,9 +6,9 @@ A statement is SQL text with `$1` placeholders. jsonb goes in and out as Python 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -19,6 +19,7 @@ from dwctl.db.settings import PoolSettings
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 Record = asyncpg.Record
+T = TypeVar("T")
 
 LEAST_VERSION = 15
 CONNECT_WITHIN = 10.0
@@ -91,6 +92,11 @@ class Database:
         """A connection inside one transaction: commits at the end, rolls back on an exception."""
         async with self.acquire() as connection, connection.transaction():
             yield connection
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Several statements in one transaction."""
+        async with self.transaction() as connection:
+            return await work(connection)
 
     async def fetch(self, sql: str, *args: object) -> list[Record]:
         """All rows."""

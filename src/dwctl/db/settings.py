@@ -1,6 +1,6 @@
 """Settings of the database (contract: `database.*`, spec/platform §10)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,3 +22,9 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     data_dir: str | None = None
     """Of the embedded server; the default is `postgres` in the data directory."""
     pool: PoolSettings = PoolSettings()
+    replica_url: str | None = None
+    """A standby of the external server, for reads that may lag."""
+    replica_pool: PoolSettings | None = None
+    """Connections to it; unset: as many as `pool` says."""
+    replica_max_lag_secs: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    """A standby that is further behind is not read."""

@@ -10,6 +10,7 @@ there are marks, looks follow each other quickly, for no notice tells of those t
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
@@ -81,13 +82,17 @@ class Cancelling:
 
     async def look(self) -> None:
         """Cancel what is to be cancelled now."""
+        began = time.perf_counter()
         if self._runner.in_flight:
             self._runner.abort(await self._store.to_abort(self._holder))
         while await self._singles.cancel_marked(STEP) == STEP:
             pass
         if await self._singles.any_marked():
             self._again = asyncio.get_running_loop().call_later(AGAIN, self.waking.look)
-        for batch_id in await self._store.cancelling(AT_ONCE):
+        found = await self._store.cancelling(AT_ONCE)
+        self._counts.batches_checked = len(found)
+        self._counts.polls.add(time.perf_counter() - began)
+        for batch_id in found:
             canceled = 0
             while step := await self._store.cancel_step(batch_id, STEP):
                 canceled += step

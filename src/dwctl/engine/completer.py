@@ -71,6 +71,8 @@ class Completer:
         """Outcomes since the start."""
         self.done = 0
         """So many of them, in the order in which they came, are committed."""
+        self.lost = 0
+        """Outcomes that came when the request was somebody else's."""
         self.on_room: Callable[[], None] = _nobody
         """Called after each transaction; set by the worker."""
         self.on_settled: Callable[[Settlement], None] = _nobody
@@ -155,6 +157,7 @@ class Completer:
         try:
             async with asyncio.timeout(SETTLE_WITHIN):
                 done = await self._store.settle(self._holder, batch)
+            self.lost += len(batch) - len(done.accepted)
             self.on_settled(done)
         except _REFUSALS as error:
             if len(batch) > 1:

@@ -4,7 +4,7 @@ Labels are models and statuses: never a key, a user or an id.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -14,6 +14,8 @@ from dwctl.core.distribution import SECONDS, Distribution
 
 SIZES = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0)
 RETRIES = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0, 100.0)
+MARGINS = (0.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0)
+"""Seconds that were left; what is below the first was late."""
 CLAIM_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -34,14 +36,25 @@ class WorkerCounts(Collector):
         self.claim_errors = 0
         self.purged = 0
         self.purge_errors = 0
+        self.panics = 0
+        self.heartbeat_failures = 0
+        self.batches_checked = 0
+        """That were found to be cancelled, with the last look."""
+        self.heartbeats = Distribution(CLAIM_SECONDS)
+        self.polls = Distribution(CLAIM_SECONDS)
+        self.rescues = Distribution(CLAIM_SECONDS)
         self.claims = Distribution(CLAIM_SECONDS)
         self.claim_sizes = Distribution(SIZES)
         self.durations: dict[str, Distribution] = {}
         self.tries: dict[str, Distribution] = {}
+        self.first_bytes: dict[str, Distribution] = {}
+        self.margins: dict[str, Distribution] = {}
         self.in_flight: Callable[[], Mapping[str, int]] = dict
         """By model; set by the worker, and so the next."""
         self.capacity: Callable[[], Mapping[str, int]] = dict
         self.allowance: Callable[[], Mapping[str, int]] = dict
+        self.lost: Callable[[], int] = int
+        """Outcomes that came after their lease; set by who builds the engine."""
 
     @property
     def processed(self) -> int:
@@ -53,19 +66,25 @@ class WorkerCounts(Collector):
         """Those that failed."""
         return sum(count for (_, status), count in self.ended.items() if status == "failed")
 
-    def took(self, model: str, seconds: float) -> None:
+    def took(self, model: str, seconds: float, first_byte_ms: float | None) -> None:
         """An attempt has ended."""
-        found = self.durations.get(model)
-        if found is None:
-            found = self.durations[model] = Distribution(SECONDS)
-        found.add(seconds)
+        _of(self.durations, model, SECONDS).add(seconds)
+        if first_byte_ms is not None:
+            _of(self.first_bytes, model, SECONDS).add(first_byte_ms / 1000)
 
-    def completed(self, model: str, retries: int) -> None:
-        """A request is completed after so many failed tries."""
-        found = self.tries.get(model)
-        if found is None:
-            found = self.tries[model] = Distribution(RETRIES)
-        found.add(retries)
+    def completed(self, model: str, retries: int, margin: float) -> None:
+        """A request is completed after so many failed tries, so many seconds before its deadline."""
+        _of(self.tries, model, RETRIES).add(retries)
+        _of(self.margins, model, MARGINS).add(margin)
+        if margin < 0:
+            self.late[model] += 1
+
+    def beat(self, seconds: float | None) -> None:
+        """A heartbeat took so long, or failed."""
+        if seconds is None:
+            self.heartbeat_failures += 1
+        else:
+            self.heartbeats.add(seconds)
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus families."""
@@ -159,31 +178,96 @@ class WorkerCounts(Collector):
         yield CounterMetricFamily(
             "fusillade_claim_loop_errors", "Rounds of claiming that failed.", self.claim_errors
         )
+        yield CounterMetricFamily(
+            "fusillade_task_panics", "Outcomes that were lost to an error of ours.", self.panics
+        )
+        yield CounterMetricFamily(
+            "fusillade_requests_retry_lost_ownership",
+            "Outcomes that came when the request was somebody else's.",
+            self.lost(),
+        )
+        yield CounterMetricFamily(
+            "fusillade_heartbeat_failures", "Heartbeats that failed.", self.heartbeat_failures
+        )
+        yield GaugeMetricFamily(
+            "fusillade_cancellation_poll_batches_checked",
+            "Batches that the last look found to be cancelled.",
+            self.batches_checked,
+        )
+        yield GaugeMetricFamily("fusillade_daemon_up", "Processes that tell of queued work.", 1)
         yield CounterMetricFamily("fusillade_rows_purged", "Rows that nobody needed any more.", self.purged)
         yield CounterMetricFamily(
             "fusillade_purge_errors", "Steps of purging that failed.", self.purge_errors
         )
 
     def _distributions(self) -> Iterator[Metric]:
-        buckets, total = self.claims.shown()
-        yield HistogramMetricFamily(
-            "fusillade_claim_duration_seconds", "Time of one claim.", buckets=buckets, sum_value=total
+        alone = (
+            (HistogramMetricFamily("fusillade_claim_duration_seconds", "Time of one claim."), self.claims),
+            (HistogramMetricFamily("fusillade_claim_size", "Requests that one claim got."), self.claim_sizes),
+            (
+                HistogramMetricFamily("fusillade_heartbeat_duration_seconds", "Time of one heartbeat."),
+                self.heartbeats,
+            ),
+            (
+                HistogramMetricFamily(
+                    "fusillade_cancellation_poll_duration_seconds", "Time of one look for cancelled work."
+                ),
+                self.polls,
+            ),
+            (
+                HistogramMetricFamily(
+                    "fusillade_unclaim_stale_duration_seconds",
+                    "Time of one look for what dead processes held.",
+                ),
+                self.rescues,
+            ),
         )
-        buckets, total = self.claim_sizes.shown()
-        yield HistogramMetricFamily(
-            "fusillade_claim_size", "Requests that one claim got.", buckets=buckets, sum_value=total
+        for family, each in alone:
+            buckets, total = each.shown()
+            family.add_metric([], buckets, total)
+            yield family
+        labels = ["model"]
+        by_model = (
+            (
+                HistogramMetricFamily(
+                    "fusillade_request_duration_seconds", "Time of attempts.", labels=labels
+                ),
+                self.durations,
+            ),
+            (
+                HistogramMetricFamily(
+                    "fusillade_request_time_to_first_token_seconds",
+                    "From the begin of an attempt to the first byte of its answer.",
+                    labels=labels,
+                ),
+                self.first_bytes,
+            ),
+            (
+                HistogramMetricFamily(
+                    "fusillade_request_deadline_margin_seconds",
+                    "What was left to the deadline when a request was completed.",
+                    labels=labels,
+                ),
+                self.margins,
+            ),
+            (
+                HistogramMetricFamily(
+                    "fusillade_retry_attempts_on_success",
+                    "Failed tries before a request was completed.",
+                    labels=labels,
+                ),
+                self.tries,
+            ),
         )
-        durations = HistogramMetricFamily(
-            "fusillade_request_duration_seconds", "Time of attempts.", labels=["model"]
-        )
-        for model, each in self.durations.items():
-            durations.add_metric([model], *each.shown())
-        yield durations
-        tries = HistogramMetricFamily(
-            "fusillade_retry_attempts_on_success",
-            "Failed tries before a request was completed.",
-            labels=["model"],
-        )
-        for model, each in self.tries.items():
-            tries.add_metric([model], *each.shown())
-        yield tries
+        for family, found in by_model:
+            for model, each in found.items():
+                family.add_metric([model], *each.shown())
+            yield family
+
+
+def _of(found: dict[str, Distribution], model: str, bounds: Sequence[float]) -> Distribution:
+    """A model's; made at its first use."""
+    known = found.get(model)
+    if known is None:
+        known = found[model] = Distribution(bounds)
+    return known

@@ -1,4 +1,4 @@
-"""A claimed request as an errand: as whom it runs, for how long, with which headers, for which model. Pure."""
+"""A claimed request as an errand: as whom it runs, with which headers, for which model. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +23,6 @@ class Errander:
         self._fields = settings.batch_metadata_fields
         self._escalations: Mapping[str, Escalation] = settings.model_escalations
         self._prioritised = settings.inject_deadline_priority
-        self._total_timeout = settings.total_timeout
 
     def of_lane(self, lane: Lane) -> Headers:
         """The headers that all requests of a lane have."""
@@ -75,7 +74,6 @@ class Errander:
             window=lane.completion_window,
             origin="batch" if lane.batch_id is not None else "api",
             service_tier=tier_of(lane),
-            total_timeout=self._total_timeout,
             model=self.escalated(lane, claimed.deadline, now),
             headers=headers,
             tap=tap,

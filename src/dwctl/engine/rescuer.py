@@ -74,3 +74,4 @@ class Rescuer:
             if freed:
                 self._counts.reclaimed += freed
                 logger.warning("%d requests that process %s held run again", freed, holder)
+        self._counts.rescues.add(self._clock.monotonic() - now)

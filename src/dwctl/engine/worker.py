@@ -435,6 +435,7 @@ class Worker:
                 whole = as_stored(lane, claimed, record, body) if record.state == _COMPLETED else None
                 self._events.end(log, whole, partial(self._completer.put, outcome))
         except Exception:
+            self._counts.panics += 1
             logger.exception("what came of request %s cannot be written", run.claimed.id)
             self._give_up(run)
 
@@ -469,7 +470,7 @@ class Worker:
         self, model: str, record: Record, verdict: int, claimed: Claimed, now: float, *, denied: bool
     ) -> None:
         counts = self._counts
-        counts.took(model, record.duration_ms / 1000)
+        counts.took(model, record.duration_ms / 1000, record.first_byte_ms)
         if verdict == AGAIN or denied:
             counts.statuses[record.status_code] += 1
         if verdict == AGAIN:
@@ -479,6 +480,4 @@ class Worker:
             counts.denied[model] += 1
         counts.ended[model, State(verdict).name.lower()] += 1
         if verdict == _COMPLETED:
-            counts.completed(model, claimed.retries)
-            if now > claimed.deadline.timestamp():
-                counts.late[model] += 1
+            counts.completed(model, claimed.retries, claimed.deadline.timestamp() - now)

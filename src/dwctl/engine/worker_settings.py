@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from dwctl.engine.capacity import AdaptiveSettings
+from dwctl.routing.snapshot import Timeouts
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Millis = Annotated[int, msgspec.Meta(ge=0)]
@@ -39,13 +40,15 @@ class BatchDaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """The first wait before another try is drawn from 0 to this."""
     backoff_factor: Annotated[float, msgspec.Meta(ge=1)] = 2
     max_backoff_ms: Millis = 10_000
-    first_chunk_timeout_ms: Millis = 86_400_000
-    """With `body_timeout_ms` the time of one try. Where the gateway's own limits are stricter, those hold."""
-    chunk_timeout_ms: Millis = 86_400_000
-    """Accepted: the silence of an answer is bounded by `gateway.upstream.idle_timeout` and its endpoint."""
-    body_timeout_ms: Millis = 86_400_000
-    timeout_ms: Millis | None = None
-    """Deprecated: the whole of a try, in place of the two."""
+    first_chunk_timeout_ms: Count = 86_400_000
+    """From a request to the head of its answer. The gateway's and the endpoint's own limits hold too, the strictest one
+    first. None of the three ends the claim of a request: a process holds that for as long as it lives."""
+    chunk_timeout_ms: Count = 86_400_000
+    """Silence in the middle of an answer."""
+    body_timeout_ms: Count = 86_400_000
+    """With `first_chunk_timeout_ms` the whole of a try, waits in the gateway included."""
+    timeout_ms: Count | None = None
+    """Deprecated: the whole of a try, in place of `first_chunk_timeout_ms` and `body_timeout_ms`."""
     claim_timeout_ms: Millis = 60_000
     """Accepted: what a process has taken is its own for as long as it lives."""
     processing_timeout_ms: Millis = 600_000
@@ -84,8 +87,10 @@ class BatchDaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """Accepted: metrics tell the state."""
 
     @property
-    def total_timeout(self) -> float:
-        """Seconds that one try may take."""
+    def timeouts(self) -> Timeouts:
+        """The limits of time of one try."""
+        idle = self.chunk_timeout_ms / 1000
         if self.timeout_ms is not None:
-            return self.timeout_ms / 1000
-        return (self.first_chunk_timeout_ms + self.body_timeout_ms) / 1000
+            return Timeouts(idle=idle, total=self.timeout_ms / 1000)
+        first, body = self.first_chunk_timeout_ms / 1000, self.body_timeout_ms / 1000
+        return Timeouts(first_byte=first, idle=idle, total=first + body)

@@ -11,31 +11,32 @@ how much of the charges is committed counts the record already.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Collection
 
 import msgspec
 
 from dwctl.core.ids import new_id
-from dwctl.core.settings import Duration
 from dwctl.gateway.admit import Admission, authenticate
 from dwctl.gateway.caller import Caller
 from dwctl.gateway.errand_call import ErrandCall
 from dwctl.gateway.peek import Peek
-from dwctl.gateway.pipeline import Gateway
-from dwctl.gateway.prepare import Rendered
+from dwctl.gateway.pipeline import MAX_UPSTREAMS, Gateway
+from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.routes import Route
 from dwctl.gateway.traced import TracedGateway
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.dispatch import Done, Errand
 from dwctl.requests.record import Record, State
-from dwctl.routing.snapshot import Key, Snapshot, Target
+from dwctl.routing.snapshot import Key, Snapshot, Target, Timeouts
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.splice import Member
 from dwctl.wire.stateful import ContextCall
 
+NO_TIMEOUTS = Timeouts()
 _stream = Member("stream")
 _FAILED = int(State.FAILED)
 _GONE = Problem(
@@ -75,11 +76,10 @@ class ErrandGateway(Gateway):
     """The errand that is being admitted: there is one at a time."""
     _under_way: dict[tuple[str, int], ErrandCall]
     """By id and attempt: a process that was taken for dead may run two attempts at a request."""
-    _longest: float
     running: Counter[str]
     """Errands that have begun and are not over, by model."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, timeouts: Timeouts) -> None:
         # Everything but the recording is shared with the gateway of this process.
         self.__dict__.update(vars(gateway))
         self._under_way = {}
@@ -91,7 +91,10 @@ class ErrandGateway(Gateway):
         self.stateful = None
         # No two errands have the same headers.
         self._remembers = False
-        self._longest = self._total_timeout
+        self._timeouts = timeouts
+        self._bounded: dict[tuple[str, str, str], tuple[Target, Target]] = {}
+        # Targets have other limits of time here.
+        self._upstreams = {}
 
     def begin(self, call: ErrandCall) -> None:
         """Admit it and send it, or refuse it; it is told of the end either way."""
@@ -107,7 +110,6 @@ class ErrandGateway(Gateway):
         """Admit it, at once or when there is credit for it."""
         if isinstance(exchange, ErrandCall):
             self._admitting = exchange
-            self._total_timeout = Duration(min(self._longest, exchange.errand.total_timeout))
         super().start(exchange, caller, upload, peeked)
 
     def key(self, snapshot: Snapshot, exchange: Exchange, caller: Caller) -> Key:
@@ -132,6 +134,27 @@ class ErrandGateway(Gateway):
         """That of the errand's completion window."""
         tariffs = admission.answering.tariffs
         return None if tariffs is None else tariffs.of(admission.key.purpose, self._admitting.errand.window)
+
+    def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
+        """A target as errands are sent to it: its own limits of time and those of errands, whichever is stricter."""
+        place = (alias, target.endpoint_id, target.model_name)
+        known = self._bounded.get(place)
+        if known is None or known[0] is not target:
+            if len(self._bounded) > MAX_UPSTREAMS:
+                self._bounded.clear()
+            bounded = msgspec.structs.replace(target, timeouts=self._stricter(target.timeouts))
+            known = self._bounded[place] = (target, bounded)
+        return super().upstream(alias, known[1], route)
+
+    def _stricter(self, own: Timeouts | None) -> Timeouts:
+        usual, ours = self._upstream_settings, self._timeouts
+        own = own or NO_TIMEOUTS
+        return Timeouts(
+            connect=own.connect,
+            first_byte=_least(usual.first_byte_timeout, own.first_byte, ours.first_byte),
+            idle=_least(usual.idle_timeout, own.idle, ours.idle),
+            total=_least(usual.total_timeout, own.total, ours.total),
+        )
 
     def _record(
         self,
@@ -231,9 +254,11 @@ class TracedErrandGateway(ErrandGateway, TracedGateway):
 class Errands:
     """Implements `Dispatch`."""
 
-    def __init__(self, gateway: Gateway, *, streamable: Collection[str] = ()) -> None:
-        traced = isinstance(gateway, TracedGateway)
-        self._gateway = TracedErrandGateway(gateway) if traced else ErrandGateway(gateway)
+    def __init__(
+        self, gateway: Gateway, *, streamable: Collection[str] = (), timeouts: Timeouts = NO_TIMEOUTS
+    ) -> None:
+        kind = TracedErrandGateway if isinstance(gateway, TracedGateway) else ErrandGateway
+        self._gateway = kind(gateway, timeouts)
         self._streamable = frozenset(streamable)
 
     def interactive(self, model: str) -> int:
@@ -249,3 +274,8 @@ class Errands:
         self._gateway.begin(call)
         call.begun = True
         return call.cancel
+
+
+def _least(usual: float, own: float | None, ours: float | None) -> float:
+    """The strictest limit of time; an endpoint's own one stands in place of the usual one, as for any call."""
+    return min(own or usual, ours or math.inf)

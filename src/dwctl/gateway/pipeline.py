@@ -97,6 +97,7 @@ class Gateway:
         self._routing = routing
         self._client = client
         self._total_timeout = settings.upstream.total_timeout
+        self._upstream_settings = settings.upstream
         self._daemon_id = daemon_id
         self._cors = cors
         self._compactions = compactions
@@ -361,8 +362,7 @@ class Gateway:
         found = exchange.memo.call
         if not isinstance(found, Known) or not found.holds(snapshot, now):
             return None, peeked
-        if peeked is None:
-            peeked = self._peeker.peek(exchange.body)
+        peeked = self._peeker.peek(exchange.body) if peeked is None else peeked
         return (found if peeked.model == found.name else None), peeked
 
     def _with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:

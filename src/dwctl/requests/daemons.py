@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,8 @@ class Daemon:
         self._config = dict(config or {})
         self.stats: Callable[[], Mapping[str, Any]] = dict
         """What the process tells of itself with each heartbeat; set by who knows."""
+        self.on_beat: Callable[[float | None], None] = _nobody
+        """Told how many seconds each heartbeat took, or None when it failed; set by who counts."""
         self._maintenance = Lease(
             database, "partitions", daemon_id, BEATS_MISSED * settings.heartbeat_secs + PARTITIONS_EVERY
         )
@@ -76,14 +79,17 @@ class Daemon:
         while True:
             await asyncio.sleep(every)
             since_partitions += every
+            began, took = time.perf_counter(), None
             try:
                 await self._database.execute(self._sql["report_daemon"], self._daemon_id, dict(self.stats()))
+                took = time.perf_counter() - began
                 if since_partitions >= PARTITIONS_EVERY:
                     since_partitions = 0.0
                     if await self._maintenance.take():
                         await self._make_partitions()
             except (*AWAY, asyncpg.PostgresError) as error:
                 logger.warning("no heartbeat: %s", reason_of(error))
+            self.on_beat(took)
 
     async def stop(self) -> None:
         """Say that the end was in order."""
@@ -101,3 +107,7 @@ class Daemon:
             )
         except asyncpg.CheckViolationError as error:
             logger.warning("a partition was not made: %s", error)
+
+
+def _nobody(_seconds: float | None) -> None:
+    """Nobody counts."""

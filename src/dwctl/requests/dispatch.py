@@ -48,8 +48,6 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The completion window, which chooses among the tariffs of the purpose `batch`."""
     origin: str
     service_tier: str
-    total_timeout: float
-    """Seconds; where the gateway's own limits are stricter, those hold."""
     model: str | None = None
     """In place of the body's: escalation. The record keeps the one asked for."""
     headers: tuple[tuple[bytes, bytes], ...] = ()

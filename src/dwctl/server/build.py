@@ -23,6 +23,7 @@ from dwctl.core.services import Service
 from dwctl.core.settings import environment
 from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
+from dwctl.db.replica import Reading
 from dwctl.engine.conversations.api import router as conversations_router
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
@@ -55,7 +56,7 @@ from dwctl.server.metrics_page import MetricsListener
 from dwctl.server.outbound import dialer_of
 from dwctl.server.served import Served
 from dwctl.server.settings import Settings, config_of, fallback_seconds
-from dwctl.server.storage import Connections, Storage
+from dwctl.server.storage import Connections, Storage, replica_of
 from dwctl.server.streams import streams_of
 from dwctl.server.tracing import gateway_class, open_spans
 from dwctl.server.work import work_of, work_routes
@@ -114,6 +115,8 @@ def build(
     daemon_id = new_uuid()
     installation_id = UUID(secrets.installation_id)
     database = storage.database
+    replica = replica_of(settings, database, metrics)
+    reading = Reading(database, replica)
     recording = settings.recording
     secret_key = settings.secret_key or secrets.secret_key
     seal, compactions = Seal(secret_key), Compactions(secret_key)
@@ -191,7 +194,7 @@ def build(
     )
     context = contexts_of(settings.responses.context, database, crew)
     gateway.contexts = context.contexts
-    work_parts = work_of(settings, database, routing, daemon_id)
+    work_parts = work_of(settings, database, reading, routing, daemon_id)
     streams = streams_of(
         database,
         notices,
@@ -214,6 +217,7 @@ def build(
         chores=(*work_parts.chores, streams.store.sweep),
     )
     daemon.stats = engine.stats
+    daemon.on_beat = engine.counts.beat
     replay.on_taken_over = engine.rescuer.look
     charges = Charges(
         (lambda: recorder.noted, lambda: engine.completer.noted),
@@ -239,11 +243,12 @@ def build(
         dialer=dialer,
         credit=settings.credits,
         windows=settings.batches.allowed_completion_windows,
+        reading=reading,
     )
     conversations = conversations_router(
         context.conversations, plane.authenticator, settings.auth.security.cors.allowed_origins
     )
-    work = work_routes(settings, work_parts, database, plane, sync, notices, clock, streams.streams)
+    work = work_routes(settings, work_parts, database, reading, plane, sync, notices, clock, streams.streams)
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),
@@ -321,14 +326,15 @@ def build(
     beside: tuple[Service, ...] = () if others is None else (others,)
     if page is not None and apart is not None and place.first:
         beside += (MetricsListener(settings.metrics, apart, page),)
+    replicas: tuple[Service, ...] = () if replica is None else (replica,)
     traced: tuple[Service, ...] = () if spans is None else (spans,)
     # A gateway claims nothing, and a worker is called by nobody; all the rest of them is the same.
     runs, gate = ((), ()) if settings.role == "gateway" else (engine.services, (engine.gate,))
     port = () if settings.role == "worker" else (listener,)
     services = (
-        *owned, Connections(database), daemon, supply, writer, replay, notices, sync, streams.followers, *work.services,
-        *traced, client, context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used), *runs, *beside,
-        *port, *gate,
+        *owned, Connections(database), *replicas, daemon, supply, writer, replay, notices, sync, streams.followers,
+        *work.services, *traced, client, context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used),
+        *runs, *beside, *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
 

@@ -78,7 +78,7 @@ def build_engine(
     leads = None
     if settings.enabled == "leader":
         leads = Lease(database, "batch_daemon", daemon_id, max(LEAST_LEASE, LEASES * every))
-    errands = Errands(gateway, streamable=settings.streamable_endpoints)
+    errands = Errands(gateway, streamable=settings.streamable_endpoints, timeouts=settings.timeouts)
     headroom = Headroom(
         store=store,
         settings=settings.adaptive,
@@ -132,6 +132,7 @@ def build_engine(
         notices.subscribe(CHANNEL, subscriber)
     notices.subscribe(CAPACITY, headroom)
     counts.allowance = headroom.caps
+    counts.lost = lambda: completer.lost
     services = (completer, events, populating, cancelling, rescuer, housekeeping, headroom, worker)
     return Engine(
         services=services,

@@ -111,6 +111,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database: DatabaseSettings = DatabaseSettings()
     database_url: str | None = None
     """Deprecated name of `database.url`."""
+    database_replica_url: str | None = None
+    """Deprecated name of `database.replica_url`."""
     auth: AuthSettings = AuthSettings()
     limits: Limits = Limits()
     batches: BatchSettings = BatchSettings()

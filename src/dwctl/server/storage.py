@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 
 from dwctl.core.errors import SetupError
+from dwctl.core.metrics import Metrics
 from dwctl.core.services import Service
 from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.db.migrations import migrate, unapplied
 from dwctl.db.postgres import Database, describe
+from dwctl.db.replica import Replica
 from dwctl.server.data_directory import read_holder
 from dwctl.server.settings import Settings
 
@@ -92,6 +94,15 @@ def external_url(settings: Settings) -> str | None:
     if settings.database.type == "embedded":
         return None
     return settings.database.url or settings.database_url
+
+
+def replica_of(settings: Settings, primary: Database, metrics: Metrics) -> Replica | None:
+    """The standby that may be read, if one is configured. The embedded server has none."""
+    url = settings.database.replica_url or settings.database_replica_url
+    if url is None or external_url(settings) is None:
+        return None
+    pool = settings.database.replica_pool or settings.database.pool
+    return Replica(primary, url, pool, metrics, max_lag=settings.database.replica_max_lag_secs)
 
 
 def embedded_of(settings: Settings, data_dir: Path) -> EmbeddedPostgres:

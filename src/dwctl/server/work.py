@@ -12,6 +12,7 @@ from dwctl.core.clock import Clock
 from dwctl.core.services import Service
 from dwctl.db.listen import Listener
 from dwctl.db.postgres import Database
+from dwctl.db.replica import Reading
 from dwctl.engine.batches.actions import BatchActions
 from dwctl.engine.batches.api import router as batches_router
 from dwctl.engine.batches.creation import Creation
@@ -64,10 +65,12 @@ class Work(msgspec.Struct, frozen=True):
     """Tells of the end of single calls."""
 
 
-def work_of(settings: Settings, database: Database, routing: Routing, daemon_id: UUID) -> WorkParts:
+def work_of(
+    settings: Settings, database: Database, reading: Reading, routing: Routing, daemon_id: UUID
+) -> WorkParts:
     """Files, and what is to be swept up after them."""
     silent = settings.background_services.batch_daemon.stale_daemon_threshold_ms / 1000
-    store = FileStore(database)
+    store = FileStore(database, reading)
     uploads = Uploads(
         store=store,
         routing=routing,
@@ -93,6 +96,7 @@ def work_routes(
     settings: Settings,
     parts: WorkParts,
     database: Database,
+    reading: Reading,
     plane: Plane,
     sync: RoutingSync,
     notices: Listener,
@@ -107,7 +111,7 @@ def work_routes(
     notices.subscribe(ENDED, endings)
     if not settings.batches.enabled:
         return Work((daemons,), (), None, endings)
-    store = BatchStore(database)
+    store = BatchStore(database, reading)
     batches = BatchActions(store, Creation(store, keys, settings.batches), queue, clock)
     retrying = Retrying(queue, clock)
     notices.subscribe(CHANNEL, retrying.waking)

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import re
 import struct
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,51 @@ def test_the_fault_names_the_line(lines: list[bytes], value: Any, data: st.DataO
     assert fault is not None
     assert fault.line == at + 1
     assert fault.message.startswith(f"{field}: expected")
+
+
+PIECES = st.sampled_from(
+    (
+        *('"model":', '"model":"b"', '"stream":null', '"stream":true', '"priority":1', '"custom_id":"z"'),
+        *('"body":{}', "}", "{", "\\u006d", '"', ",", " ", "\r", "\0", "é", "[[", "\\", "\n", "x" * 200),
+    )
+)
+
+
+@st.composite
+def _near_lines(draw: st.DrawFn) -> bytes:
+    """A line as most are, and what is close to one."""
+    given = line(draw(st.integers(0, 3)), body=draw(BODIES | st.builds(dict, model=TEXTS)))
+    keys = draw(st.permutations(list(given))) if draw(st.booleans()) else list(given)
+    tight = draw(st.booleans())
+    text = json.dumps(
+        {key: given[key] for key in keys},
+        separators=(",", ":") if tight else None,
+        ensure_ascii=draw(st.booleans()),
+    )
+    for _ in range(draw(st.integers(0, 2))):
+        start = draw(st.integers(0, len(text)))
+        text = text[:start] + draw(PIECES) + text[start + draw(st.integers(0, 3)) :]
+    return text.encode("utf-8", "replace")
+
+
+@settings(PATIENT, max_examples=400)
+@given(st.lists(_near_lines(), max_size=5), st.booleans(), st.integers(0, 3))
+def test_the_short_way_reads_as_the_long_way_does(lines: list[bytes], unique: bool, most: int) -> None:
+    terms = msgspec.structs.replace(
+        TERMS, unique_custom_ids=unique, max_requests=most, max_body_bytes=300, urls=(CHAT, "/v1/embeddings")
+    )
+    # What begins with a blank is never read in the short way.
+    texts = [b"\n".join(lines), b"\n".join(b" " + each.replace(b"\n", b"\n ") for each in lines)]
+    (short, one), (long, other) = (read(text, terms=terms) for text in texts)
+    assert rows_of(short) == rows_of(long)
+    assert one.sums == other.sums
+    assert [part.targets for part in short] == [part.targets for part in long]
+    assert _told(short[-1].fault) == _told(long[-1].fault)
+
+
+def _told(fault: Fault | None) -> tuple[int, str] | None:
+    """A fault, but for where in its line something is no JSON."""
+    return None if fault is None else (fault.line, re.sub(r"byte \d+", "", fault.message))
 
 
 @pytest.mark.parametrize("cuts", [None, [1, 2, 3], [40]])

@@ -117,13 +117,13 @@ class RequestActions:
             stored = await self._store.get(ident, unstored=True)
             if stored is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
-        rows = await self._log.describe([ident])
-        if stored is None or not rows or owner not in (None, stored.owner_id):
+        row = await self._log.one(ident)
+        if stored is None or row is None or owner not in (None, stored.owner_id):
             raise missing
         if not stored.stored:
             stored = msgspec.structs.replace(stored, request=None, response=None)
         return RequestDetail(
-            **_shown(rows[0], with_upstream=_sees_upstream(who)),
+            **_shown(row, with_upstream=_sees_upstream(who)),
             request_body=_text(stored.request),
             response_body=_text(stored.response),
             response=response_object(stored),

@@ -17,8 +17,9 @@ import msgspec
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest
 from dwctl.core.ids import least_of, moment_of
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.db.replica import Reading, Reads
 
 SCAN = 20_000
 """Rows that one step of a page looks at: some 20 ms of work."""
@@ -101,8 +102,11 @@ class Row(msgspec.Struct, frozen=True):
 class RequestLog:
     """Rows of `requests`, to be looked through."""
 
-    def __init__(self, database: Database, clock: Clock, *, scan: int = SCAN) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, scan: int = SCAN, reading: Reading | None = None
+    ) -> None:
         self._database = database
+        self._reads = (reading or Reading(database)).may_lag
         self._clock = clock
         self._scan = scan
         self._sql = Queries.load(__package__)
@@ -122,15 +126,17 @@ class RequestLog:
             wanted.custom_id,
             *more,
         )
-        ids: list[UUID] = []
-        async with self._database.transaction() as connection:
+
+        async def read(connection: Connection) -> Found:
+            ids: list[UUID] = []
+            within = wanted
             if wanted.batch is not None:
                 bounds = await connection.fetchrow(self._sql["bounds_of_batch"], wanted.batch)
                 if bounds is None:
                     return Found([], None)
-                wanted = _within(wanted, bounds["first_id"], bounds["last_id"])
+                within = _within(wanted, bounds["first_id"], bounds["last_id"])
             await connection.execute(self._sql["without_sorting"])
-            for low, high in self._steps(wanted):
+            for low, high in self._steps(within):
                 # One more than wanted tells whether there is a next page.
                 left = limit + 1 - len(ids)
                 try:
@@ -142,13 +148,20 @@ class RequestLog:
                     return Found(ids[:limit], ids[limit - 1])
                 if rows and rows[-1]["last"]:
                     return Found(ids, rows[-1]["id"])
-        return Found(ids, None)
+            return Found(ids, None)
+
+        return await self._reads.read(read)
 
     async def describe(self, ids: list[UUID]) -> list[Row]:
-        """These calls, in this order; those that are gone are left out."""
-        found = {
-            row["id"]: Row(*row.values()) for row in await self._database.fetch(self._sql["describe"], ids)
-        }
+        """These calls of a list, in this order; those that are gone are left out."""
+        return await self._rows(self._reads, ids)
+
+    async def one(self, ident: UUID) -> Row | None:
+        """A call by its id: it may just have been made."""
+        return next(iter(await self._rows(self._database, [ident])), None)
+
+    async def _rows(self, source: Reads, ids: list[UUID]) -> list[Row]:
+        found = {row["id"]: Row(*row.values()) for row in await source.fetch(self._sql["describe"], ids)}
         return [found[ident] for ident in ids if ident in found]
 
     def _steps(self, wanted: Wanted) -> Iterator[tuple[UUID, UUID]]:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.db.replica import Reading
 from dwctl.engine.batches.structs import BatchRow, FileRow, ModelRow, ResultRow
 from dwctl.requests.batches.rows import BatchRows, NewBatch
 
@@ -37,8 +38,9 @@ class Place(msgspec.Struct, frozen=True):
 class BatchStore:
     """Rows of `batches`, and what a new one needs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reading: Reading | None = None) -> None:
         self._database = database
+        self._reading = reading or Reading(database)
         self._sql = Queries.load(__package__)
         self._rows = BatchRows()
 
@@ -57,8 +59,9 @@ class BatchStore:
         parts: Sequence[bool | None] = (None,)
         if wanted.active_first:
             parts = (True, False) if place is None or place.active else (False,)
-        found: list[BatchRow] = []
-        async with self._database.transaction() as connection:
+
+        async def read(connection: Connection) -> list[BatchRow]:
+            found: list[BatchRow] = []
             await connection.execute(self._sql["plan_for_these_values"])
             for part in parts:
                 behind = place if part is None or (place is not None and place.active == part) else None
@@ -79,7 +82,9 @@ class BatchStore:
                 found += [BatchRow(*row.values()) for row in rows]
                 if len(found) >= limit:
                     break
-        return found
+            return found
+
+        return await self._reading.may_lag.read(read)
 
     async def made_with(self, owner: UUID, creator: UUID, key: str) -> tuple[UUID, bytes] | None:
         """The batch that this Idempotency-Key made, and the digest of its body."""
@@ -141,9 +146,10 @@ class BatchStore:
         """Some of these lines in their order, and what has become of them."""
         asked = (batch.id, lines.start, search, most, most_bytes, statuses, lines.stop)
         ids = (batch.first_id, batch.last_id)
+        source = self._reading.having(batch.completed_at or batch.failed_at or batch.cancelled_at)
         if batch.file_id is None:
-            rows = await self._database.fetch(self._sql["results_without_file"], *asked, *ids)
+            rows = await source.fetch(self._sql["results_without_file"], *asked, *ids)
         else:
             cancelled = batch.cancelled_at is not None
-            rows = await self._database.fetch(self._sql["results"], *asked, batch.file_id, *ids, cancelled)
+            rows = await source.fetch(self._sql["results"], *asked, batch.file_id, *ids, cancelled)
         return [ResultRow(*row.values()) for row in rows]

@@ -67,7 +67,7 @@ class Reader:
                 self._store, source, State.COMPLETED if row.purpose == OUTPUT else State.FAILED
             )
             span = await outcomes.span(part)
-            return Content(_pages(outcomes, span, part.search), not source.ended, span.next)
+            return Content(_pages(outcomes, span, part.search), source.ended_at is None, span.next)
         if row.purpose == "batch":
             lines = _Requests(self._store, row.id, row.lines)
             span = await lines.span(part)

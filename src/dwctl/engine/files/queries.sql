@@ -209,7 +209,7 @@ from (
 -- row: dwctl.engine.files.structs:OutcomeSource
 select
     id, first_id, last_id, completed, last_error,
-    completed_at is not null or failed_at is not null or cancelled_at is not null as ended
+    coalesce(completed_at, failed_at, cancelled_at) as ended_at
 from batches where id = $1;
 
 -- name: outcome_page

@@ -16,7 +16,7 @@ NAME = re.compile(rf"[\x20-\x7e]{{1,{MAX_CUSTOM_ID}}}")
 _NOTHING = msgspec.Raw()
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """A request as it stands in a file."""
 
     custom_id: str
@@ -25,11 +25,12 @@ class Line(msgspec.Struct):
     body: msgspec.Raw
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, gc=False):
     """What is looked at of its body."""
 
     model: str
-    stream: bool | None = None
+    stream: bool | msgspec.UnsetType | None = msgspec.UNSET
+    priority: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     messages: msgspec.Raw = _NOTHING
     input: msgspec.Raw = _NOTHING
     instructions: msgspec.Raw = _NOTHING

@@ -8,6 +8,7 @@ import msgspec
 from dwctl.core.errors import Unavailable
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
+from dwctl.db.replica import Reading
 from dwctl.engine.files.lines import COLUMNS, COPY_HEAD, COPY_TAIL, ModelSum
 from dwctl.engine.files.structs import FileRow, Outcome, OutcomeSource
 from dwctl.requests.queue.store import QueueStore
@@ -39,8 +40,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 class FileStore:
     """Rows of files, their lines and pieces."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reading: Reading | None = None) -> None:
         self._database = database
+        self._reading = reading or Reading(database)
         self._sql = Queries.load(__package__)
         self._queue = QueueStore(database)
 
@@ -121,7 +123,9 @@ class FileStore:
 
     async def page(self, wanted: Wanted, limit: int) -> list[FileRow]:
         """The first of those that fit."""
-        rows = await self._database.fetch(
+        # What a list goes on behind may be younger than what a replica has.
+        source = self._reading.may_lag if wanted.after is None else self._database
+        rows = await source.fetch(
             self._sql["newest_files" if wanted.descending else "oldest_files"],
             wanted.owner,
             wanted.creator,
@@ -182,7 +186,7 @@ class FileStore:
         self, source: OutcomeSource, state: int, after: int, last: int, search: str | None
     ) -> Sequence[Outcome]:
         """Outcomes behind the position `after`, up to `last`."""
-        rows = await self._database.fetch(
+        rows = await self._reading.having(source.ended_at).fetch(
             self._sql["outcome_page"],
             source.id,
             state,
@@ -200,7 +204,7 @@ class FileStore:
         self, source: OutcomeSource, state: int, after: int, search: str | None, skip: int, limit: int | None
     ) -> tuple[int, int, int] | None:
         """First and last position that is taken, and how many."""
-        row = await self._database.fetch_row(
+        row = await self._reading.having(source.ended_at).fetch_row(
             self._sql["outcome_span"],
             source.id,
             state,

@@ -42,7 +42,8 @@ class OutcomeSource(msgspec.Struct, frozen=True):
     last_id: UUID
     completed: int
     last_error: int
-    ended: bool
+    ended_at: datetime | None
+    """Null while it may still change by itself."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

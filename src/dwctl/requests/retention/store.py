@@ -4,11 +4,15 @@ A day goes as a whole, or stays as a whole while any of it is needed (`request_d
 is queued or run, or a batch goes on or has an output that can be read. First its rows go, in a transaction that looks
 again while nobody writes. From then on nothing leads to its bodies and contents, which follow, each table in a
 transaction of its own. If the process dies in between, the next round finds what is left. Whoever waits for a lock
-gives up after half a second, and the day is tried again in the next round. Ids that callers made up lie in no day, and
-stay.
+gives up after half a second, and the day is tried again in the next round.
+
+An output or error file without an end of its own ends as many days after its batch did, so that no batch keeps its day
+for ever. Ids that callers made up lie in no day: their rows are deleted one by one, some in a step. Each step is a
+transaction that passes over rows which somebody holds; what it leaves when the process dies the next one finds.
 """
 
 import logging
+from collections.abc import Sequence
 
 import asyncpg
 
@@ -16,6 +20,14 @@ from dwctl.db.postgres import Database
 from dwctl.db.queries import Queries
 
 logger = logging.getLogger(__name__)
+
+FOREIGN = (
+    "clear_foreign_bodies",
+    "clear_foreign_contents",
+    "clear_foreign_events",
+    "clear_foreign_attempts",
+    "clear_foreign",
+)
 
 
 class Retention:
@@ -27,7 +39,9 @@ class Retention:
         self._sql = Queries.load(__package__)
 
     async def step(self, most: int) -> int:
-        """Drop the oldest day that can go, else clear up after days that have; 0 when nothing is left to do."""
+        """Some of what can go: outputs, then a day, then what lies in no day; 0 when nothing is left to do."""
+        if done := await self._clear("old_outputs", ("expire_outputs",), most):
+            return done
         for day, rows, others in await self._database.fetch(self._sql["old_days"], self._days):
             try:
                 if rows and (
@@ -42,5 +56,15 @@ class Retention:
                 return 0
             logger.info("calls of %s are dropped", day)
             return 1
-        done = await self._database.execute(self._sql["clear_attempts"], most)
-        return int(done.removeprefix("DELETE "))
+        cleared = await self._database.execute(self._sql["clear_attempts"], most)
+        return int(cleared.removeprefix("DELETE ")) or await self._clear("old_foreign", FOREIGN, most)
+
+    async def _clear(self, find: str, then: Sequence[str], most: int) -> int:
+        """Hold some rows that are old enough, and do away with them; how many."""
+        async with self._database.transaction() as connection:
+            # Statements of their own, each along an index: joined, they would be read from end to end.
+            ids = [row["id"] for row in await connection.fetch(self._sql[find], self._days, most)]
+            if ids:
+                for name in then:
+                    await connection.execute(self._sql[name], ids)
+        return len(ids)
