@@ -176,7 +176,8 @@ def test_structured_output(client: openai.OpenAI, upstream: UpstreamThread, stre
     )
 
 
-def test_thoughts(client: openai.OpenAI, upstream: UpstreamThread) -> None:
+@pytest.mark.parametrize("summary", ["auto", None])
+def test_thoughts(client: openai.OpenAI, upstream: UpstreamThread, summary: Any) -> None:
     chunks = [
         chunk({"reasoning": "Hm"}),
         chunk({"reasoning": "m."}),
@@ -184,19 +185,23 @@ def test_thoughts(client: openai.OpenAI, upstream: UpstreamThread) -> None:
         chunk({}, "stop"),
     ]
     upstream.push(stream_reply(frames(chunks)))
-    with client.responses.create(
-        model=MODEL, input="?", stream=True, reasoning={"effort": "high", "summary": "auto"}
+    kind = "response.reasoning_summary_text.delta" if summary else "response.reasoning_text.delta"
+    with client.responses.stream(
+        model=MODEL, input="?", reasoning={"effort": "high", "summary": summary}
     ) as stream:
-        events = list(stream)
-    last = events[-1]
-    assert last.type == "response.completed"
-    assert (
-        "".join(event.delta for event in events if event.type == "response.reasoning_summary_text.delta")
-        == "Hmm."
-    )
-    assert [item.type for item in last.response.output] == ["reasoning", "message"]
+        deltas = [getattr(event, "delta", "") for event in stream if event.type == kind]
+        final = stream.get_final_response()
+    assert "".join(deltas) == "Hmm."
+    assert [item.type for item in final.output] == ["reasoning", "message"]
+    assert final.output_text == "Yes"
     assert upstream.posts[0].json()["reasoning_effort"] == "high"
-    assert client.responses.retrieve(last.response.id).model_dump() == last.response.model_dump()
+    stored = client.responses.retrieve(final.id)
+    assert stored.output[0].model_dump() == final.output[0].model_dump()
+    # It can be sent back as it came.
+    again: Any = [item.model_dump(exclude_none=True) for item in stored.output]
+    client.responses.create(model=MODEL, input=[*again, {"role": "user", "content": "Sure?"}])
+    sent = upstream.posts[1].json()["messages"]
+    assert sent[0] == {"role": "assistant", "content": "Yes", "reasoning_content": "Hmm."}
 
 
 def test_an_answer_that_is_too_long(client: openai.OpenAI) -> None:
