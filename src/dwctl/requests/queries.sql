@@ -247,7 +247,10 @@ with recursive chain as (
     cross join lateral (
         select
             r.id,
-            previous_response_of(coalesce(k.request, b.request, b.large_request, l.body)) as previous,
+            case
+                when r.path = '/v1/responses'
+                then previous_response_of(coalesce(k.request, b.request, b.large_request, l.body))
+            end as previous,
             (
                 coalesce(
                     octet_length(k.request), octet_length(b.request), octet_length(b.large_request),

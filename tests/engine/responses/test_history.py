@@ -161,6 +161,14 @@ async def test_a_predecessor_is_found_in_any_body(database: Database, kind: str)
     assert said(await history(database).chain(f"resp_{third}", OWNER)) == whole(3)
 
 
+async def test_a_chat_goes_on_from_nothing(database: Database) -> None:
+    other = await add(database, {"input": "q0"}, "a0")
+    messages = [{"role": "user", "content": "q1"}]
+    asked = {"messages": messages, "previous_response_id": f"resp_{other}"}
+    chat = await add(database, asked, "a1", path="/v1/chat/completions")
+    assert said(await history(database).chain(f"resp_{chat}", OWNER)) == ["q1", "a1"]
+
+
 async def refusal(database: Database, head: UUID, settings: ContextSettings | None = None) -> tuple[str, str]:
     with pytest.raises(BadRequest) as caught:
         await history(database, settings).chain(f"resp_{head}", OWNER)

@@ -26,6 +26,8 @@ from dwctl.identity.principal import Principal
 MAX_LIMIT = 100
 STEP = 20
 """Entries that are read at a time: each may be a response with large bodies."""
+LOOKED_THROUGH = 1000
+"""Entries, the newest, among which an item is looked for whose id a model server chose."""
 _encode = msgspec.json.encode
 
 
@@ -148,10 +150,13 @@ class ConversationActions:
         if place is not None:
             return (await self._store.newest(conversation_id, place + 1, 1))[0]
         place = END
-        while entries := await self._store.newest(conversation_id, place, STEP):
+        for _ in range(LOOKED_THROUGH // STEP):
+            entries = await self._store.newest(conversation_id, place, STEP)
             for entry in entries:
-                if any(item["id"] == item_id for item in await self._items([entry])):
+                if entry.response_id and any(item["id"] == item_id for item in await self._items([entry])):
                     return entry
+            if not entries:
+                break
             place = entries[-1].entry
         return None
 

@@ -16,7 +16,7 @@ from msgspec import Raw
 from dwctl.core.errors import BadRequest, NotFound, Unavailable
 from dwctl.engine.conversations.store import END, ConversationStore, Entry
 from dwctl.engine.responses.actions import Flush
-from dwctl.engine.responses.items import asked_of, fault_of, shown, turn_of
+from dwctl.engine.responses.items import RESPONSES, asked_of, fault_of, shown, turn_of
 from dwctl.engine.responses.settings import ContextSettings
 from dwctl.requests.record import State
 from dwctl.requests.render import parse_response_id
@@ -84,10 +84,8 @@ class History:
             rows += [found[ident] for ident, _ in step if ident in found]
             if not rows or place not in found:
                 raise _unknown(f"resp_{place}", text)
-            before = asked_of(rows[-1].request)
-            place = None
-            if before is not None and isinstance(before.previous_response_id, str):
-                place = _id_of(before.previous_response_id)
+            before = _before(rows[-1])
+            place = None if before is None else _id_of(before)
         items: list[Raw] = []
         for row in reversed(rows):
             items += self._turn(row, past)
@@ -180,6 +178,14 @@ class History:
             return
         text = f"What '{past.param}' refers to is too long: one call goes on from at most {most} {what}."
         raise BadRequest(text, param=past.param, code="context_length_exceeded")
+
+
+def _before(row: StoredRequest) -> str | None:
+    """The response that a call said it goes on from. A chat with such a field has gone on from nothing."""
+    asked = asked_of(row.request) if row.path == RESPONSES else None
+    if asked is None or not isinstance(asked.previous_response_id, str):
+        return None
+    return asked.previous_response_id
 
 
 def conversation_id_in(value: object) -> UUID | None:
