@@ -29,7 +29,7 @@ export function Conversation({ turns }: { turns: readonly Turn[] }) {
 
 const TEXT = "whitespace-pre-wrap [overflow-wrap:anywhere]";
 
-function Piece({ part }: { part: Part }) {
+export function Piece({ part }: { part: Part }) {
   switch (part.kind) {
     case "text":
       return <p className={TEXT}>{part.text}</p>;

@@ -1,0 +1,76 @@
+import { createColumnHelper, type ColumnDef } from "@tanstack/react-table";
+import { Link } from "@tanstack/react-router";
+import type { Batch } from "@/api/work";
+import { day, exact } from "@/text/format";
+import { sign } from "@/text/money";
+import { Amount } from "@/ui/amount";
+import { cx } from "@/ui/classes";
+import { BatchBadge, BatchProgress } from "./status";
+import { dueOf, titleOf } from "./words";
+
+const column = createColumnHelper<Batch>();
+
+const HEAD = [
+  column.accessor("id", {
+    header: "Batch",
+    meta: { className: "max-w-0 w-[36%] max-sm:w-full" },
+    cell: ({ row: { original: batch } }) => (
+      <div className="min-w-0">
+        <Link to="/batches/$batchId" params={{ batchId: batch.id }} className="block truncate rounded font-medium hover:text-accent">
+          {titleOf(batch)}
+        </Link>
+        <span className="block truncate text-[0.9rem] text-quiet">
+          {batch.endpoint} · {batch.completion_window}
+          <span className="lg:hidden"> · {dueOf(batch)}</span>
+        </span>
+        <BatchProgress batch={batch} className="mt-1.5 md:hidden" />
+      </div>
+    ),
+  }),
+  column.accessor("status", { header: "Status", meta: { className: "max-md:align-top" }, cell: ({ row }) => <BatchBadge batch={row.original} /> }),
+  column.display({ id: "progress", header: "Progress", meta: { from: "md", className: "w-[22%]" }, cell: ({ row }) => <BatchProgress batch={row.original} /> }),
+];
+
+const TAIL = [
+  column.display({
+    id: "due",
+    header: "Due",
+    meta: { from: "lg", numeric: true },
+    cell: ({ row: { original: batch } }) => (
+      <span title={`Deadline: ${exact(batch.expires_at * 1000)}`} className={cx("whitespace-nowrap", batch.expired_at === null ? "text-quiet" : "text-warn")}>
+        {dueOf(batch)}
+      </span>
+    ),
+  }),
+  column.display({
+    id: "cost",
+    header: "Cost",
+    meta: { from: "sm", numeric: true },
+    cell: ({ row: { original: batch } }) => <BatchCost of={batch.analytics?.total_cost} />,
+  }),
+  column.accessor("created_at", {
+    header: "Created",
+    meta: { from: "xl", numeric: true },
+    cell: ({ getValue }) => <span className="whitespace-nowrap text-quiet" title={exact(getValue() * 1000)}>{day(getValue() * 1000)}</span>,
+  }),
+];
+
+const OWNER = column.accessor((batch) => batch.metadata["created_by_email"] ?? "–", {
+  id: "owner",
+  header: "Created by",
+  meta: { from: "xl", className: "max-w-0 w-[16%]" },
+  cell: ({ getValue }) => <span className="block truncate text-quiet">{getValue()}</span>,
+});
+
+const OF_ONE = [...HEAD, ...TAIL] as ColumnDef<Batch>[];
+const OF_ALL = [...HEAD, OWNER, ...TAIL] as ColumnDef<Batch>[];
+
+export function columnsFor(everyones: boolean): ColumnDef<Batch>[] {
+  return everyones ? OF_ALL : OF_ONE;
+}
+
+/** What it has come to so far. */
+export function BatchCost({ of }: { of: string | undefined }) {
+  if (of === undefined) return <>–</>;
+  return sign(of) === 0 ? <span className="text-quiet">Free</span> : <Amount of={of} />;
+}
