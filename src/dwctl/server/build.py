@@ -25,6 +25,7 @@ from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.callers import Callers
 from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
@@ -221,7 +222,9 @@ def build(
         credit=settings.credits,
         windows=settings.batches.allowed_completion_windows,
     )
-    responses = ResponseActions(RequestStore(database), plane.identity, crew, proxies)
+    origins = settings.auth.security.cors.allowed_origins
+    callers = Callers(plane.identity, plane.authenticator, proxies, origins)
+    responses = ResponseActions(RequestStore(database), callers, crew)
     work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dwctl.core.errors import Forbidden, NotFound, Unauthenticated, Unavailable
-from dwctl.core.networks import Networks, Peer
-from dwctl.identity.authenticate import AI_PURPOSES, bearer
-from dwctl.identity.secrets import digest
-from dwctl.identity.store import IdentityStore
+from dwctl.core.errors import NotFound, Unavailable
+from dwctl.core.networks import Peer
+from dwctl.engine.responses.callers import Callers
 from dwctl.requests.render import parse_response_id, response_object
 from dwctl.requests.store import RequestStore
 
@@ -23,24 +21,14 @@ class Flush(Protocol):
 class ResponseActions:
     """Rules before rows."""
 
-    def __init__(
-        self, store: RequestStore, identity: IdentityStore, recorded: Flush, proxies: Networks
-    ) -> None:
+    def __init__(self, store: RequestStore, callers: Callers, recorded: Flush) -> None:
         self._store = store
-        self._identity = identity
+        self._callers = callers
         self._recorded = recorded
-        self._proxies = proxies
 
     async def get(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
-        """The response, for any key of the account that owns the row; 404 for everyone else."""
-        secret = bearer(headers)
-        key = None if secret is None else await self._identity.key(digest(secret))
-        if key is None or key.purpose not in AI_PURPOSES:
-            raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
-        if not key.good_for(peer, self._proxies):
-            raise Forbidden(
-                "This API key may not be used from here. Its owner has limited it to certain networks."
-            )
+        """The response, for any key of the account that owns the row and for its session; 404 for everyone else."""
+        account = await self._callers.account(headers, peer)
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
         if row is None or (row.completed_at is None and row.batch_id is None):
@@ -50,6 +38,6 @@ class ResponseActions:
             row = await self._store.get(request_id)
             if row is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
-        if row is None or row.owner_id != key.user_id:
+        if row is None or row.owner_id != account:
             raise NotFound(f"Response with id '{response_id}' not found.")
         return response_object(row)
