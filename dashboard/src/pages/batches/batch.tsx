@@ -9,6 +9,7 @@ import { Pace } from "@/text/pace";
 import { Button } from "@/ui/button";
 import { CopyText } from "@/ui/copy";
 import { Confirm } from "@/ui/dialog";
+import { Icon } from "@/ui/icon";
 import { Card, Facts, Page } from "@/ui/layout";
 import { Bones, Failed, NoPermission, Note } from "@/ui/state";
 import { Timeline } from "@/ui/timeline";
@@ -197,6 +198,7 @@ function Download({ href, name, label }: { href: string; name: string; label: st
   return (
     <Button asChild>
       <a href={href} download={name} aria-label={`Download: ${label}`}>
+        <Icon name="download" className="-ml-0.5" />
         {label}
       </a>
     </Button>

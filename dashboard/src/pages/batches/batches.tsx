@@ -73,7 +73,7 @@ function List() {
       }
     >
       <div className="mb-4 grid grid-cols-2 gap-2 lg:flex">
-        <SearchBox label="Search id, name or metadata" className="col-span-2 lg:w-64" value={q ?? ""} onSearch={(wanted) => narrow({ q: wanted || undefined })} />
+        <SearchBox label="Search batches" className="col-span-2 lg:w-64" value={q ?? ""} onSearch={(wanted) => narrow({ q: wanted || undefined })} />
         <Filter label="Status" className="lg:w-40" options={STATUS_OPTIONS} value={status ?? ""} onChange={(event) => narrow({ status: (event.target.value || undefined) as BatchesSearch["status"] })} />
         <Filter label="Time" className="lg:w-40" options={RANGE_OPTIONS} value={range} onChange={(event) => narrow({ range: event.target.value as BatchesSearch["range"] })} />
         <Filter label="Endpoint" className="lg:w-48" options={[{ value: "", label: "Every endpoint" }, ...options(paths)]} value={endpoint ?? ""} onChange={(event) => narrow({ endpoint: event.target.value || undefined })} />

@@ -20,8 +20,8 @@ const HEAD = [
           {titleOf(batch)}
         </Link>
         <span className="block truncate text-[0.9rem] text-quiet">
+          <span className={cx("lg:hidden", batch.expired_at !== null && "text-warn")}>{dueOf(batch)} · </span>
           {batch.endpoint} · {batch.completion_window}
-          <span className="lg:hidden"> · {dueOf(batch)}</span>
         </span>
         <BatchProgress batch={batch} className="mt-1.5 md:hidden" />
       </div>
@@ -31,7 +31,7 @@ const HEAD = [
   column.display({ id: "progress", header: "Progress", meta: { from: "md", className: "w-[22%]" }, cell: ({ row }) => <BatchProgress batch={row.original} /> }),
 ];
 
-const TAIL = [
+const END = [
   column.display({
     id: "due",
     header: "Due",
@@ -48,22 +48,23 @@ const TAIL = [
     meta: { from: "sm", numeric: true },
     cell: ({ row: { original: batch } }) => <BatchCost of={batch.analytics?.total_cost} />,
   }),
-  column.accessor("created_at", {
-    header: "Created",
-    meta: { from: "xl", numeric: true },
-    cell: ({ getValue }) => <span className="whitespace-nowrap text-quiet" title={exact(getValue() * 1000)}>{day(getValue() * 1000)}</span>,
-  }),
 ];
+
+const CREATED = column.accessor("created_at", {
+  header: "Created",
+  meta: { from: "xl", numeric: true },
+  cell: ({ getValue }) => <span className="whitespace-nowrap text-quiet" title={exact(getValue() * 1000)}>{day(getValue() * 1000)}</span>,
+});
 
 const OWNER = column.accessor((batch) => batch.metadata["created_by_email"] ?? "–", {
   id: "owner",
   header: "Created by",
-  meta: { from: "xl", className: "max-w-0 w-[16%]" },
+  meta: { from: "xl", className: "max-w-0 w-[20%]" },
   cell: ({ getValue }) => <span className="block truncate text-quiet">{getValue()}</span>,
 });
 
-const OF_ONE = [...HEAD, ...TAIL] as ColumnDef<Batch>[];
-const OF_ALL = [...HEAD, OWNER, ...TAIL] as ColumnDef<Batch>[];
+const OF_ONE = [...HEAD, ...END, CREATED] as ColumnDef<Batch>[];
+const OF_ALL = [...HEAD, OWNER, ...END] as ColumnDef<Batch>[];
 
 export function columnsFor(everyones: boolean): ColumnDef<Batch>[] {
   return everyones ? OF_ALL : OF_ONE;

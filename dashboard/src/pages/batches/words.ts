@@ -77,5 +77,7 @@ export function happenings(batch: Batch, now: number = Date.now()): Happening[] 
 
 function tookOf(batch: Batch): string | undefined {
   const end = endOf(batch);
-  return end === null ? undefined : `Took ${duration((end - batch.created_at) * 1000)}`;
+  if (end === null) return undefined;
+  // The moments are whole seconds.
+  return end === batch.created_at ? "Took less than a second" : `Took ${duration((end - batch.created_at) * 1000)}`;
 }

@@ -49,6 +49,8 @@ export function Piece({ part }: { part: Part }) {
           <pre tabIndex={0} className="mt-1 overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-[0.88rem]">{part.text}</pre>
         </div>
       );
+    case "code":
+      return <pre tabIndex={0} className="overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-[0.88rem]">{part.text}</pre>;
     case "image":
       return <p className="text-quiet">{part.text}</p>;
     case "error":

@@ -10,6 +10,7 @@ export type Part =
   | { kind: "text"; text: string }
   | { kind: "reasoning"; text: string }
   | { kind: "call"; name: string; text: string }
+  | { kind: "code"; text: string }
   | { kind: "image"; text: string }
   | { kind: "error"; text: string };
 

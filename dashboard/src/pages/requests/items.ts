@@ -84,12 +84,21 @@ function itemOf(item: Json): Item {
 }
 
 function shownOf(type: string, item: Json): Part[] {
-  if (type === "message" || type === "reasoning") return partsOf(item);
+  if (type === "message") return partsOf(item);
+  // It stands under its own heading here, so nothing of it is folded away.
+  if (type === "reasoning") return partsOf(item).map(({ text }) => ({ kind: "text", text }));
   if (type === "function_call") return [{ kind: "call", name: string(item["name"]), text: pretty(string(item["arguments"])) }];
   if (type === "function_call_output") {
     const output = item["output"] ?? item["content"];
-    return typeof output === "string" ? [{ kind: "text", text: pretty(output) }] : Array.isArray(output) ? partsOf({ content: output }) : [{ kind: "text", text: JSON.stringify(output ?? null) }];
+    if (Array.isArray(output)) return partsOf({ content: output });
+    return [typeof output === "string" ? written(output) : { kind: "code", text: JSON.stringify(output ?? null) }];
   }
   // Whatever the API has that this page does not know is shown as it is.
-  return [{ kind: "text", text: JSON.stringify(item, null, 2) }];
+  return [{ kind: "code", text: JSON.stringify(item, null, 2) }];
+}
+
+/** What a tool said: JSON is set as such. */
+function written(text: string): Part {
+  const shown = pretty(text);
+  return /^[[{]/.test(shown) ? { kind: "code", text: shown } : { kind: "text", text };
 }
