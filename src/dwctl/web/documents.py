@@ -84,11 +84,11 @@ def ai_document(version: str) -> dict[str, Any]:
                 "get": {
                     "summary": "Get the stored response of a call",
                     "description": "Of any call, by the id that its answer carried: `resp_<id>`. Calls of other "
-                    "accounts are not found.",
+                    "accounts are not found. Takes the session of a page beside a key.",
                     "operationId": "getResponse",
                     "tags": ["responses"],
                     "parameters": [path_parameter("response_id", "Such as resp_0199e1c2-…")],
-                    "responses": {"200": ok("The response", "Response"), **errors("401", "404")},
+                    "responses": {"200": ok("The response", "Response"), **errors("401", "403", "404")},
                 }
             },
             **file_paths(),
