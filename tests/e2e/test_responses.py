@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 from tests.e2e import axe, work
 from tests.e2e.conftest import SignedIn
 from tests.e2e.house import House
+from tests.fakes.answers import Answer
+from tests.fakes.incoming import Request
 from tests.fakes.model import ModelServer
 from tests.fakes.upstream import upstream_in_thread
 
@@ -18,7 +20,12 @@ SLOW = "slow-model"
 @pytest.fixture
 def slow_model(house: House) -> Iterator[str]:
     """A model that answers later than anybody looks."""
-    with upstream_in_thread(ModelServer(models=(SLOW,), head_delay=120.0)) as upstream:
+    server = ModelServer(models=(SLOW,))
+
+    def answer(request: Request) -> Answer:
+        return server(request) if request.method == "GET" else server(request).delayed(120)
+
+    with upstream_in_thread(answer) as upstream:
         made = house.call("POST", "/endpoints", {"name": house.name("slow"), "url": upstream.url}).json()
         models = house.call("GET", f"/models?search={SLOW}").json()["data"]
         everyone = "00000000-0000-0000-0000-000000000000"

@@ -51,7 +51,7 @@ function Full({ batch }: { batch: Batch }) {
           </Note>
         ))}
         <Card>
-          <div className="p-5" aria-live="off">
+          <div className="p-5">
             <div className="mb-2 flex flex-wrap items-baseline justify-between gap-x-4">
               <h2 className="font-semibold">Progress</h2>
               <span className="text-quiet">{dueOf(batch)}</span>
@@ -116,7 +116,7 @@ function Figures({ batch }: { batch: Batch }) {
     ["Input tokens", count(usage.input_tokens), cached > 0 ? `${count(cached)} cached` : undefined],
     ["Output tokens", count(usage.output_tokens), reasoning > 0 ? `${count(reasoning)} reasoning` : undefined],
     ["Mean time", duration(analytics.data?.avg_duration_ms), analytics.data?.avg_ttfb_ms ? `${duration(analytics.data.avg_ttfb_ms)} to the first token` : undefined],
-    ["Cost", <BatchCost key="cost" of={analytics.data?.total_cost} />],
+    ["Cost", <BatchCost key="cost" of={analytics.data?.total_cost} used={usage.total_tokens} />],
   ];
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden border-t border-line sm:grid-cols-4 xl:grid-cols-7">

@@ -46,7 +46,7 @@ const END = [
     id: "cost",
     header: "Cost",
     meta: { from: "sm", numeric: true },
-    cell: ({ row: { original: batch } }) => <BatchCost of={batch.analytics?.total_cost} />,
+    cell: ({ row: { original: batch } }) => <BatchCost of={batch.analytics?.total_cost} used={batch.usage.total_tokens} />,
   }),
 ];
 
@@ -70,8 +70,8 @@ export function columnsFor(everyones: boolean): ColumnDef<Batch>[] {
   return everyones ? OF_ALL : OF_ONE;
 }
 
-/** What it has come to so far. */
-export function BatchCost({ of }: { of: string | undefined }) {
-  if (of === undefined) return <>–</>;
+/** What it has come to so far; before anything is used, nobody knows whether it is free. */
+export function BatchCost({ of, used }: { of: string | undefined; used: number }) {
+  if (of === undefined || (sign(of) === 0 && used === 0)) return <>–</>;
   return sign(of) === 0 ? <span className="text-quiet">Free</span> : <Amount of={of} />;
 }
