@@ -11,7 +11,7 @@ from dwctl.core.errors import Forbidden, Unauthenticated
 from dwctl.core.networks import Networks, Peer
 from dwctl.identity.authenticate import AI_PURPOSES, NO_KEYS, Authenticator, bearer
 from dwctl.identity.secrets import digest
-from dwctl.identity.store import IdentityStore
+from dwctl.identity.store import IdentityStore, KeyAccount
 from dwctl.web.origin import allowed_origin
 
 
@@ -32,17 +32,23 @@ class Callers:
 
     async def account(self, headers: Mapping[str, str], peer: Peer) -> UUID:
         """The account, or 401, or 403 for a place from which it may not be asked."""
-        secret = bearer(headers)
-        if secret is None:
+        if bearer(headers) is None:
             return await self._by_session(headers)
-        key = await self._identity.key(digest(secret))
+        key, _ = await self.key(headers, peer)
+        return key.user_id
+
+    async def key(self, headers: Mapping[str, str], peer: Peer) -> tuple[KeyAccount, bytes]:
+        """The key that is sent, and its digest; raises for one that may not be used here."""
+        secret = bearer(headers)
+        known = b"" if secret is None else digest(secret)
+        key = None if secret is None else await self._identity.key(known)
         if key is None or key.purpose not in AI_PURPOSES:
-            raise Unauthenticated("The API key is not valid.")
+            raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
         if not key.good_for(peer, self._proxies):
             raise Forbidden(
                 "This API key may not be used from here. Its owner has limited it to certain networks."
             )
-        return key.user_id
+        return key, known
 
     async def _by_session(self, headers: Mapping[str, str]) -> UUID:
         found = await self._authenticator.principal(headers, _cookies(headers), NO_KEYS)
