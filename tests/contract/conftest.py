@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -64,3 +65,17 @@ def admin(product: Product) -> Iterator[httpx.Client]:
         )
         assert signed_in.status_code == 200, signed_in.text
         yield session
+
+
+@pytest.fixture
+def stranger(client: openai.OpenAI, admin: httpx.Client) -> Iterator[openai.OpenAI]:
+    """The client of another account."""
+    name = f"u{uuid.uuid4().hex}"
+    made = admin.post(
+        "/admin/api/v1/users", json={"username": name, "email": f"{name}@example.org", "roles": []}
+    )
+    assert made.status_code == 201, made.text
+    key = admin.post(f"/admin/api/v1/users/{made.json()['id']}/api-keys", json={"name": "k"})
+    assert key.status_code == 201, key.text
+    with client.with_options(api_key=key.json()["key"]) as other:
+        yield other

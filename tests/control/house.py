@@ -42,6 +42,11 @@ from dwctl.engine.files.api import router as files_router
 from dwctl.engine.files.settings import FileLimits
 from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
+from dwctl.engine.responses.actions import ResponseActions
+from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.callers import Callers
+from dwctl.engine.responses.compact.actions import Compacting
+from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.settings import BatchSettings
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
@@ -51,9 +56,12 @@ from dwctl.identity.principal import NIL, Principal, Role
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings, NativeSettings, PasswordSettings
+from dwctl.requests.endings import Endings
 from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.record import Record, State
+from dwctl.requests.singles.store import SingleStore
+from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer
 from dwctl.routing.change import Propagation
 from dwctl.routing.hidden_keys.store import HiddenKeys
@@ -64,6 +72,7 @@ from dwctl.server.inner_calls import InnerCalls
 from dwctl.server.settings import Settings, config_of
 from dwctl.usage.ledger import Booking, LedgerStore
 from dwctl.usage.settings import NO_CREDIT, CreditSettings
+from dwctl.wire.compaction import Compactions
 from tests.gateway.ledger import Ledger
 
 SECRET = "a secret key for tests, 32 bytes and more"
@@ -214,6 +223,14 @@ def build(
     store = BatchStore(database)
     creation = Creation(store, HiddenKeys(database, propagation, "batch"), batches)
     actions = BatchActions(store, creation, QueueStore(database), clock)
+    inner = calls(Routing())
+    responses = ResponseActions(
+        RequestStore(database),
+        SingleStore(database),
+        Callers(plane.identity, plane.authenticator, Networks(map(parse_network, proxies)), ()),
+        Settled(),
+        Endings(),
+    )
     app = build_app(
         plane=plane,
         config=config_of(Settings(batches=batches)),
@@ -222,6 +239,12 @@ def build(
         checks={"database": _well},
         metrics=_up,
         ai_routes=[
+            responses_router(responses),
+            compact_router(
+                responses,
+                Compacting(responses, inner, Routing(), Compactions(SECRET), clock),
+                max_body_bytes=1 << 20,
+            ),
             files_router(files, plane.authenticator, settings.security.cors.allowed_origins),
             batches_router(actions, plane.authenticator, settings.security.cors.allowed_origins),
             daemons_router(
@@ -230,7 +253,7 @@ def build(
                 settings.security.cors.allowed_origins,
             ),
         ],
-        inference=calls(Routing()),
+        inference=inner,
     )
     return Built(database, database.dsn, clock, plane, app)
 

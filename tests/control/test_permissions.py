@@ -31,6 +31,8 @@ class Row(msgspec.Struct, frozen=True):
     """Takes keys for models and no others."""
     session_only: bool = False
     """Takes no key at all."""
+    key_only: bool = False
+    """Takes keys for models and nothing else."""
 
 
 def managed(status: int = 200, body: Any = None) -> Row:
@@ -56,6 +58,11 @@ def public(status: int = 200, body: Any = None) -> Row:
 def ai(own: int, foreign: int, manager: int, body: Any = None) -> Row:
     """For keys for calls, and for sessions."""
     return Row(own, foreign, manager, manager, body, ai_key=True)
+
+
+def called(status: int) -> Row:
+    """For keys for calls of the account whose call it is."""
+    return Row(status, 401, 401, 401, key_only=True)
 
 
 FORM = {"purpose": (None, "user_data"), "file": ("a.txt", "text")}
@@ -157,6 +164,13 @@ TABLE: dict[tuple[str, str], Row] = {
         },
     ),
     ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
+    # The call has ended, and was no queued one. Nobody's role opens another account's.
+    ("GET", "/ai/v1/responses/{response_id}"): ai(200, 404, 404),
+    ("DELETE", "/ai/v1/responses/{response_id}"): ai(200, 404, 404),
+    ("POST", "/ai/v1/responses/{response_id}/cancel"): ai(400, 404, 404),
+    ("GET", "/ai/v1/responses/{response_id}/input_items"): ai(200, 404, 404),
+    # Without a body.
+    ("POST", "/ai/v1/responses/compact"): called(400),
     # Whoever has BatchAPIUser; the owner and the foreign person of these tests have it.
     ("GET", "/ai/v1/files"): ai(200, 200, 200),
     ("POST", "/ai/v1/files"): ai(201, 201, 201, FORM),
@@ -254,6 +268,7 @@ async def fresh(house: House, server: ModelServer) -> Fresh:
         "composite_id": composite_id,
         "component_id": model_id,
         "request_id": await house.request(owner, key_id),
+        "response_id": f"resp_{await house.request(owner, key_id)}",
         "transaction_id": await house.grant(owner, "1"),
         "file_id": await house.file(owner),
         "organization_id": await house.organization(owner),
@@ -281,9 +296,9 @@ def expectations(row: Row) -> dict[str, int]:
         return dict.fromkeys(("anonymous", "realtime key", "own", "platform key"), row.own)
     return {
         "anonymous": 401,
-        "realtime key": row.own if row.any_key or row.ai_key else 401,
-        "own": row.own,
-        "platform key": 401 if row.session_only or row.ai_key else row.own,
+        "realtime key": row.own if row.any_key or row.ai_key or row.key_only else 401,
+        "own": 401 if row.key_only else row.own,
+        "platform key": 401 if row.session_only or row.ai_key or row.key_only else row.own,
         "foreign": row.foreign,
         "manager": row.manager,
         "admin": row.admin,

@@ -1,7 +1,8 @@
 """Secrets at rest: AES-256-GCM under a key derived from the installation's secret key.
 
 Sealed form: one byte of version (1), 12 bytes of nonce, ciphertext with its 16-byte tag (NIST SP 800-38D). The
-encryption key is HKDF-SHA256 (RFC 5869) of the secret key, so that sessions and seals never share one.
+encryption key is HKDF-SHA256 (RFC 5869) of the secret key, so that sessions and seals never share one; and each purpose
+has its own, so that what was sealed for one cannot be opened for another.
 """
 
 import os
@@ -23,8 +24,8 @@ class SealError(Exception):
 class Seal:
     """Seals and opens text."""
 
-    def __init__(self, secret_key: str) -> None:
-        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"dwctl seal")
+    def __init__(self, secret_key: str, purpose: str = "dwctl seal") -> None:
+        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode())
         self._cipher = AESGCM(derive.derive(secret_key.encode()))
 
     def seal(self, text: str) -> bytes:

@@ -35,7 +35,8 @@ def unrun(lane: Lane, claimed: Claimed, holder: UUID, now: float, *, state: int 
     """The record of a request that was claimed and never sent: cancelled, or without its input."""
     code, text = "input_missing", "The file with this request was deleted before it was run."
     if state == _CANCELED:
-        code, text = "batch_cancelled", "This request was cancelled before it was run."
+        code = "cancelled" if lane.batch_id is None else "batch_cancelled"
+        text = "This request was cancelled before it was run."
     return Record(
         id=str(claimed.id),
         attempt=claimed.attempt,

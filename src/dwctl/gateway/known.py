@@ -18,6 +18,7 @@ from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, head_start, req
 from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot
 from dwctl.usage.prices import Tariff
+from dwctl.wire.exchange import Exchange
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +52,24 @@ class Known(msgspec.Struct, frozen=True, gc=False):
         if peeked.stream or model_name != self.name:
             body, hide_usage = request_body(body, peeked, self.route, model_name)
         return Rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
+
+
+def remember(
+    exchange: Exchange,
+    snapshot: Snapshot,
+    caller: Caller,
+    admission: Admission,
+    route: Route,
+    upstream: Upstream,
+) -> None:
+    """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
+    memo, name = exchange.memo, admission.peeked.model
+    if route.form or route.counts:
+        return
+    if memo.call == name:
+        memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
+    else:
+        memo.call = name
 
 
 def known_of(

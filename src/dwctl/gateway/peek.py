@@ -40,8 +40,10 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     caps: Caps = NO_CAPS
     tier: str | None = None
     """What `service_tier` says, if it is a text."""
-    background: bool = False
-    """Whether `background` is true."""
+    background: bool | None = False
+    """What `background` says; None if that is no boolean."""
+    store: bool | None = True
+    """What `store` says, true where it says nothing; None if that is no boolean."""
 
 
 class _Model:
@@ -64,6 +66,10 @@ class _Background:
     """Stands for the value of `background`."""
 
 
+class _Store:
+    """Stands for the value of `store`."""
+
+
 class _Fields(Caps, frozen=True, gc=False):
     """Every other key is skipped unparsed."""
 
@@ -72,6 +78,7 @@ class _Fields(Caps, frozen=True, gc=False):
     stream_options: _StreamOptions | msgspec.UnsetType = msgspec.UNSET
     service_tier: _Tier | msgspec.UnsetType = msgspec.UNSET
     background: _Background | msgspec.UnsetType = msgspec.UNSET
+    store: _Store | msgspec.UnsetType = msgspec.UNSET
 
 
 _NAMES: dict[type, str] = {
@@ -80,6 +87,7 @@ _NAMES: dict[type, str] = {
     _StreamOptions: "stream_options",
     _Tier: "service_tier",
     _Background: "background",
+    _Store: "store",
 }
 _PLACEHOLDERS = {kind: kind() for kind in _NAMES}
 
@@ -105,19 +113,21 @@ class Peeker:
             raise Refused(_not_json(body)) from error
         except RecursionError as error:
             raise Refused(_problem("The body is nested too deeply.")) from error
-        model = values.get(_Model)
-        stream = values.get(_Stream)
+        model = values.pop(_Model, None)
+        stream = values.pop(_Stream, None)
         if model is not None and type(model) is not str:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
-        if _StreamOptions not in values and _Tier not in values and _Background not in values:
+        if not values:
             return Peek(model, bool(stream), False, False, fields)
         has_options = _StreamOptions in values
         asked = has_options and _includes_usage(values[_StreamOptions])
         tier = values.get(_Tier)
         told = tier if isinstance(tier, str) else None
-        return Peek(model, bool(stream), asked, has_options, fields, told, values.get(_Background) is True)
+        background = _flag(values.get(_Background), unsaid=False)
+        store = _flag(values.get(_Store), unsaid=True)
+        return Peek(model, bool(stream), asked, has_options, fields, told, background, store)
 
     def _found(self, kind: type, value: object) -> object:
         if kind in self._values:
@@ -126,6 +136,12 @@ class Peeker:
             raise Refused(_problem(text, param=name, code="invalid_value"))
         self._values[kind] = value
         return _PLACEHOLDERS[kind]
+
+
+def _flag(value: object, *, unsaid: bool) -> bool | None:
+    if value is None:
+        return unsaid
+    return value if isinstance(value, bool) else None
 
 
 def _includes_usage(options: object) -> bool:
@@ -141,6 +157,11 @@ def _includes_usage(options: object) -> bool:
 
 def _problem(text: str, param: str | None = None, code: str | None = None) -> Problem:
     return Problem(status=400, message=text, param=param, code=code)
+
+
+def no_flag(field: str) -> Problem:
+    """A field that is to be a boolean is none."""
+    return _problem(f"Invalid type for '{field}': expected a boolean.", param=field, code="invalid_type")
 
 
 def _wrong_type(field: str, expected: str, value: object) -> Problem:

@@ -20,6 +20,8 @@ from dwctl.gateway.admit import Admission, admit, authenticate
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
+from dwctl.gateway.complaints import Complaints
+from dwctl.gateway.counting import counted
 from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
@@ -27,7 +29,7 @@ from dwctl.gateway.flight import Flight
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, known_of
+from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
 from dwctl.gateway.parked import Body
 from dwctl.gateway.peek import Peek, Peeker
@@ -43,7 +45,6 @@ from dwctl.gateway.settings import MIB, GatewaySettings
 from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.client import UpstreamClient
-from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.condition import Conditions
@@ -52,6 +53,7 @@ from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff
+from dwctl.wire.compaction import MARK, Compactions
 from dwctl.wire.cors import NO_CORS, Cors
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
@@ -63,8 +65,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_UPSTREAMS = 10_000
-COMPLAIN_EVERY = 1.0
-"""Seconds between two warnings about the same endpoint and failure; the metrics count every one."""
 
 
 class Gateway:
@@ -87,6 +87,7 @@ class Gateway:
         strict: bool = False,
         max_body_bytes: int = 32 * MIB,
         uploads_folder: Path | None = None,
+        compactions: Compactions | None = None,
     ) -> None:
         self.recording = recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
@@ -100,6 +101,7 @@ class Gateway:
         self._total_timeout = settings.upstream.total_timeout
         self._daemon_id = daemon_id
         self._cors = cors
+        self._compactions = compactions
         self._peeker = Peeker()
         self._strict = peekers() if strict else None
         self._remembers = not strict
@@ -124,11 +126,11 @@ class Gateway:
         """Who wants to know how calls fare; set by the engine while it runs queued work."""
         self.stateful: Stateful | None = None
         """Who takes calls that are to be queued; given by the composition root."""
-        self._complained: dict[tuple[str, Failure], float] = {}
         self._counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
+        self.failed = Complaints(self._counts, clock).failed
         self.cap = self.funds.cap
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
@@ -214,16 +216,6 @@ class Gateway:
         self._gate.undo()
         self.funds.undo()
 
-    def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:
-        """An attempt at a target failed."""
-        self._counts.failed(target.endpoint_name, failure)
-        place = (target.endpoint_name, failure)
-        now = self.perf()
-        if now - self._complained.get(place, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
-            self._complained[place] = now
-            told = f": {detail}" if detail else ""
-            logger.warning("%s: the endpoint %s %s%s", model, target.endpoint_name, failure.value, told)
-
     def again(self, ident: str, reason: str, status: int, pause: float) -> None:
         """A call is sent to another target: traces tell of it (gateway/traced.py)."""
         del reason, pause
@@ -308,10 +300,16 @@ class Gateway:
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         model = admission.answering
-        tariff = self.tariff(admission) if known is None else known.tariff
-        if (tariff is not None or peeked.tier is not None or peeked.background) and self._is_put_off(
-            exchange, admission, tariff, route, asked, (caller, upload, peeked), now
-        ):
+        tariff = None if route.counts else self.tariff(admission) if known is None else known.tariff
+        said = asked
+        asked = self._opened(asked, admission.key) if route.stores and MARK in asked else asked
+        if (
+            tariff is not None
+            or peeked.tier is not None
+            or peeked.background is not False
+            or peeked.store is not True
+            or route.counts
+        ) and self._is_put_off(exchange, admission, tariff, route, said, (caller, upload, peeked), now):
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -322,15 +320,18 @@ class Gateway:
             first, plan, limit_lines = self.enter(
                 admission, partial(self._rendered, route, admission, caller, asked, query, upload)
             )
-            self._remember(exchange, snapshot, caller, admission, route, first.upstream)
+            if self._remembers:
+                remember(exchange, snapshot, caller, admission, route, first.upstream)
         upstream = first.upstream
         own = upstream.target.timeouts
         size = len(exchange.body) if upload is None else upload.size
         record = self._record(route, admission, caller, peeked, size, now, tariff)
-        sanitiser: Sanitiser | None = None
-        if model.sanitize or admission.model.sanitize or self._strict is not None:
-            strict = self._strict is not None
-            sanitiser = Sanitiser(route.path, record.model, record.id, asked, strict=strict)
+        strict = self._strict is not None
+        sanitiser = (
+            Sanitiser(route.path, record.model, record.id, asked, strict=strict)
+            if strict or model.sanitize or admission.model.sanitize
+            else None
+        )
         flight = Flight(
             self,
             exchange,
@@ -352,26 +353,12 @@ class Gateway:
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort
-        self.recording.start(record, b"" if route.media else asked)
+        self.recording.start(record, b"" if route.media else said)
         self.recording.after(sender.launch)
 
-    def _remember(
-        self,
-        exchange: Exchange,
-        snapshot: Snapshot,
-        caller: Caller,
-        admission: Admission,
-        route: Route,
-        upstream: Upstream,
-    ) -> None:
-        """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-        memo, name = exchange.memo, admission.peeked.model
-        if not self._remembers or exchange.path in self.uploads:
-            return
-        if memo.call == name:
-            memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-        else:
-            memo.call = name
+    def _opened(self, asked: bytes, key: Key) -> bytes:
+        """A body with its summed up conversations as the model reads them; the record keeps what the client said."""
+        return asked if self._compactions is None else self._compactions.opened(asked, key.owner_id)
 
     def _is_put_off(
         self,
@@ -383,11 +370,16 @@ class Gateway:
         begun: tuple[Caller, Upload | None, Peek],
         now: float,
     ) -> bool:
-        """Whether the call goes into the queue, or has to wait for credit and will be admitted anew.
+        """Whether the call is answered here, goes into the queue, or waits for credit and will be admitted anew.
 
         Otherwise what it may cost is reserved.
         """
         caller, upload, peeked = begun
+        if route.counts:
+            answer = counted(admission.answering, asked)
+            if answer is not None:
+                self._page(exchange, caller, answer)
+            return answer is not None
         call = queued_call(route, admission, peeked, caller, asked)
         if call is not None and self.stateful is not None:
             self.stateful.take(exchange, call)
@@ -460,6 +452,7 @@ class Gateway:
             user_agent=caller.user_agent,
             request_size=size,
             tariff_id=None if tariff is None else tariff.id,
+            stored=(peeked.store is not False or not route.stores) and not route.counts,
         )
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
@@ -489,5 +482,9 @@ class Gateway:
             body = self._pages.page(snapshot, key, exchange.path, anthropic=anthropic)
         except Refused as refusal:
             raise Refused(in_messages(refusal.problem) if anthropic else refusal.problem) from refusal
+        self._page(exchange, caller, body)
+
+    def _page(self, exchange: Exchange, caller: Caller, body: bytes) -> None:
+        """Answer with JSON of our own."""
         exchange.finish(page_of(exchange, b"x-request-id: %b\r\n%b" % (new_id().encode(), caller.cors), body))
         self._counts.answered(*self._place(exchange), 200, self.perf() - exchange.received)

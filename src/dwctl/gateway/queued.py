@@ -2,8 +2,9 @@
 
 from dwctl.gateway.admit import Admission
 from dwctl.gateway.caller import Caller
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peek import Peek, no_flag
 from dwctl.gateway.routes import Route
+from dwctl.wire.errors import Refused
 from dwctl.wire.stateful import QueuedCall
 
 FLEX = "flex"
@@ -15,10 +16,15 @@ def queued_call(
 ) -> QueuedCall | None:
     """The call as the engine takes it; None for one that is run at once whatever it says.
 
-    Only a route that knows the field heeds it; on all others it goes to the upstream as it came.
+    Only a route that knows the field heeds it; on all others it goes to the upstream as it came. Raises `Refused` for
+    what such a route cannot heed.
     """
+    if route.background and peeked.background is None:
+        raise Refused(no_flag("background"))
+    if route.stores and peeked.store is None:
+        raise Refused(no_flag("store"))
     flex = route.flex and peeked.tier == FLEX
-    background = route.background and peeked.background
+    background = route.background and peeked.background is True
     if not flex and not background:
         return None
     key = admission.key
@@ -32,6 +38,7 @@ def queued_call(
         flex=flex,
         background=background,
         stream=peeked.stream,
+        stored=peeked.store is not False or not route.stores,
         user_agent=caller.user_agent,
         lines=caller.cors,
     )

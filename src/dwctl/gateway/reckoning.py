@@ -27,6 +27,8 @@ TEXT_PATHS = frozenset(
     }
 )
 """Routes whose answers are text; other answers (vectors, scores, sounds, pictures) are no output in tokens."""
+COUNTING = "/v1/responses/input_tokens"
+"""Its answer tells of tokens that nobody has used."""
 MAX_INFLATED = 4 * 1024 * 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -52,6 +54,8 @@ class Passed(msgspec.Struct, frozen=True):
 
 def reckoned(told: Metered, passed: Passed) -> Metered:
     """The usage of a call, with what was not told; `told` is what its answer said."""
+    if passed.path == COUNTING:
+        return msgspec.structs.replace(told, prompt_tokens=0, completion_tokens=0, total_tokens=0)
     head = passed.head
     failed = passed.failed or told.error is not None
     answered = head is not None and head.status < 300 and (passed.began or not failed)

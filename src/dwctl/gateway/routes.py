@@ -39,6 +39,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `service_tier: "flex"` queues a call."""
     background: bool = False
     """Whether `background: true` does."""
+    stores: bool = False
+    """Whether `store: false` keeps a call from being read as a response; elsewhere the field is the model server's."""
+    counts: bool = False
+    """Whether it tells how many tokens a request would be, and runs nothing: free, and without bodies."""
 
 
 def _media(path: str, *, form: bool = False) -> Route:
@@ -57,6 +61,7 @@ ROUTES = {
             forces_usage=False,
             flex=True,
             background=True,
+            stores=True,
         ),
         Route(path="/v1/rerank", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
         Route(path="/v1/score", id_style=IdStyle.HEADER_ONLY, forces_usage=False),
@@ -71,5 +76,13 @@ ROUTES = {
 }
 ROUTES[PREFIX + b"/v1/messages"] = msgspec.structs.replace(
     ROUTES[PREFIX + b"/v1/chat/completions"], dialect=Messages(), flex=False
+)
+ROUTES[PREFIX + b"/v1/responses/input_tokens"] = msgspec.structs.replace(
+    ROUTES[PREFIX + b"/v1/responses"],
+    path="/v1/responses/input_tokens",
+    id_style=IdStyle.HEADER_ONLY,
+    flex=False,
+    background=False,
+    counts=True,
 )
 UPLOADS = frozenset(path for path, route in ROUTES.items() if route.form)

@@ -7,7 +7,7 @@
 -- array is read once, so building its tree is lost.
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
 -- whatever the row's record changes. Entries, rows, balances, then what budgets have spent: always in this order, for the
--- same reason. Whether a budget counts is read where the balance is written, so that no budget can be made in between.
+-- same reason. Bodies of a request that is not stored, or not any more, are left out (singles/store.py). Whether a budget counts is read where the balance is written, so that no budget can be made in between.
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -18,7 +18,7 @@ with incoming as (
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
         user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric,
-        position integer, batch_id uuid
+        position integer, batch_id uuid, stored boolean
     )) with ordinality as r
 ),
 booked as (
@@ -41,7 +41,7 @@ changed as (
         creator_id, key_id, daemon_id, endpoint_id, path, model, target_model, response_model, purpose, origin,
         service_tier, first_byte_ms, duration_ms, overhead_ms, prompt_tokens, completion_tokens, reasoning_tokens,
         cached_tokens, total_tokens, request_size, response_size, finish_reason, error_code, error_message, user_agent,
-        cache_write_tokens, audio_seconds, estimated, tariff_id, cost, position
+        cache_write_tokens, audio_seconds, estimated, tariff_id, cost, position, stored
     )
     select
         i.id, coalesce(attempt, 1), coalesce(state, 2), coalesce(stream, false), coalesce(background, false), status_code,
@@ -51,7 +51,7 @@ changed as (
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, total_tokens, coalesce(request_size, 0),
         response_size, finish_reason, error_code, error_message, user_agent, cache_write_tokens,
         audio_seconds, coalesce(estimated, false), tariff_id,
-        case when i.cost = 0 then 0 else b.cost end, position
+        case when i.cost = 0 then 0 else b.cost end, position, coalesce(stored, true)
     from incoming i
     left join booked b on b.request_id = i.id
     order by i.id
@@ -88,7 +88,7 @@ changed as (
             excluded.attempt > kept.attempt
             or (excluded.attempt = kept.attempt and least(excluded.state, 3) > least(kept.state, 3))
         )
-    returning kept.id
+    returning kept.id, kept.stored
 ),
 lengths as (
     select n, request, response, sum(coalesce(request, 0) + coalesce(response, 0)) over (order by n)::integer as stop
@@ -104,7 +104,9 @@ taken as (
     from lengths l
     join incoming i on i.ordinality = l.n
     left join changed c on c.id = i.id
-    where l.request is not null or l.response is not null
+    where (l.request is not null or l.response is not null)
+        -- A record that changed nothing holds its row all the same.
+        and case when c.id is null then keeps_bodies(i.id) else c.stored end
 ),
 bodies as (
     insert into request_bodies as kept (id, request, large_request, response, large_response)
@@ -185,7 +187,7 @@ returning id;
 
 -- name: get_request
 -- One request with its bodies, wherever they lie: its own content, the request log, or the line of a file. A request of a
--- deleted batch is gone.
+-- deleted batch is gone, and one that is not stored as a response unless $2.
 -- row: dwctl.requests.store:StoredRequest
 select
     r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
@@ -193,14 +195,14 @@ select
     r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
     coalesce(c.request, b.request, b.large_request, l.body) as request,
     coalesce(c.response, b.response, b.large_response) as response,
-    r.batch_id, q.holder is not null as running
+    r.batch_id, q.holder is not null as running, r.line, r.stored
 from requests r
 left join request_bodies b on b.id = r.id
 left join contents c on c.id = r.id
 left join queue q on q.id = r.id
 left join batches t on t.id = r.batch_id
 left join file_lines l on l.file_id = t.file_id and l.line = r.line
-where r.id = $1 and t.deleted_at is null;
+where r.id = $1 and t.deleted_at is null and (r.stored or $2);
 
 -- name: state_of
 -- Where a request stands.
@@ -232,10 +234,10 @@ with ended as (
         state = $2, status_code = $3, completed_at = now(), response_size = length($4::bytea),
         error_code = $5, error_message = $6
     where id = $1 and state = 2
-    returning id
+    returning id, stored
 ),
 content as (
-    insert into contents as kept (id, response) select id, $4 from ended where $4::bytea is not null
+    insert into contents as kept (id, response) select id, $4 from ended where $4::bytea is not null and stored
     on conflict (id) do update set response = excluded.response
 ),
 told as (select pg_notify('dwctl_ended', id::text) from ended)

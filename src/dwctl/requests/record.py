@@ -55,6 +55,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Bytes of the client's body."""
     tariff_id: str | None = None
     """What prices the call; None when it is free."""
+    stored: bool = True
+    """Whether it can be read as a response; otherwise its bodies are not kept."""
 
     completed_at: float = 0.0
     status_code: int = 0

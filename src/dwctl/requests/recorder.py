@@ -96,8 +96,10 @@ class Recorder:
                 logger.exception("a step after recording failed")
 
     def _note(self, kind: int, record: Record, body: bytes) -> None:
-        if body and (len(body) > self._max_body_bytes or self._spool.size > self._shed_above):
-            if len(body) <= self._max_body_bytes:
+        if body and (
+            len(body) > self._max_body_bytes or not record.stored or self._spool.size > self._shed_above
+        ):
+            if record.stored and len(body) <= self._max_body_bytes:
                 self._shed.inc()
             body = b""
         self._encode_into(record, self._json)

@@ -50,7 +50,12 @@ def parse_response_id(text: str) -> UUID:
     try:
         return UUID(text.removeprefix("resp_"))
     except ValueError as error:
-        raise NotFound(f"Response with id '{text}' not found.") from error
+        raise NotFound(no_response(text)) from error
+
+
+def no_response(name: str) -> str:
+    """What whoever asks for it is told."""
+    return f"Response with id '{name}' not found."
 
 
 def response_object(row: StoredRequest) -> dict[str, Any]:
@@ -87,6 +92,21 @@ def response_object(row: StoredRequest) -> dict[str, Any]:
             "message": row.error_message or "The call failed.",
         }
     return shown
+
+
+def output_text(response: dict[str, Any]) -> str:
+    """The text of a Responses object's messages."""
+    output = response.get("output")
+    parts = [
+        part
+        for item in (output if isinstance(output, list) else ())
+        if isinstance(item, dict) and item.get("type") == "message" and isinstance(item.get("content"), list)
+        for part in item["content"]
+    ]
+    texts = [
+        part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "output_text"
+    ]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _complete(shown: dict[str, Any], reply: dict[str, Any], row: StoredRequest) -> None:

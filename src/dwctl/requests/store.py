@@ -69,6 +69,10 @@ class StoredRequest(msgspec.Struct, frozen=True):
     """Of a line: its batch. Of a single queued call: the group id that the contract calls so."""
     running: bool = False
     """Whether a process holds it; only queued requests are held."""
+    line: int | None = None
+    """Of a batch's request: its line in the file, from 0."""
+    stored: bool = True
+    """Whether it can be read as a response; otherwise bodies are there for its client alone, and not for long."""
 
     @property
     def standing(self) -> State:
@@ -113,9 +117,12 @@ class RequestStore:
         self._sql = Queries.load(__package__)
         self._queue = QueueStore(database)
 
-    async def get(self, request_id: UUID) -> StoredRequest | None:
-        """A request, whoever owns it; the caller checks."""
-        row = await self._database.fetch_row(self._sql["get_request"], request_id)
+    async def get(self, request_id: UUID, *, unstored: bool = False) -> StoredRequest | None:
+        """A request, whoever owns it; the caller checks.
+
+        With `unstored` also one whose client wants nothing stored: for whoever answers that client.
+        """
+        row = await self._database.fetch_row(self._sql["get_request"], request_id, unstored)
         return None if row is None else StoredRequest(*row.values())
 
     async def get_request_detail(self, request_id: UUID) -> StoredRequest:

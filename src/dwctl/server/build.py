@@ -26,6 +26,8 @@ from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.engine.responses.callers import Callers
+from dwctl.engine.responses.compact.actions import Compacting
+from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
@@ -35,6 +37,7 @@ from dwctl.identity.settings import CorsSettings
 from dwctl.requests.daemons import Daemon
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.replay import Replay
+from dwctl.requests.singles.store import SingleStore
 from dwctl.requests.spool import Spool
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer, Writer
@@ -61,6 +64,7 @@ from dwctl.usage.credit.store import LeaseStore
 from dwctl.usage.credit.supply import CHANNEL as CREDIT
 from dwctl.usage.credit.supply import CreditSupply
 from dwctl.web.dashboard import Dashboard
+from dwctl.wire.compaction import Compactions
 from dwctl.wire.cors import Cors
 
 READY_WITHIN = 1.5
@@ -110,7 +114,7 @@ def build(
     database = storage.database
     recording = settings.recording
     secret_key = settings.secret_key or secrets.secret_key
-    seal = Seal(secret_key)
+    seal, compactions = Seal(secret_key), Compactions(secret_key)
 
     spools = data_dir / "spool"
     spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
@@ -181,6 +185,7 @@ def build(
         strict=settings.onwards.strict_mode,
         max_body_bytes=settings.limits.requests.max_body_size,
         uploads_folder=uploads,
+        compactions=compactions,
     )
     work_parts = work_of(settings, database, routing, daemon_id)
     engine = build_engine(
@@ -222,10 +227,10 @@ def build(
         credit=settings.credits,
         windows=settings.batches.allowed_completion_windows,
     )
+    work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
     origins = settings.auth.security.cors.allowed_origins
     callers = Callers(plane.identity, plane.authenticator, proxies, origins)
-    responses = ResponseActions(RequestStore(database), callers, crew)
-    work = work_routes(settings, work_parts, database, plane, sync, notices, clock)
+    responses = ResponseActions(RequestStore(database), SingleStore(database), callers, crew, work.endings)
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)
     page = crew.page if settings.enable_metrics else None
@@ -240,6 +245,11 @@ def build(
         metrics_token=settings.metrics.bearer_token,
         ai_routes=[
             responses_router(responses),
+            compact_router(
+                responses,
+                Compacting(responses, inference, routing, compactions, clock),
+                max_body_bytes=settings.limits.requests.max_body_size,
+            ),
             sockets_router(inference, settings.response_sockets),
             *work.routes,
         ],

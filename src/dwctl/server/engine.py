@@ -24,6 +24,7 @@ from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.gateway.errands import Errands
 from dwctl.gateway.pipeline import Gateway
 from dwctl.requests.queue.store import CAPACITY, CHANNEL, QueueStore
+from dwctl.requests.singles.store import SingleStore
 from dwctl.routing.snapshot import Routing
 
 LEASES = 3
@@ -98,7 +99,12 @@ def build_engine(
     )
     populating = Populating(store, every=every, step=settings.populate_batch_size)
     cancelling = Cancelling(
-        store, worker, daemon_id, counts, every=settings.cancellation_poll_interval_ms / 1000
+        store,
+        SingleStore(database),
+        worker,
+        daemon_id,
+        counts,
+        every=settings.cancellation_poll_interval_ms / 1000,
     )
     rescuer = Rescuer(
         store,

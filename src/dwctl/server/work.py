@@ -1,6 +1,7 @@
 """The part of the composition root that is about files, batches and queued calls: how work comes in and is shown."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -25,15 +26,20 @@ from dwctl.engine.files.keeping import Keeping
 from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
 from dwctl.engine.housekeeping import Chore
+from dwctl.engine.responses.accepting import Acceptance
 from dwctl.engine.responses.queued import QueuedCalls
 from dwctl.requests.endings import Endings
 from dwctl.requests.queue.store import CHANNEL, ENDED, QueueStore
 from dwctl.requests.retention.store import Retention
+from dwctl.requests.singles.store import SingleStore
 from dwctl.requests.store import RequestStore
 from dwctl.routing.hidden_keys.store import HiddenKeys
 from dwctl.routing.snapshot import Routing
 from dwctl.routing.sync import RoutingSync
 from dwctl.server.settings import Settings
+
+FLEETING = 300.0
+"""Seconds after the end of a call that wants nothing stored, in which whoever waits for it has read its answer."""
 
 
 class WorkParts(msgspec.Struct, frozen=True):
@@ -52,6 +58,8 @@ class Work(msgspec.Struct, frozen=True):
     services: tuple[Service, ...]
     queued: QueuedCalls | None
     """Who takes the gateway's calls that are to be queued; None when none are."""
+    endings: Endings
+    """Tells of the end of single calls."""
 
 
 def work_of(settings: Settings, database: Database, routing: Routing, daemon_id: UUID) -> WorkParts:
@@ -67,7 +75,12 @@ def work_of(settings: Settings, database: Database, routing: Routing, daemon_id:
         max_body_bytes=settings.limits.requests.max_body_size,
     )
     keeping = Keeping(store, uploads, silent_secs=silent)
-    chores: tuple[Chore, ...] = (_chore(keeping.step),)
+    singles, lifetime = SingleStore(database), settings.batches.async_requests.idempotency_key_lifetime
+    chores: tuple[Chore, ...] = (
+        _chore(keeping.step),
+        partial(singles.forget_keys, lifetime),
+        partial(singles.forget_fleeting, FLEETING),
+    )
     if settings.recording.retention_days is not None:
         chores += (Retention(database, settings.recording.retention_days).step,)
     return WorkParts(FileActions(store, uploads, routing), chores, silent)
@@ -86,8 +99,10 @@ def work_routes(
     queue, keys = QueueStore(database), HiddenKeys(database, sync, "batch")
     origins = settings.auth.security.cors.allowed_origins
     daemons = daemons_router(DaemonActions(DaemonStore(database), parts.silent), plane.authenticator, origins)
+    endings = Endings()
+    notices.subscribe(ENDED, endings)
     if not settings.batches.enabled:
-        return Work((daemons,), (), None)
+        return Work((daemons,), (), None, endings)
     store = BatchStore(database)
     batches = BatchActions(store, Creation(store, keys, settings.batches), queue, clock)
     retrying = Retrying(queue, clock)
@@ -98,11 +113,17 @@ def work_routes(
         batches_router(batches, plane.authenticator, origins),
     )
     if not settings.batches.async_requests.enabled:
-        return Work(routes, (retrying,), None)
-    endings = Endings()
-    notices.subscribe(ENDED, endings)
-    queued = QueuedCalls(queue, RequestStore(database), keys, endings, settings.batches.async_requests)
-    return Work(routes, (retrying, queued), queued)
+        return Work(routes, (retrying,), None, endings)
+    single = settings.batches.async_requests
+    queued = QueuedCalls(
+        Acceptance(database, single.idempotency_key_lifetime),
+        RequestStore(database),
+        SingleStore(database),
+        keys,
+        endings,
+        single,
+    )
+    return Work(routes, (retrying, queued), queued, endings)
 
 
 def _chore(step: Callable[[], Awaitable[bool]]) -> Chore:

@@ -12,6 +12,7 @@ from dwctl.web.batch_document import batch_paths, batch_schemas
 from dwctl.web.daemon_document import DAEMON_SCHEMAS, daemon_paths
 from dwctl.web.document_parts import errors, ok, path_parameter
 from dwctl.web.file_document import FILE_SCHEMAS, file_paths
+from dwctl.web.response_document import RESPONSE_SCHEMAS, response_paths
 
 
 class DocsPage(msgspec.Struct, frozen=True):
@@ -68,6 +69,12 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/completions": _inference("Create a completion", "Completion", []),
             "/ai/v1/embeddings": _inference("Create embeddings", "Embeddings", ["input"], streams=False),
             "/ai/v1/responses": _inference("Create a response", "Response", []),
+            "/ai/v1/responses/input_tokens": _inference(
+                "Tell how many tokens a response would read; an estimate for models without Responses of their own",
+                "InputTokens",
+                [],
+                streams=False,
+            ),
             "/ai/v1/rerank": _inference("Rank documents", "Ranking", ["query", "documents"], streams=False),
             "/ai/v1/score": _inference("Score pairs of texts", "Scores", [], streams=False),
             "/ai/v1/moderations": _inference("Classify a text", "Moderation", ["input"], streams=False),
@@ -80,17 +87,7 @@ def ai_document(version: str) -> dict[str, Any]:
             "/ai/v1/images/edits": _media("Edit images", "EditedImages", ["prompt", "image"], form=True),
             "/ai/v1/images/variations": _media("Vary an image", "ImageVariations", ["image"], form=True),
             "/ai/v1/messages": _messages(),
-            "/ai/v1/responses/{response_id}": {
-                "get": {
-                    "summary": "Get the stored response of a call",
-                    "description": "Of any call, by the id that its answer carried: `resp_<id>`. Calls of other "
-                    "accounts are not found. Takes the session of a page beside a key.",
-                    "operationId": "getResponse",
-                    "tags": ["responses"],
-                    "parameters": [path_parameter("response_id", "Such as resp_0199e1c2-…")],
-                    "responses": {"200": ok("The response", "Response"), **errors("401", "403", "404")},
-                }
-            },
+            **response_paths(),
             **file_paths(),
             "/ai/v1/models": {
                 "get": {
@@ -112,7 +109,10 @@ def ai_document(version: str) -> dict[str, Any]:
             **batch_paths(ok, errors),
             **daemon_paths(),
         },
-        "components": {"securitySchemes": _schemes(), "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS},
+        "components": {
+            "securitySchemes": _schemes(),
+            "schemas": _schemas() | FILE_SCHEMAS | DAEMON_SCHEMAS | RESPONSE_SCHEMAS,
+        },
     }
 
 
@@ -218,6 +218,11 @@ def _schemas() -> dict[str, Any]:
         "Completion": anything,
         "Embeddings": anything,
         "Response": anything,
+        "InputTokens": {
+            "type": "object",
+            "required": ["object", "input_tokens"],
+            "properties": {"object": {"const": "response.input_tokens"}, "input_tokens": {"type": "integer"}},
+        },
         "Ranking": anything,
         "Scores": anything,
         "Moderation": anything,

@@ -27,6 +27,8 @@ class QueuedCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     background: bool
     """Whether its client polls; otherwise it waits for the answer."""
     stream: bool
+    stored: bool
+    """Whether it can be read as a response afterwards."""
     user_agent: str | None
     lines: bytes
     """Headers that the answer carries besides its own, each line ended."""

@@ -121,15 +121,17 @@ class RequestActions:
             ident = UUID(text.removeprefix("resp_"))
         except ValueError as error:
             raise missing from error
-        stored = await self._store.get(ident)
+        stored = await self._store.get(ident, unstored=True)
         if stored is None or stored.completed_at is None:
             settled = await self._recorded.flush()
-            stored = await self._store.get(ident)
+            stored = await self._store.get(ident, unstored=True)
             if stored is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
         rows = await self._log.describe([ident])
         if stored is None or not rows or owner not in (None, stored.owner_id):
             raise missing
+        if not stored.stored:
+            stored = msgspec.structs.replace(stored, request=None, response=None)
         return RequestDetail(
             **_shown(rows[0], with_upstream=_sees_upstream(who)),
             request_body=_text(stored.request),

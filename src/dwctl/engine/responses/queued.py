@@ -5,7 +5,11 @@ answered with its response as it stands, and a blocking one waits for its end by
 
 Wakes on: calls that the gateway hands over. Writes: `requests`, `contents`, `queue`, `lanes`. If the process dies
 before the commit, the client has no answer and nothing was queued; after it the call is run and can be fetched, also by
-a client that saw its connection end. May be lost: nothing that was answered.
+a client that saw its connection end; a repeated call with the same key finds it (accepting.py). May be lost: nothing
+that was answered.
+
+A blocking call with `store: false` is kept in the queue as any other, so that it is run whatever dies; its content goes
+when its client has the answer, or else with the housekeeping, and nobody reads it as a response at any time.
 """
 
 import asyncio
@@ -22,17 +26,18 @@ import msgspec
 from dwctl.core.ids import new_uuid
 from dwctl.core.services import TaskSet
 from dwctl.db.postgres import reason_of
+from dwctl.engine.responses.accepting import Acceptance, Order
+from dwctl.engine.responses.asked import asked_of, key_of
 from dwctl.engine.responses.settings import AsyncRequestSettings
 from dwctl.requests.endings import Endings
-from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Single
 from dwctl.requests.queue.windows import REALTIME, deadline_of
 from dwctl.requests.record import State
-from dwctl.requests.render import response_object
+from dwctl.requests.render import no_response, response_object
+from dwctl.requests.singles.store import SingleStore
 from dwctl.requests.store import RequestStore, StoredRequest
 from dwctl.requests.writer import AWAY
 from dwctl.routing.hidden_keys.store import HiddenKeys
-from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange
@@ -59,6 +64,24 @@ _FULL = Problem(
     code="service_unavailable",
     headers=((b"retry-after", b"1"),),
 )
+_REUSED = Problem(
+    status=422,
+    message="This Idempotency-Key was used with another body.",
+    code="idempotency_key_reused",
+)
+_NOT_STORED = Problem(
+    status=400,
+    message="'background' needs the response to be stored; leave out 'store' or set it to true.",
+    param="store",
+    code="invalid_value",
+)
+_KEY_NOT_STORED = Problem(
+    status=400,
+    message="An Idempotency-Key needs the response to be stored; leave out 'store' or set it to true.",
+    param="store",
+    code="invalid_value",
+)
+_CANCELLED = Problem(status=400, message="The call was cancelled.", code="cancelled")
 _id = Member("id")
 
 
@@ -67,7 +90,9 @@ class Taken(msgspec.Struct, gc=False):
 
     exchange: Exchange
     call: QueuedCall
-    single: Single
+    order: Order
+    request_id: UUID
+    """Its own, or that of the earlier call that its key has made."""
     left: bool = False
     """Whether its client has left."""
 
@@ -79,13 +104,15 @@ class QueuedCalls:
 
     def __init__(
         self,
-        queue: QueueStore,
+        acceptance: Acceptance,
         requests: RequestStore,
+        singles: SingleStore,
         keys: HiddenKeys,
         endings: Endings,
         settings: AsyncRequestSettings,
     ) -> None:
-        self._queue = queue
+        self._acceptance = acceptance
+        self._singles = singles
         self._keys = keys
         self._requests = requests
         self._endings = endings
@@ -101,8 +128,12 @@ class QueuedCalls:
             field = "service_tier" if call.flex else "background"
             text = f"'stream' cannot be combined with '{field}' here; leave one of them out."
             raise Refused(Problem(status=400, message=text, param="stream", code="unsupported_value"))
+        key = key_of(exchange.header(b"idempotency-key"))
+        if not call.stored and (call.background or key is not None):
+            raise Refused(_NOT_STORED if call.background else _KEY_NOT_STORED)
         if len(self._incoming) >= self._settings.max_waiting:
             raise Refused(_FULL)
+        asked = asked_of(call.body, call.path, call.model)
         window = self._settings.completion_window
         single = Single(
             id=new_uuid(),
@@ -117,13 +148,14 @@ class QueuedCalls:
             run_key_id=UUID(call.key_id),
             completion_window=window if call.flex else REALTIME,
             deadline=deadline_of(window),
-            body=for_the_upstream(call.body, call.model),
+            body=asked.body,
             background=call.background,
             purpose="batch" if call.flex else "realtime",
             service_tier="flex" if call.flex else "default",
             user_agent=call.user_agent,
+            stored=call.stored,
         )
-        taken = Taken(exchange, call, single)
+        taken = Taken(exchange, call, Order(single, key, asked.digest), single.id)
         exchange.on_abort = partial(self._on_left, taken)
         self._incoming.append(taken)
         self._some.set()
@@ -139,14 +171,11 @@ class QueuedCalls:
                 self._some.clear()
                 while self._incoming:
                     taken = [self._incoming.popleft() for _ in range(min(len(self._incoming), AT_ONCE))]
-                    accepted = await self._accept(taken)
-                    for one in taken:
-                        if not accepted:
-                            self._answer(one, render(_NOT_QUEUED, self._lines(one)))
-                        elif one.call.background:
-                            self._acknowledge(one)
+                    for one in await self._accept(taken):
+                        if one.call.background and one.request_id == one.order.single.id:
+                            self._acknowledge(one, as_stored(one.order.single))
                         elif not one.left:
-                            self._waiting.spawn(self._answer_later(one), name=f"wait for {one.single.id}")
+                            self._waiting.spawn(self._answer_later(one), name=f"wait for {one.request_id}")
         finally:
             await self._waiting.cancel()
 
@@ -159,55 +188,82 @@ class QueuedCalls:
     def _on_left(self, taken: Taken) -> None:
         taken.left = True
 
-    async def _accept(self, taken: list[Taken]) -> bool:
+    async def _accept(self, taken: list[Taken]) -> list[Taken]:
+        """Those that are accepted now or were before; the others are answered."""
         try:
-            singles = [await self._with_key(one) for one in taken]
-            await self._queue.enqueue(singles)
+            for one in taken:
+                one.order = msgspec.structs.replace(one.order, single=await self._with_key(one))
+            made = await self._acceptance.accept([one.order for one in taken])
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning("%d calls could not be queued: %s", len(taken), reason_of(error))
-            return False
-        return True
+            for one in taken:
+                self._answer(one, render(_NOT_QUEUED, self._lines(one)))
+            return []
+        accepted = []
+        for one, what in zip(taken, made, strict=True):
+            if what.request_id is None:
+                self._answer(one, render(_REUSED, self._lines(one)))
+            else:
+                one.request_id = what.request_id
+                accepted.append(one)
+        return accepted
 
     async def _with_key(self, taken: Taken) -> Single:
-        call = taken.call
+        call, single = taken.call, taken.order.single
         if not call.flex:
-            return taken.single
+            return single
         place = (call.owner_id, call.creator_id)
         known = self._run_keys.get(place)
         if known is None:
             found = await self._keys.key(UUID(place[0]), UUID(place[1]))
             known = self._run_keys[place] = found.id
-        return msgspec.structs.replace(taken.single, run_key_id=known)
+        return msgspec.structs.replace(single, run_key_id=known)
 
-    def _acknowledge(self, taken: Taken) -> None:
-        shown = response_object(as_stored(taken.single))
-        if not taken.call.flex:
+    def _acknowledge(self, taken: Taken, row: StoredRequest) -> None:
+        shown = response_object(row)
+        if not taken.call.flex and row.standing == State.PENDING:
             # The contract's word for a call that is not put off.
             shown["status"] = "in_progress"
         self._answer(taken, self._rendered(taken, 202, msgspec.json.encode(shown)))
 
     async def _answer_later(self, taken: Taken) -> None:
         try:
-            await self._wait(taken)
+            if taken.call.background:
+                await self._repeat(taken)
+            else:
+                await self._wait(taken)
         except Exception:
             # One call's trouble is nobody else's, and its client is not left waiting.
-            logger.exception("the answer of %s could not be made", taken.single.id)
+            logger.exception("the answer of %s could not be made", taken.request_id)
             self._answer(taken, render(_NOT_MADE, self._lines(taken)))
+
+    async def _repeat(self, taken: Taken) -> None:
+        """What a background call's key has made, as it stands."""
+        row = await self._requests.get(taken.request_id)
+        if row is None:
+            self._answer(taken, render(_gone(taken), self._lines(taken)))
+        else:
+            self._acknowledge(taken, row)
 
     async def _wait(self, taken: Taken) -> None:
         """Until the call has ended, the client has left, or it has waited long enough."""
         loop = asyncio.get_running_loop()
         until = loop.time() + WAIT_MOST
-        with self._endings.waiting(taken.single.id) as woken:
+        with self._endings.waiting(taken.request_id) as woken:
             taken.exchange.on_abort = partial(self._on_left_waiting, taken, woken.set)
             while not taken.left:
                 woken.clear()
-                row = await self._look(taken.single.id)
+                ended, row = await self._look(taken)
                 if row is not None:
                     self._answer(taken, self._outcome(taken, row))
+                    if not taken.call.stored:
+                        await self._drop(taken)
+                    return
+                if ended:
+                    self._answer(taken, render(_gone(taken), self._lines(taken)))
                     return
                 if loop.time() >= until:
-                    text = f"Request timed out: resp_{taken.single.id} is not complete after {WAIT_MOST:g}s"
+                    text = f"Request timed out: resp_{taken.request_id} is not complete after {WAIT_MOST:g}s"
                     problem = Problem(status=504, message=text, type="server_error", code="gateway_timeout")
                     self._answer(taken, render(problem, self._lines(taken)))
                     return
@@ -221,19 +277,33 @@ class QueuedCalls:
         taken.left = True
         wake()
 
-    async def _look(self, request_id: UUID) -> StoredRequest | None:
-        """The row once it has ended; a database that is away is waited for."""
+    async def _look(self, taken: Taken) -> tuple[bool, StoredRequest | None]:
+        """Whether it is over, and the row, if it was not deleted; a database that is away is waited for."""
+        request_id = taken.request_id
         try:
-            row = await self._requests.get(request_id)
+            row = await self._requests.get(request_id, unstored=not taken.call.stored)
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning("the end of %s is not known: %s", request_id, reason_of(error))
-            return None
-        return row if row is not None and row.state >= State.FAILED else None
+            return False, None
+        if row is None:
+            return True, None
+        return (True, row) if row.state >= State.FAILED else (False, None)
+
+    async def _drop(self, taken: Taken) -> None:
+        try:
+            await self._singles.drop_content(taken.request_id)
+        except (*AWAY, asyncpg.PostgresError) as error:
+            logger.warning("the content of %s goes later: %s", taken.request_id, reason_of(error))
 
     def _outcome(self, taken: Taken, row: StoredRequest) -> bytes:
         """The answer of a call that has ended: the response, or what the model server said of a chat."""
         failed = row.state != State.COMPLETED
         status = row.status_code or 500 if failed else 200
+        if row.state == State.CANCELED:
+            # Somebody wanted it so: the response says it, and for a chat there is none.
+            status = 200
+            if taken.call.path != RESPONSES:
+                return render(_CANCELLED, self._lines(taken))
         if taken.call.path == RESPONSES:
             return self._rendered(taken, status, msgspec.json.encode(response_object(row)))
         if failed and not row.response:
@@ -260,7 +330,7 @@ class QueuedCalls:
 
     @staticmethod
     def _lines(taken: Taken) -> bytes:
-        exchange, ident = taken.exchange, str(taken.single.id).encode()
+        exchange, ident = taken.exchange, str(taken.request_id).encode()
         if not exchange.keep_alive:
             connection = b"connection: close\r\n"
         else:
@@ -276,6 +346,11 @@ class QueuedCalls:
     def _answer(taken: Taken, answer: bytes) -> None:
         if not taken.left:
             taken.exchange.finish(answer)
+
+
+def _gone(taken: Taken) -> Problem:
+    """Its response was deleted meanwhile."""
+    return Problem(status=404, message=no_response(f"resp_{taken.request_id}"))
 
 
 def as_stored(single: Single) -> StoredRequest:
@@ -306,20 +381,3 @@ def as_stored(single: Single) -> StoredRequest:
         response=None,
         batch_id=single.group_id,
     )
-
-
-def for_the_upstream(body: bytes, model: str) -> bytes:
-    """The body without what concerns us alone: an upstream that knows these would queue the call itself.
-
-    It names the model that was admitted, which a header may have said.
-
-    Raises `Refused` for names that cannot be read; values go on as they came.
-    """
-    try:
-        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except FAULTS as error:
-        raise Refused(Problem(status=400, message="The body is not valid JSON.")) from error
-    for name in ("service_tier", "background"):
-        fields.pop(name, None)
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-    return msgspec.json.encode(fields)

@@ -145,11 +145,11 @@ with incoming as (
     )
 ),
 held as materialized (
-    select i.*, q.lane_id, (select a.batch_id from lanes a where a.id = q.lane_id) as batch_id
+    select i.*, q.lane_id, q.ending, (select a.batch_id from lanes a where a.id = q.lane_id) as batch_id
     from (select * from incoming order by id) i
     -- One by one, by the id alone: an index of what is held would be read from end to end for each of them.
     cross join lateral (
-        select q.lane_id from queue q
+        select q.lane_id, q.ending from queue q
         where q.id = i.id and q.attempt = i.attempt and q.holder is not distinct from $1
         for update
     ) q
@@ -165,7 +165,7 @@ again as (
 ),
 answers as (
     insert into contents (id, response, size)
-    select id, body, size from held where verdict >= 3 and body is not null
+    select id, body, size from held where verdict >= 3 and body is not null and ending is distinct from 2
     on conflict (id) do update set response = excluded.response, size = excluded.size
 ),
 sums as (
@@ -350,11 +350,11 @@ left join daemons d on d.id = h.holder
 where d.id is null or d.stopped_at is not null or d.last_heartbeat < now() - make_interval(secs => $1);
 
 -- name: to_abort
--- What this process holds of batches that are being cancelled.
+-- What this process holds and is to end: of batches that are being cancelled, and single calls.
 select q.id
 from queue q
 join lanes a on a.id = q.lane_id
-where q.holder = $1 and a.closed;
+where q.holder = $1 and (a.closed or q.ending is not null);
 
 -- name: cancelling_batches
 -- Batches whose requests are to be cancelled, at most $1.
@@ -424,25 +424,25 @@ with incoming as materialized (
     from unnest(
         $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[],
         $10::text[], $11::timestamptz[], $12::bytea[], $13::boolean[], $14::boolean[], $15::text[], $16::text[],
-        $17::text[], $18::text[]
+        $17::text[], $18::text[], $19::boolean[]
     ) as i (
         id, group_id, tier, path, model, owner_id, creator_id, key_id, run_key_id, completion_window, deadline, body,
-        stream, background, purpose, origin, service_tier, user_agent
+        stream, background, purpose, origin, service_tier, user_agent, stored
     )
 ),
 made as (
     insert into requests (
         id, state, background, stream, created_at, owner_id, creator_id, key_id, path, model, purpose, origin,
-        service_tier, request_size, batch_id, deadline, user_agent
+        service_tier, request_size, batch_id, deadline, user_agent, stored
     )
     select
         id, 0, background, stream, now(), owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
-        length(body), group_id, deadline, user_agent
+        length(body), group_id, deadline, user_agent, stored
     from incoming
     on conflict (id) do nothing
     returning id
 ),
-content as (insert into contents (id, request) select i.id, i.body from incoming i join made m on m.id = i.id),
+content as (insert into contents (id, request, fleeting) select id, body, not stored from incoming join made using (id)),
 waiting as (
     insert into queue (id, lane_id, rank, deadline)
     select i.id, i.lane_id, (extract(epoch from i.deadline) * 1000)::bigint, i.deadline

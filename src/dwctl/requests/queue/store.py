@@ -63,6 +63,11 @@ class QueueStore:
 
     async def enqueue(self, singles: Sequence[Single]) -> set[UUID]:
         """Accept single calls: rows, contents and places in the queue; gives the ids of those whose id was free."""
+        async with self._database.acquire() as connection:
+            return await self.enqueue_within(connection, singles)
+
+    async def enqueue_within(self, connection: Connection, singles: Sequence[Single]) -> set[UUID]:
+        """The same in a transaction that goes on."""
         columns = [
             [getattr(single, name) for single in singles]
             for name in (
@@ -84,9 +89,10 @@ class QueueStore:
                 "origin",
                 "service_tier",
                 "user_agent",
+                "stored",
             )
         ]
-        return {row["id"] for row in await self._database.fetch(self._sql["enqueue"], *columns)}
+        return {row["id"] for row in await connection.fetch(self._sql["enqueue"], *columns)}
 
     # How much runs beside interactive calls
 
@@ -242,7 +248,7 @@ class QueueStore:
         await self._database.execute(self._sql["release"], holder, list(ids))
 
     async def to_abort(self, holder: UUID) -> set[UUID]:
-        """What this process runs for batches that are being cancelled."""
+        """What this process runs and is to end."""
         return {row["id"] for row in await self._database.fetch(self._sql["to_abort"], holder)}
 
     async def depths(self) -> list[Depth]:

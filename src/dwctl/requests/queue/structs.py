@@ -131,3 +131,5 @@ class Single(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "api"
     service_tier: str = "default"
     user_agent: str | None = None
+    stored: bool = True
+    """Whether it can be read as a response; otherwise its content goes once its client has the answer."""

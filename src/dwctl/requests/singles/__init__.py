@@ -1,0 +1,1 @@
+"""Single calls by their id: cancelled, deleted, asked for twice."""
