@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from tests.e2e import axe, work
 from tests.e2e.conftest import SignedIn
 from tests.e2e.house import House
+from tests.e2e.pages import said
 from tests.fakes.answers import Answer
 from tests.fakes.incoming import Request
 from tests.fakes.model import ModelServer
@@ -129,3 +130,18 @@ def test_a_viewer_sees_everyones_responses_and_cancels_none_of_them(
     expect(page.get_by_text("It cannot be canceled here.")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel response")).to_have_count(0)
     axe.check(page)
+
+
+def test_a_response_that_runs_is_cancelled(house: House, signed_in: SignedIn, slow_model: str) -> None:
+    person = house.person()
+    response_id = work.respond(house, house.secret(person), model=slow_model, background=True)
+    page = signed_in(person)
+    page.goto(f"/responses?open={response_id}&tab=timeline")
+    drawer = page.get_by_role("dialog", name=slow_model)
+    happened = drawer.get_by_role("list", name="Timeline").get_by_role("listitem")
+    expect(happened.filter(has_text="Started")).to_be_visible()
+    drawer.get_by_role("button", name="Cancel response").click()
+    said(page, "The response is canceled.")
+    expect(happened.filter(has_text="Canceled")).to_be_visible()
+    expect(drawer.get_by_role("button", name="Cancel response")).to_have_count(0)
+    assert house.call("GET", f"/requests/{response_id}").json()["status"] == "cancelled"
