@@ -45,6 +45,11 @@ const start = createRoute({
 
 export const RANGES = ["1h", "24h", "7d", "30d", "all"] as const;
 export const OUTCOMES = ["ok", "failed", "4xx", "5xx"] as const;
+export const STANDINGS = ["active", "completed", "failed", "cancelled"] as const;
+export const CALL_KINDS = ["background", "flex", "default"] as const;
+export const CALL_TABS = ["conversation", "items", "timeline", "details", "json"] as const;
+export const BATCH_FILTERS = ["in_progress", "completed", "failed", "cancelled", "expired"] as const;
+export const LINE_FILTERS = ["pending", "in_progress", "completed", "failed", "canceled"] as const;
 
 const requests = createRoute({
   getParentRoute: () => shell,
@@ -54,9 +59,64 @@ const requests = createRoute({
     outcome: oneOf(OUTCOMES),
     model: text,
     open: text,
-    tab: oneOf(["conversation", "details", "json"] as const),
+    tab: oneOf(CALL_TABS),
   }),
   component: lazyRouteComponent(() => import("./pages/requests/requests"), "RequestsPage"),
+});
+
+const since = oneOf(RANGES);
+
+const responses = createRoute({
+  getParentRoute: () => shell,
+  path: "/responses",
+  validateSearch: reads({
+    range: since,
+    status: oneOf(STANDINGS),
+    kind: oneOf(CALL_KINDS),
+    model: text,
+    open: text,
+    tab: oneOf(CALL_TABS),
+  }),
+  component: lazyRouteComponent(() => import("./pages/responses/responses"), "ResponsesPage"),
+});
+
+const batchesSearch = reads({
+  q: text,
+  status: oneOf(BATCH_FILTERS),
+  endpoint: text,
+  model: text,
+  range: since,
+  /** The account of whoever made them. */
+  by: text,
+  after: text,
+  create: flag,
+  /** The file that a new one is made of. */
+  file: text,
+});
+export type BatchesSearch = ReturnType<typeof batchesSearch>;
+
+const batches = createRoute({
+  getParentRoute: () => shell,
+  path: "/batches",
+  validateSearch: batchesSearch,
+  component: lazyRouteComponent(() => import("./pages/batches/batches"), "BatchesPage"),
+});
+
+const batch = createRoute({
+  getParentRoute: () => shell,
+  path: "/batches/$batchId",
+  validateSearch: reads({ status: oneOf(["all", ...LINE_FILTERS] as const), q: text, skip: number }),
+  component: lazyRouteComponent(() => import("./pages/batches/batch"), "BatchPage"),
+});
+
+const filesSearch = reads({ q: text, purpose: text, by: text, after: text, open: text, upload: flag });
+export type FilesSearch = ReturnType<typeof filesSearch>;
+
+const files = createRoute({
+  getParentRoute: () => shell,
+  path: "/files",
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("./pages/files/files"), "FilesPage"),
 });
 
 const modelSearch = reads({
@@ -164,7 +224,7 @@ const account = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  shell.addChildren([start, requests, models, model, keys, costs, endpoints, groups, group, users, user, account]),
+  shell.addChildren([start, requests, responses, batches, batch, files, models, model, keys, costs, endpoints, groups, group, users, user, account]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -7,6 +7,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from tests.cli.command import dwctl
 from tests.fakes.answers import server_error
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
@@ -126,3 +127,30 @@ def test_a_key_with_networks_reads_from_there_alone(product: Product, admin: htt
         for path in ("models", f"responses/{name}"):
             answer = httpx.get(f"{product.base_url}/{path}", headers=headers, trust_env=False, timeout=20)
             assert answer.status_code == status, path
+
+
+def test_whoever_is_signed_in_reads_what_is_theirs(
+    client: openai.OpenAI, admin: httpx.Client, product: Product
+) -> None:
+    answer = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    path = f"/ai/v1/responses/{answer.id}"
+    assert admin.get(path).json()["output"][0]["content"][0]["text"] == TEXT
+    # A key that is sent counts alone, and a page of somebody else's may not ask at all.
+    assert admin.get(path, headers={"authorization": "Bearer sk-wrong"}).status_code == 401
+    assert admin.get(path, headers={"origin": "https://evil.example"}).status_code == 403
+    assert admin.get(path, headers={"origin": product.address}).status_code == 200
+    session = "; ".join(f"{name}={value}" for name, value in admin.cookies.items())
+    with httpx.Client(base_url=product.address, trust_env=False, timeout=20) as fresh:
+        assert fresh.get(path, headers={"cookie": f"theme=dark; odd; {session}; x=1"}).status_code == 200
+        for cookie in ("", "odd; =;", f"{session}x"):
+            assert fresh.get(path, headers={"cookie": cookie}).status_code == 401, cookie
+        email, password = "reader@example.com", "long enough for a test"
+        body = {"username": email, "email": email, "roles": ["StandardUser", "PlatformManager"]}
+        admin.post("/admin/api/v1/users", json=body).raise_for_status()
+        ended = dwctl(
+            "user", "password", email, "--data-dir", product.data_dir, directory=product.data_dir,
+            given=f"{password}\n",
+        )  # fmt: skip
+        assert ended.status == 0, ended.errors
+        fresh.post("/authentication/login", json={"email": email, "password": password}).raise_for_status()
+        assert fresh.get(path).status_code == 404

@@ -47,6 +47,7 @@ from dwctl.engine.files.store import FileStore
 from dwctl.engine.files.upload import Uploads
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.callers import Callers
 from dwctl.engine.responses.compact.actions import Compacting
 from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.settings import ContextSettings
@@ -232,9 +233,8 @@ def build(
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),
-        plane.identity,
+        Callers(plane.identity, plane.authenticator, Networks(map(parse_network, proxies)), ()),
         Settled(),
-        Networks(map(parse_network, proxies)),
         Endings(),
         streams_of(database, Listener(database.dsn), Metrics(), NIL, most=0, keep_alive=0).streams,
     )

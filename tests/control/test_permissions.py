@@ -165,11 +165,11 @@ TABLE: dict[tuple[str, str], Row] = {
         },
     ),
     ("GET", f"{ADMIN}/transactions/{{transaction_id}}"): Row(200, 404, 200, 200),
-    # The call has ended, and was no queued one.
-    ("GET", "/ai/v1/responses/{response_id}"): called(200),
-    ("DELETE", "/ai/v1/responses/{response_id}"): called(200),
-    ("POST", "/ai/v1/responses/{response_id}/cancel"): called(400),
-    ("GET", "/ai/v1/responses/{response_id}/input_items"): called(200),
+    # The call has ended, and was no queued one. Nobody's role opens another account's.
+    ("GET", "/ai/v1/responses/{response_id}"): ai(200, 404, 404),
+    ("DELETE", "/ai/v1/responses/{response_id}"): ai(200, 404, 404),
+    ("POST", "/ai/v1/responses/{response_id}/cancel"): ai(400, 404, 404),
+    ("GET", "/ai/v1/responses/{response_id}/input_items"): ai(200, 404, 404),
     # Without a body.
     ("POST", "/ai/v1/responses/compact"): called(400),
     # Whoever has BatchAPIUser; the owner and the foreign person of these tests have it.

@@ -59,7 +59,7 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 TYPES = (
     *("uuid", "uuid", "bigint", "bigint", "text", "integer", "integer", "integer"),
-    *("float8", "float8", "text", "uuid", "text", "uuid"),
+    *("float8", "float8", "text", "uuid", "text", "smallint[]", "text", "boolean", "uuid"),
 )
 
 
@@ -72,6 +72,7 @@ async def explained(
     filters = (
         *(wanted.model, wanted.status_code, wanted.status_code_min, wanted.status_code_max),
         *(wanted.min_duration_ms, wanted.max_duration_ms, wanted.uri_pattern, wanted.batch, wanted.custom_id),
+        *(None, wanted.service_tier, wanted.background),
     )
     given = (wanted.low, wanted.high, scan, 51, *filters, *more)
     values = ", ".join("null" if value is None else f"'{value}'" for value in given)

@@ -87,6 +87,8 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
     (entry,) = (await house.api("GET", "/requests", admin)).json()["entries"]
     (key,) = (await house.api("GET", f"/users/{owner.id}/api-keys", admin)).json()["data"]
     moment = datetime.fromisoformat(entry.pop("timestamp"))
+    assert datetime.fromisoformat(entry.pop("started_at")) == moment
+    assert datetime.fromisoformat(entry.pop("completed_at")) > moment
     assert abs(moment.timestamp() * 1000 - moment_of(ident)) < 2
     assert entry == {
         "id": f"resp_{ident}",
@@ -128,6 +130,9 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         "overhead_ms": 0.1,
         "fusillade_batch_id": None,
         "custom_id": None,
+        "background": False,
+        "attempt": 1,
+        "deadline": None,
     }
     # Where a call went is for those who may read endpoints.
     for who in (owner, await house.person("RequestViewer")):
@@ -224,6 +229,14 @@ async def test_the_contracts_offset_is_taken_up_to_a_bound(house: House) -> None
         ("status_code_min=400", [1, 2, 4]),
         ("status_code_min=400&status_code_max=499", [1, 4]),
         ("status_code_max=200", [0, 3]),
+        ("status=failed", [2]),
+        ("status=completed", [0, 1, 3, 4]),
+        ("status=cancelled", []),
+        ("status=active", []),
+        ("service_tier=flex", [1, 4]),
+        ("service_tier=default&model=b", [3]),
+        ("background=true", [3, 4]),
+        ("background=false&status=completed", [0, 1]),
         ("status_code=99999999999", []),
         ("min_duration_ms=200", [1, 2, 3, 4]),
         ("max_duration_ms=200.5", [0, 1]),
@@ -255,6 +268,9 @@ async def test_filters(house: House, query: str, expected: list[int]) -> None:
             "model": "ab"[number % 2],
             "path": path,
             "duration_ms": 100.0 * (number + 1),
+            "service_tier": "flex" if number % 3 == 1 else "default",
+            "background": number > 2,
+            "state": State.FAILED if number == 2 else State.COMPLETED,
         }
         ids.append(await house.request(owner, key_id, id=at(10 * number), status_code=status, **fields))
     wanted = public(*(ids[number] for number in expected))
@@ -272,6 +288,7 @@ async def test_filters(house: House, query: str, expected: list[int]) -> None:
         ("uri_pattern=%5C", "uri_pattern: expected a character after the last backslash"),
         ("timestamp_after=yesterday", "timestamp_after: "),
         ("user_id=me", "user_id: "),
+        ("status=done", "status: expected one of active, completed, failed, cancelled, got 'done'"),
     ],
 )
 async def test_what_cannot_be_read_is_named(house: House, query: str, text: str) -> None:

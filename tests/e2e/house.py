@@ -1,5 +1,7 @@
 """The product with a dashboard, and the people who use it."""
 
+from typing import Any
+
 import httpx
 import msgspec
 
@@ -47,6 +49,12 @@ class House:
     def call(self, method: str, path: str, body: object = None) -> httpx.Response:
         """A call of the administrator to the admin API; raises when it is refused."""
         answer = self._client.request(method, f"{ADMIN}{path}", json=body)
+        answer.raise_for_status()
+        return answer
+
+    def ai(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """A call to the AI API, by the administrator's session unless its headers say otherwise."""
+        answer = self._client.request(method, f"{self.product.base_url}{path}", **given)
         answer.raise_for_status()
         return answer
 

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import msgspec
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e import work
 from tests.e2e.browser import chromium
 from tests.e2e.house import House
 from tests.e2e.pages import PHONE, WIDE, settled, sign_in, started, watched
@@ -112,11 +113,21 @@ def furnish(house: House) -> list[Shot]:
         house.call("POST", f"/groups/{groups[0]}/users/{people[-1]}")
     _money(house, models, people)
     request_id = _work(house)
+    file_id, batch_id, response_id = _queued(house)
     return [
         Shot("start", "/"),
         Shot("requests", "/requests"),
         Shot("request", f"/requests?open={request_id}"),
         Shot("request-json", f"/requests?open={request_id}&tab=json"),
+        Shot("responses", "/responses"),
+        Shot("response", f"/responses?open={response_id}"),
+        Shot("response-timeline", f"/responses?open={response_id}&tab=timeline"),
+        Shot("batches", "/batches"),
+        Shot("batch", f"/batches/{batch_id}"),
+        Shot("new-batch", f"/batches?create=true&file={file_id}"),
+        Shot("files", "/files"),
+        Shot("file", f"/files?open={file_id}"),
+        Shot("upload", "/files?upload=true"),
         Shot("models", "/models"),
         Shot("model", f"/models/{models['llama-3.3-70b']}?tab=use"),
         Shot("pool", f"/models/{pool_id}?tab=pool"),
@@ -173,6 +184,21 @@ def _work(house: House) -> str:
     return house.ask_with(secrets[0], PROMPTS[0], MODELS[0])
 
 
+def _queued(house: House) -> tuple[str, str, str]:
+    """A file, a batch over it and a response, each by its id."""
+    secret = house.call("POST", "/users/current/api-keys", {"name": "nightly"}).json()["key"]
+    file_id = work.upload(house, "reports-of-november.jsonl", work.lines(120, wrong=3, model=MODELS[0]))
+    batch_id = work.batch(house, file_id, batch_description="Summaries of November", team="Support desk")
+    work.ended(house, batch_id)
+    more = work.upload(house, "archive.jsonl", work.lines(20_000, model=MODELS[2]))
+    work.batch(house, more, batch_description="The whole archive")
+    given: dict[str, Any] = {"tools": [work.WEATHER], "instructions": "You are helpful and brief."}
+    for number in range(4):
+        work.respond(house, secret, model=MODELS[number % 3], background=number % 2 == 0)
+    response_id = work.respond(house, secret, model=MODELS[0], input=work.TALK, background=True, **given)
+    return file_id, batch_id, response_id
+
+
 def take(page: Page, shot: Shot, path: Path) -> None:
     """One picture."""
     page.goto(shot.path)
@@ -180,7 +206,7 @@ def take(page: Page, shot: Shot, path: Path) -> None:
     for name in shot.press:
         page.get_by_role("button", name=name).first.click()
     if "open=" in shot.path:
-        expect(page.get_by_role("dialog").get_by_role("tab").first).to_be_visible()
+        expect(page.get_by_role("dialog").get_by_role("definition").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.evaluate("document.fonts.ready")
     # A dialog that is about to appear is not there yet, even where animations are left out.

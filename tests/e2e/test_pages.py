@@ -5,15 +5,20 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e import axe
+from tests.e2e import axe, work
 from tests.e2e.house import House, Person
 from tests.e2e.pages import PHONE, WIDE, settled, sign_in, watched
 from tests.e2e.priced import STANDARD, priced
 
 NIGHT = {**STANDARD, "name": "night", "api_key_purpose": "batch", "completion_window": "24h"}
-PLACES = ["Start", "Requests", "Models", "API keys", "Cost management"]
-FOR_EVERYONE = ("/", "/requests", "/models", "/keys", "/keys?create=true", "/cost-management", "/account")
+PLACES = ["Start", "Requests", "Responses", "Models", "API keys", "Cost management"]
+WITH_BATCHES = [*PLACES[:3], "Batches", "Files", *PLACES[3:]]
+FOR_EVERYONE = (
+    *("/", "/requests", "/responses", "/models", "/keys", "/keys?create=true"),
+    *("/cost-management", "/account"),
+)
 FOR_MANAGERS = (
+    *("/batches", "/batches?create=true", "/batches?status=failed", "/files", "/files?upload=true"),
     *("/models?create=true", "/endpoints", "/endpoints?create=true"),
     *("/groups", "/groups?create=true", "/users", "/users?create=true"),
     *("/cost-management?user=everyone", "/cost-management?type=usage"),
@@ -38,6 +43,13 @@ def furnished(house: House) -> dict[str, str]:
     house.call("PATCH", f"/models/{model.id}", {"tariffs": [NIGHT]})
     house.call("PATCH", f"/models/{model.id}", {"tariffs": [STANDARD, NIGHT]})
     request_id = house.ask(house.admin, "What does a gateway do?", model.alias)
+    file_id = work.upload(house, house.name("lines"), work.lines(30, wrong=27, model=model.alias))
+    batch_id = work.batch(house, file_id, batch_description=house.name("batch"), team="desk")
+    work.ended(house, batch_id)
+    secret = house.secret(house.admin)
+    response_id = work.respond(
+        house, secret, input=work.TALK, tools=[work.WEATHER], background=True, instructions="Be brief."
+    )
     return {
         "model": f"/models/{model_id}",
         "pool": f"/models/{pool_id}",
@@ -45,6 +57,10 @@ def furnished(house: House) -> dict[str, str]:
         "group": f"/groups/{group_id}",
         "user": f"/users/{user_id}",
         "request": f"/requests?open={request_id}",
+        "response": f"/responses?open={response_id}",
+        "batch": f"/batches/{batch_id}",
+        "file": f"/files?open={file_id}",
+        "new_batch": f"/batches?create=true&file={file_id}",
     }
 
 
@@ -60,6 +76,9 @@ def addresses(furnished: dict[str, str]) -> list[str]:
         *(f"{group}?tab={tab}" for tab in ("members", "models")),
         *(f"{user}?tab={tab}" for tab in ("roles", "groups", "keys", "credits")),
         *(f"{furnished['request']}&tab={tab}" for tab in ("conversation", "details", "json")),
+        *(f"{furnished['response']}&tab={tab}" for tab in ("items", "timeline", "details")),
+        *(f"{furnished['batch']}{query}" for query in ("", "?status=all", "?status=completed&q=report-1")),
+        *(furnished[name] for name in ("file", "new_batch")),
     ]
 
 
@@ -104,27 +123,31 @@ def test_pages_of_managers_tell_a_standard_user_that_they_are_closed(
         sign_in(page, house.origin, house.person())
         pages = page.get_by_role("navigation", name="Pages")
         expect(pages.get_by_role("link")).to_have_text(PLACES)
-        for address in ("/endpoints", "/groups", "/users", furnished["group"], furnished["user"]):
+        closed = ("/endpoints", "/groups", "/users", "/batches", "/files")
+        for address in (*closed, furnished["group"], furnished["user"], furnished["batch"]):
             page.goto(address)
             expect(page.get_by_text("This page is not open to you")).to_be_visible()
             axe.check(page)
 
 
 @pytest.mark.parametrize(
-    ("roles", "links"),
+    ("roles", "places", "links"),
     [
-        (("PlatformManager",), ["Endpoints", "Groups", "Users"]),
-        (("BillingManager",), ["Users"]),
-        (("RequestViewer",), []),
+        (("PlatformManager",), WITH_BATCHES, ["Endpoints", "Groups", "Users"]),
+        (("BillingManager",), PLACES, ["Users"]),
+        (("RequestViewer",), PLACES, []),
+        (("BatchAPIUser",), WITH_BATCHES, ["Batches", "Files"]),
+        (("ConnectionsUser",), WITH_BATCHES, ["Batches", "Files"]),
     ],
 )
 def test_the_navigation_shows_what_the_roles_open(
-    browser: Browser, house: House, roles: tuple[str, ...], links: list[str]
+    browser: Browser, house: House, roles: tuple[str, ...], places: list[str], links: list[str]
 ) -> None:
     with watched(browser, house.origin) as (page, _watch):
         sign_in(page, house.origin, house.person(*roles))
         pages = page.get_by_role("navigation", name="Pages")
-        expect(pages.get_by_role("link")).to_have_text([*PLACES, *links])
+        further = [link for link in links if link not in places]
+        expect(pages.get_by_role("link")).to_have_text([*places, *further])
         for link in links:
             pages.get_by_role("link", name=link).click()
             settled(page)

@@ -56,10 +56,22 @@ export const api = {
     send<Answer<Operation<P, "delete">>>("DELETE", path, given),
 };
 
-type Loose = { path?: unknown; query?: unknown; body?: unknown; signal?: AbortSignal };
+export type Loose = { path?: unknown; query?: unknown; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
 
-async function send<T>(method: string, template: string, given: Loose = {}): Promise<T> {
-  const headers: Record<string, string> = { accept: "application/json" };
+/** A call of a route that stands in no document of this client; JSON becomes an object, anything else is left out. */
+export async function send<T>(method: string, template: string, given: Loose = {}): Promise<T> {
+  const response = await fetched(method, template, given);
+  const text = await response.text();
+  return (text && isJson(response) ? JSON.parse(text) : undefined) as T;
+}
+
+/** The same, for what is answered as text. */
+export async function readText(template: string, given: Loose = {}): Promise<string> {
+  return (await fetched("GET", template, given)).text();
+}
+
+async function fetched(method: string, template: string, given: Loose): Promise<Response> {
+  const headers: Record<string, string> = { accept: "application/json", ...given.headers };
   if (given.body !== undefined) headers["content-type"] = "application/json";
   let response: Response;
   try {
@@ -75,8 +87,7 @@ async function send<T>(method: string, template: string, given: Loose = {}): Pro
     throw new Offline();
   }
   if (!response.ok) throw await refusal(response);
-  const text = await response.text();
-  return (text && isJson(response) ? JSON.parse(text) : undefined) as T;
+  return response;
 }
 
 /** Fill in the names of a path and add the query; absent and empty values are left out. */
@@ -93,18 +104,22 @@ export function address(template: string, path: unknown, query: unknown): string
 
 /** The error that a response tells: plain text, `{message}`, or OpenAI's `{error: {message}}`. */
 export async function refusal(response: Response): Promise<ApiError> {
-  const text = (await response.text()).trim();
-  if (!isJson(response)) return new ApiError(response.status, text || `The server answered ${response.status}.`);
+  return refusalOf(response.status, isJson(response), await response.text());
+}
+
+export function refusalOf(status: number, json: boolean, body: string): ApiError {
+  const text = body.trim();
+  if (!json) return new ApiError(status, text || `The server answered ${status}.`);
   try {
-    const body = JSON.parse(text) as {
+    const read = JSON.parse(text) as {
       message?: string;
       error?: { message?: string } | string;
       conflicts?: Record<string, string>[];
     };
-    const inner = typeof body.error === "object" ? body.error.message : undefined;
-    return new ApiError(response.status, body.message ?? inner ?? text, body.conflicts);
+    const inner = typeof read.error === "object" ? read.error.message : undefined;
+    return new ApiError(status, read.message ?? inner ?? text, read.conflicts);
   } catch {
-    return new ApiError(response.status, text);
+    return new ApiError(status, text);
   }
 }
 

@@ -17,12 +17,17 @@ export type Permission =
   | "users.read"
   | "users.manage"
   | "requests.all"
-  | "credits.manage";
+  | "credits.manage"
+  | "batches.read"
+  | "batches.create"
+  | "batches.all";
 
 const GRANTED: Record<string, readonly Permission[]> = {
-  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "users.read", "users.manage", "credits.manage"],
+  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "users.read", "users.manage", "credits.manage", "batches.read", "batches.create", "batches.all"],
   RequestViewer: ["requests.all"],
   BillingManager: ["users.read", "credits.manage"],
+  BatchAPIUser: ["batches.read", "batches.create"],
+  ConnectionsUser: ["batches.read"],
 };
 
 /** Whether somebody with these roles may do it. */

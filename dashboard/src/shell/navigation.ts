@@ -14,6 +14,9 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { to: "/", label: "Start", icon: "start", words: "home first run checklist" },
   { to: "/requests", label: "Requests", icon: "requests", words: "log calls history" },
+  { to: "/responses", label: "Responses", icon: "responses", words: "background flex answers items" },
+  { to: "/batches", label: "Batches", icon: "batches", needs: "batches.read", words: "jobs bulk queue" },
+  { to: "/files", label: "Files", icon: "files", needs: "batches.read", words: "upload jsonl input output" },
   { to: "/models", label: "Models", icon: "models" },
   { to: "/keys", label: "API keys", icon: "keys", words: "tokens secrets" },
   { to: "/cost-management", label: "Cost management", icon: "credits", words: "billing credits balance transactions spend money" },

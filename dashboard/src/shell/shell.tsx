@@ -66,7 +66,8 @@ export function Shell() {
 
 function Sidebar({ onFind }: { onFind: () => void }) {
   const me = useMe();
-  const administration = ADMINISTRATION.filter((place) => !place.needs || can(me, place.needs));
+  const open = (place: Place) => !place.needs || can(me, place.needs);
+  const administration = ADMINISTRATION.filter(open);
   return (
     <>
       <Link to="/" className="mx-3 mt-4 mb-4 flex items-center gap-2.5 rounded-lg px-2 text-[1.05rem] font-semibold tracking-[-0.01em]">
@@ -85,7 +86,7 @@ function Sidebar({ onFind }: { onFind: () => void }) {
         </button>
       </div>
       <nav aria-label="Pages" className="mt-4 flex-1 overflow-y-auto px-3 pb-4">
-        <Places places={PLACES} />
+        <Places places={PLACES.filter(open)} />
         {administration.length > 0 && (
           <>
             <h2 className="mt-6 mb-1.5 px-2.5 text-[0.85rem] font-medium text-faint">Administration</h2>

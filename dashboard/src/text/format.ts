@@ -24,7 +24,8 @@ export function duration(milliseconds: number | null | undefined): string {
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
 /** How long ago: `just now`, `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`, then the date. */
@@ -40,6 +41,17 @@ export function ago(moment: string | number | Date | null | undefined, now: numb
   if (hours < 24) return `${hours} h ago`;
   const days = Math.floor(hours / 24);
   return days < 30 ? `${days} d ago` : day(moment);
+}
+
+/** How far ahead: `in 40 s`, `in 5 min`, `in 3 h`, `in 2 d`; what is past is `now`. */
+export function ahead(moment: string | number | Date, now: number = Date.now()): string {
+  const seconds = Math.round((new Date(moment).getTime() - now) / 1000);
+  if (seconds <= 0) return "now";
+  if (seconds < 60) return `in ${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `in ${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `in ${hours} h` : `in ${Math.round(hours / 24)} d`;
 }
 
 /** `25 Nov 2026`, in the reader's time zone. */

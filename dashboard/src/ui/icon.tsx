@@ -35,6 +35,11 @@ const PATHS = {
   pool: "M12 4v5M12 9 6 15M12 9l6 6M12 9v6M4.5 15h3v4h-3zM10.5 15h3v4h-3zM16.5 15h3v4h-3z",
   filter: "M4 6h16l-6.5 7.500V19l-3-1.500v-4z",
   up: "M6 15l6-6 6 6",
+  responses: "M4 5h16v11h-8l-4.5 3.500V16H4zM8 9h8M8 12h5",
+  batches: "M4 7.500 12 4l8 3.500-8 3.500zM4 12l8 3.500 8-3.500M4 16.500 12 20l8-3.500",
+  files: "M6 3.500h8l4 4V20.500H6zM14 3.500v4h4M9 12h6M9 15.500h6",
+  upload: "M12 15V4.500M7.5 9 12 4.500 16.5 9M4.5 15v4.500h15V15",
+  download: "M12 4.500V15M7.5 10.500 12 15l4.500-4.500M4.5 15v4.500h15V15",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -117,6 +117,21 @@ export function isInteractive(target: EventTarget): boolean {
   return selecting || (target instanceof Element && target.closest("a,button,input,label,[role=menuitem],[role=switch]") !== null);
 }
 
+/** The ways on and back to the beginning of a list that goes by what came last, so that it has no numbers. */
+export function Onward({ first, more, onFirst, onNext }: { first: boolean; more: boolean; onFirst: () => void; onNext: () => void }) {
+  if (first && !more) return null;
+  return (
+    <nav aria-label="Pages" className="flex justify-end gap-2 border-t border-line px-5 py-3">
+      <Button size="sm" disabled={first} onClick={onFirst}>
+        First page
+      </Button>
+      <Button size="sm" disabled={!more} onClick={onNext}>
+        Next page
+      </Button>
+    </nav>
+  );
+}
+
 /** `1–50 of 120`, and the ways on and back. */
 export function Pager({ page, size, total, onPage }: { page: number; size: number; total: number; onPage: (page: number) => void }) {
   const pages = Math.max(1, Math.ceil(total / size));

@@ -27,6 +27,7 @@ from dwctl.db.replica import Reading
 from dwctl.engine.conversations.api import router as conversations_router
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
+from dwctl.engine.responses.callers import Callers
 from dwctl.engine.responses.compact.actions import Compacting
 from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.socket.api import router as sockets_router
@@ -245,16 +246,14 @@ def build(
         windows=settings.batches.allowed_completion_windows,
         reading=reading,
     )
-    conversations = conversations_router(
-        context.conversations, plane.authenticator, settings.auth.security.cors.allowed_origins
-    )
+    origins = settings.auth.security.cors.allowed_origins
+    conversations = conversations_router(context.conversations, plane.authenticator, origins)
     work = work_routes(settings, work_parts, database, reading, plane, sync, notices, clock, streams.streams)
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),
-        plane.identity,
+        Callers(plane.identity, plane.authenticator, proxies, origins),
         crew,
-        proxies,
         work.endings,
         streams.streams,
     )

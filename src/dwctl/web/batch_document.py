@@ -71,7 +71,9 @@ def batch_paths(ok: Ok, errors: Errors) -> dict[str, Any]:
                         _query,
                         ("after", "limit", "search", "include", "member_id", "status", "created_after"),
                     ),
-                    *map(_query, ("created_before", "active_first", "completion_window")),
+                    *map(
+                        _query, ("created_before", "active_first", "completion_window", "endpoint", "model")
+                    ),
                 ],
                 "responses": {"200": ok("A page", "BatchList"), **errors("400", "401", "403")},
             },

@@ -1,5 +1,6 @@
 """Lines of batches in the list of calls."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -127,3 +128,38 @@ async def test_a_single_call_is_shown_with_its_bodies(ground: Ground) -> None:
     await ground.queue.settle(ground.holder, [outcome])
     shown = await detail(ground, user, single.id)
     assert (shown["status"], shown["response_body"]) == ("completed", '{"answer":0}')
+
+
+async def test_tries_and_times_of_a_queued_call_are_told(ground: Ground) -> None:
+    user = await ground.user()
+    deadline = later()
+    single = Single(
+        id=new_uuid(), group_id=new_uuid(), tier="background", path=CHAT, model="m", owner_id=user.id,
+        creator_id=user.id, key_id=None, run_key_id=new_uuid(), completion_window="24h", deadline=deadline, body=BODY,
+        background=True,
+    )  # fmt: skip
+    assert await ground.queue.enqueue([single])
+    shown = await detail(ground, user, single.id)
+    assert (shown["attempt"], shown["attempts"], shown["background"]) == (1, [], True)
+    assert (shown["started_at"], shown["completed_at"]) == (None, None)
+    assert datetime.fromisoformat(shown["deadline"]) == deadline
+    (claimed,) = await ground.claim()
+    began = (await detail(ground, user, single.id))["started_at"]
+    assert datetime.fromisoformat(began) >= datetime.fromisoformat(shown["timestamp"])
+    assert [entry["id"] for entry in await logged(ground, user, "status=active")] == [f"resp_{single.id}"]
+
+    again = await ground.outcome(claimed, State.PENDING)
+    await ground.queue.settle(ground.holder, [again])
+    shown = await detail(ground, user, single.id)
+    assert (shown["attempt"], shown["started_at"], shown["status"]) == (2, None, "queued")
+    (first,) = shown["attempts"]
+    assert (first["attempt"], first["status_code"]) == (1, 500)
+    assert datetime.fromisoformat(first["started_at"]) < datetime.fromisoformat(first["ended_at"])
+
+    await ground.database.execute("update queue set not_before = null where id = $1", single.id)
+    (claimed,) = await ground.claim()
+    await ground.settle([claimed])
+    (shown,) = await logged(ground, user, "status=completed")
+    assert (shown["id"], shown["attempt"]) == (f"resp_{single.id}", 2)
+    assert shown["timestamp"] <= shown["started_at"] < shown["completed_at"]
+    assert await logged(ground, user, "status=active") == []

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from tests.control.house import House, Person
-from tests.engine.batches.ground import BATCHES, Ground, failed
+from tests.engine.batches.ground import BATCHES, CHAT, Ground, failed
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ async def test_by_status(ground: Ground) -> None:
 
 async def test_other_filters(ground: Ground) -> None:
     user, manager = await ground.user(), await ground.house.manager()
-    await ground.models("m")
-    one = await ground.made(user, metadata={"batch_description": "Tuesday's evaluation"})
+    await ground.models("m", "n")
+    one = await ground.made(user, ["n"], metadata={"batch_description": "Tuesday's evaluation"})
     file_id = await ground.file(user)
     await ground.database.execute("update files set name = 'Translations.jsonl' where id = $1", file_id)
     two = UUID((await ground.create(manager, file_id, completion_window="1h")).json()["id"])
@@ -105,6 +105,11 @@ async def test_other_filters(ground: Ground) -> None:
         ({"completion_window": "1h"}, [two]),
         ({"completion_window": "1h,24h"}, [two, one]),
         ({"completion_window": ""}, []),
+        ({"endpoint": CHAT}, [two, one]),
+        ({"endpoint": "/v1/embeddings"}, []),
+        ({"model": "m"}, [two]),
+        ({"model": "n"}, [one]),
+        ({"model": "n", "completion_window": "1h"}, []),
         ({"created_before": "2021-01-01T00:00:00Z"}, [one]),
         ({"created_after": "2021-01-01T00:00:00Z"}, [two]),
         ({"created_after": "2020-01-01T00:00:00Z", "created_before": "2020-01-01T00:00:00Z"}, [one]),

@@ -29,7 +29,7 @@ export function Conversation({ turns }: { turns: readonly Turn[] }) {
 
 const TEXT = "whitespace-pre-wrap [overflow-wrap:anywhere]";
 
-function Piece({ part }: { part: Part }) {
+export function Piece({ part }: { part: Part }) {
   switch (part.kind) {
     case "text":
       return <p className={TEXT}>{part.text}</p>;
@@ -49,6 +49,8 @@ function Piece({ part }: { part: Part }) {
           <pre tabIndex={0} className="mt-1 overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-[0.88rem]">{part.text}</pre>
         </div>
       );
+    case "code":
+      return <pre tabIndex={0} className="overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-[0.88rem]">{part.text}</pre>;
     case "image":
       return <p className="text-quiet">{part.text}</p>;
     case "error":

@@ -10,10 +10,11 @@ export type Part =
   | { kind: "text"; text: string }
   | { kind: "reasoning"; text: string }
   | { kind: "call"; name: string; text: string }
+  | { kind: "code"; text: string }
   | { kind: "image"; text: string }
   | { kind: "error"; text: string };
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 /** What was asked. Bodies that are not understood give no turns. */
 export function asked(body: string | null): Turn[] {
@@ -65,6 +66,11 @@ function itemOf(item: Json): Turn {
   }
 }
 
+/** What a message or some reasoning consists of. */
+export function partsOf(item: Json): Part[] {
+  return itemOf(item).parts;
+}
+
 function turnOf(message: Json): Turn {
   const parts: Part[] = [];
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
@@ -100,19 +106,19 @@ function texts(value: unknown): string[] {
   return [];
 }
 
-function list(value: unknown): Json[] {
+export function list(value: unknown): Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function string(value: unknown): string {
+export function string(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-function parsed(body: string | null): Json | null {
+export function parsed(body: string | null): Json | null {
   if (body === null) return null;
   try {
     const value: unknown = JSON.parse(body);

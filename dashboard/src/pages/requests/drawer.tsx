@@ -3,24 +3,32 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Schemas } from "@/api/client";
+import type { CALL_TABS } from "@/router";
+import { useMe } from "@/session/session";
 import { bytes, count, duration, exact } from "@/text/format";
 import { Button } from "@/ui/button";
 import { Code, CopyText } from "@/ui/copy";
 import { Drawer } from "@/ui/dialog";
 import { Facts, TabPanel, Tabs } from "@/ui/layout";
 import { Bones, Failed, Note } from "@/ui/state";
+import { Timeline } from "@/ui/timeline";
+import { CancelCall, mayCancel } from "./cancel";
 import { Conversation } from "./conversation-view";
 import { asked, answered, pretty } from "./conversation";
 import { Cost, costInWords, Tokens } from "./cost";
 import { requestQuery } from "./feed";
+import { Items } from "./items-view";
 import { kind } from "./rows";
 import { StatusBadge } from "./status";
+import { happenings } from "./timeline";
 
 type Detail = Schemas["RequestDetail"];
-export type Tab = "conversation" | "details" | "json";
+export type Tab = (typeof CALL_TABS)[number];
 
 const TABS = [
   { id: "conversation", label: "Conversation" },
+  { id: "items", label: "Items" },
+  { id: "timeline", label: "Timeline" },
   { id: "details", label: "Details" },
   { id: "json", label: "JSON" },
 ] as const;
@@ -35,8 +43,9 @@ interface Props {
 export function RequestDrawer({ id, tab, onTab, onClose }: Props) {
   const query = useQuery({ ...requestQuery(id ?? ""), enabled: id !== undefined });
   const detail = query.data;
+  const me = useMe();
   return (
-    <Drawer open={id !== undefined} onClose={onClose} title={detail?.model ?? "Request"} description={detail ? `${kind(detail)}, ${exact(detail.timestamp)}` : "Loading"}>
+    <Drawer open={id !== undefined} onClose={onClose} title={detail?.model ?? "Request"} description={detail ? `${kind(detail)}, ${exact(detail.timestamp)}` : "Loading"} footer={detail && mayCancel(detail, me.id) && <CancelCall key={detail.id} call={detail} />}>
       {detail ? (
         <>
           <div className="px-5 pt-4">
@@ -45,6 +54,8 @@ export function RequestDrawer({ id, tab, onTab, onClose }: Props) {
           <Tabs label="Views of the request" tabs={TABS} current={tab} onSelect={onTab} className="sticky top-0 z-10 mt-3 bg-surface px-5" />
           <TabPanel tab={tab} className="px-5 py-5">
             {tab === "conversation" && <Talk detail={detail} />}
+            {tab === "items" && <Items detail={detail} />}
+            {tab === "timeline" && <Timeline label="Timeline" happenings={happenings(detail)} />}
             {tab === "details" && <Details detail={detail} />}
             {tab === "json" && <Raw detail={detail} />}
           </TabPanel>
@@ -112,10 +123,21 @@ function Details({ detail }: { detail: Detail }) {
     ["Input tokens", withPart(detail.prompt_tokens, detail.cached_tokens, "cached")],
     ["Output tokens", withPart(detail.completion_tokens, detail.reasoning_tokens, "reasoning")],
     ["Ended because", detail.finish_reason ?? "–"],
-    ["Service tier", detail.service_tier],
+    ["Service tier", detail.background ? `${detail.service_tier}, in the background` : detail.service_tier],
     ["Sent and received", `${bytes(detail.request_size)} in, ${bytes(detail.response_size)} out`],
     ["Client", detail.user_agent ?? "–"],
   ];
+  if (detail.custom_id !== null) {
+    facts.push(
+      ["Custom id", detail.custom_id],
+      [
+        "Batch",
+        <Link key="batch" to="/batches/$batchId" params={{ batchId: detail.fusillade_batch_id ?? "" }} className="rounded text-accent hover:underline">
+          Show it
+        </Link>,
+      ],
+    );
+  }
   if (detail.usage_estimated) facts.push(["Tokens", "Estimated: the model server did not report them all"]);
   facts.push(["Cost", costInWords(detail)]);
   if (detail.endpoint_name) {

@@ -1,28 +1,40 @@
 /** The recorded calls as they arrive: the first page is asked for every two seconds and laid over what is known. */
 import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { api } from "@/api/client";
 import type { Schemas } from "@/api/client";
+import type { CALL_KINDS, STANDINGS } from "@/router";
+import { HOURS, type Range } from "@/text/ranges";
 import { merged, extended, type Feed } from "./merge";
 
 export type Entry = Schemas["Entry"];
-export type Range = "1h" | "24h" | "7d" | "30d" | "all";
 export type Outcome = "ok" | "failed" | "4xx" | "5xx";
+export type Standing = (typeof STANDINGS)[number];
+export type CallKind = (typeof CALL_KINDS)[number];
 
 export interface Narrowing {
   range: Range;
   outcome: Outcome | undefined;
   model: string | undefined;
+  /** The path that was called, such as `/ai/v1/responses`. */
+  path?: string | undefined;
+  status?: Standing | undefined;
+  kind?: CallKind | undefined;
 }
 
 export const PAGE = 50;
 const EVERY = 2000;
-const HOURS: Record<Range, number | null> = { "1h": 1, "24h": 24, "7d": 168, "30d": 720, all: null };
 const STATUSES: Record<Outcome, { status_code_min: number; status_code_max?: number }> = {
   ok: { status_code_min: 200, status_code_max: 399 },
   failed: { status_code_min: 400 },
   "4xx": { status_code_min: 400, status_code_max: 499 },
   "5xx": { status_code_min: 500 },
+};
+
+const KINDS: Record<CallKind, { background?: boolean; service_tier?: string }> = {
+  background: { background: true },
+  flex: { service_tier: "flex" },
+  default: { background: false, service_tier: "default" },
 };
 
 async function page(narrowing: Narrowing, cursor: string | null, limit: number, signal?: AbortSignal) {
@@ -32,7 +44,10 @@ async function page(narrowing: Narrowing, cursor: string | null, limit: number, 
       limit,
       cursor,
       model: narrowing.model ?? null,
+      uri_pattern: narrowing.path ?? null,
+      status: narrowing.status ?? null,
       ...(narrowing.outcome ? STATUSES[narrowing.outcome] : {}),
+      ...(narrowing.kind ? KINDS[narrowing.kind] : {}),
       timestamp_after: hours === null ? null : new Date(Date.now() - hours * 3_600_000).toISOString(),
     },
     ...(signal ? { signal } : {}),
@@ -47,15 +62,15 @@ export const latestQuery = (limit: number) =>
     refetchInterval: EVERY,
   });
 
+/** `narrowing` is the same object as long as nothing of it changes. */
 export function useFeed(narrowing: Narrowing, live: boolean) {
   const client = useQueryClient();
   const [loading, setLoading] = useState(false);
-  const { range, outcome, model } = narrowing;
-  const key = ["requests", "feed", range, outcome ?? "", model ?? ""];
+  const key = useMemo(() => ["requests", "feed", narrowing], [narrowing]);
   const query = useQuery({
     queryKey: key,
     queryFn: async ({ signal }): Promise<Feed> => {
-      const head = await page({ range, outcome, model }, null, PAGE, signal);
+      const head = await page(narrowing, null, PAGE, signal);
       return merged(client.getQueryData<Feed>(key), head, PAGE);
     },
     refetchInterval: live ? EVERY : false,
@@ -66,12 +81,12 @@ export function useFeed(narrowing: Narrowing, live: boolean) {
     if (next === null || loading) return;
     setLoading(true);
     try {
-      const found = await page({ range, outcome, model }, next, PAGE);
-      client.setQueryData<Feed>(["requests", "feed", range, outcome ?? "", model ?? ""], (feed) => feed && extended(feed, found));
+      const found = await page(narrowing, next, PAGE);
+      client.setQueryData<Feed>(key, (feed) => feed && extended(feed, found));
     } finally {
       setLoading(false);
     }
-  }, [client, loading, model, next, outcome, range]);
+  }, [client, key, loading, narrowing, next]);
   return { query, older, loadingOlder: loading };
 }
 
@@ -80,5 +95,5 @@ export const requestQuery = (id: string) =>
     queryKey: ["requests", "one", id],
     queryFn: ({ signal }) => api.get("/admin/api/v1/requests/{request_id}", { path: { request_id: id }, signal }),
     // What has ended does not change; what runs is looked at again.
-    refetchInterval: (query) => (query.state.data?.status === "in_progress" ? EVERY : false),
+    refetchInterval: ({ state: { data } }) => (data?.status === "in_progress" || data?.status === "queued" ? EVERY : false),
   });

@@ -1,28 +1,22 @@
 /** Every recorded call, newest first, arriving while one looks. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { modelsQuery, MOST } from "@/api/queries";
 import { useCan } from "@/session/session";
+import { RANGE_OPTIONS, type Range } from "@/text/ranges";
 import { Button } from "@/ui/button";
-import { cx } from "@/ui/classes";
 import { Filter } from "@/ui/field";
 import { Card, Page } from "@/ui/layout";
 import { Bones, Empty, Failed } from "@/ui/state";
 import { useTitle } from "@/ui/title";
 import { RequestDrawer } from "./drawer";
-import { useFeed, type Narrowing, type Outcome, type Range } from "./feed";
-import { Rows } from "./rows";
+import { useFeed, type Narrowing, type Outcome } from "./feed";
+import { LiveButton } from "./live";
+import { isPriced, requestColumns, Rows } from "./rows";
 
 const route = getRouteApi("/shell/requests");
 
-const RANGE_OPTIONS = [
-  { value: "1h", label: "Last hour" },
-  { value: "24h", label: "Last 24 hours" },
-  { value: "7d", label: "Last 7 days" },
-  { value: "30d", label: "Last 30 days" },
-  { value: "all", label: "All time" },
-];
 const OUTCOME_OPTIONS = [
   { value: "", label: "Every status" },
   { value: "ok", label: "Successful" },
@@ -37,7 +31,8 @@ export function RequestsPage() {
   const navigate = route.useNavigate();
   const everyones = useCan("requests.all");
   const [live, setLive] = useState(true);
-  const narrowing: Narrowing = { range: search.range ?? "24h", outcome: search.outcome, model: search.model };
+  const { range = "24h", outcome, model } = search;
+  const narrowing = useMemo((): Narrowing => ({ range, outcome, model }), [range, outcome, model]);
   const { query, older, loadingOlder } = useFeed(narrowing, live);
   const models = useQuery(modelsQuery({ limit: MOST, sort: "alias", sort_direction: "asc" }));
   const narrow = (change: Partial<typeof search>) => void navigate({ search: (now) => ({ ...now, ...change }), replace: true });
@@ -51,7 +46,7 @@ export function RequestsPage() {
     <Page
       title="Requests"
       description={everyones ? "Every call through the gateway, newest first." : "The calls of your keys, newest first."}
-      actions={<Live live={live} failing={query.isError} onToggle={() => setLive(!live)} />}
+      actions={<LiveButton live={live} failing={query.isError} onToggle={() => setLive(!live)} />}
     >
       <div className="mb-4 grid grid-cols-2 gap-2 sm:flex">
         <Filter label="Time" className="sm:w-44" options={RANGE_OPTIONS} value={narrowing.range} onChange={(event) => narrow({ range: event.target.value as Range })} />
@@ -67,7 +62,7 @@ export function RequestsPage() {
       <Card className="overflow-hidden">
         {query.data ? (
           query.data.rows.length > 0 ? (
-            <Rows feed={query.data} withOwner={everyones} onOpen={open} older={() => void older()} loadingOlder={loadingOlder} />
+            <Rows label="Requests" feed={query.data} columns={requestColumns(everyones, isPriced(query.data), open)} onOpen={open} older={() => void older()} loadingOlder={loadingOlder} />
           ) : query.data.next !== null ? (
             <Empty icon="search" title="Nothing found yet" action={<Button busy={loadingOlder} onClick={() => void older()}>Look further back</Button>}>
               None of the newest calls fit these filters.
@@ -89,14 +84,5 @@ export function RequestsPage() {
       </Card>
       <RequestDrawer id={search.open} tab={search.tab ?? "conversation"} onTab={(tab) => narrow({ tab })} onClose={() => open(undefined)} />
     </Page>
-  );
-}
-
-function Live({ live, failing, onToggle }: { live: boolean; failing: boolean; onToggle: () => void }) {
-  return (
-    <Button onClick={onToggle} aria-pressed={live}>
-      <span className={cx("size-2 rounded-full", failing ? "bg-bad" : live ? "animate-pulse bg-good" : "bg-faint")} />
-      {failing ? "Not reached" : live ? "Live" : "Paused"}
-    </Button>
   );
 }

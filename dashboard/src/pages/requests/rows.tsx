@@ -1,7 +1,7 @@
 /** The rows, of which only those near the screen exist. */
-import { createColumnHelper, flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
+import { createColumnHelper, flexRender, getCoreRowModel, useReactTable, type ColumnDef } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { clock, day, duration } from "@/text/format";
 import { Button } from "@/ui/button";
 import { cx } from "@/ui/classes";
@@ -12,9 +12,9 @@ import type { Feed } from "./merge";
 import { StatusBadge } from "./status";
 
 interface Props {
+  label: string;
   feed: Feed;
-  /** Whether rows are of several people. */
-  withOwner: boolean;
+  columns: ColumnDef<Entry>[];
   onOpen: (id: string) => void;
   older: () => void;
   loadingOlder: boolean;
@@ -23,10 +23,7 @@ interface Props {
 const ROW = 53;
 const column = createColumnHelper<Entry>();
 
-export function Rows({ feed, withOwner, onOpen, older, loadingOlder }: Props) {
-  // Nothing is said of costs where every call was free.
-  const priced = feed.rows.some((row) => row.tariff_id !== null);
-  const columns = useMemo(() => columnsFor(withOwner, priced, onOpen), [withOwner, priced, onOpen]);
+export function Rows({ label, feed, columns, onOpen, older, loadingOlder }: Props) {
   const table = useReactTable({ data: feed.rows, columns, getRowId: (row) => row.id, autoResetAll: false, getCoreRowModel: getCoreRowModel() });
   const rows = table.getRowModel().rows;
 
@@ -53,7 +50,7 @@ export function Rows({ feed, withOwner, onOpen, older, loadingOlder }: Props) {
 
   return (
     <>
-      <table ref={body} aria-label="Requests" aria-rowcount={rows.length} className="w-full border-separate border-spacing-0">
+      <table ref={body} aria-label={label} aria-rowcount={rows.length} className="w-full border-separate border-spacing-0">
         <thead>
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id}>
@@ -101,7 +98,7 @@ export function Rows({ feed, withOwner, onOpen, older, loadingOlder }: Props) {
       {feed.next !== null && (
         <div className="flex justify-center border-t border-line p-3">
           <Button size="sm" busy={loadingOlder} onClick={older}>
-            Load older requests
+            Load older {label.toLowerCase()}
           </Button>
         </div>
       )}
@@ -119,7 +116,13 @@ function Space({ height }: { height: number }) {
   );
 }
 
-function columnsFor(withOwner: boolean, priced: boolean, onOpen: (id: string) => void) {
+/** Nothing is said of costs where every call was free. */
+export function isPriced(feed: Feed): boolean {
+  return feed.rows.some((row) => row.tariff_id !== null);
+}
+
+/** `withOwner`: the rows are of several people. */
+export function requestColumns(withOwner: boolean, priced: boolean, onOpen: (id: string) => void): ColumnDef<Entry>[] {
   return [
     column.accessor("model", {
       header: "Model",
@@ -171,7 +174,7 @@ function columnsFor(withOwner: boolean, priced: boolean, onOpen: (id: string) =>
       meta: { numeric: true, from: "md" },
       cell: ({ getValue }) => <span className="text-quiet">{when(getValue())}</span>,
     }),
-  ];
+  ] as ColumnDef<Entry>[];
 }
 
 /** The time of today's calls, with the day before it for older ones. */

@@ -31,6 +31,13 @@ PREFIX = "/ai"
 """Of the paths that clients call; rows hold them as upstreams name them."""
 REALTIME = "/v1/realtime"
 """The one path whose calls are made with GET."""
+STATES: dict[str, tuple[State, ...]] = {
+    "active": (State.PENDING, State.CLAIMED, State.PROCESSING),
+    "completed": (State.COMPLETED,),
+    "failed": (State.FAILED,),
+    "cancelled": (State.CANCELED,),
+}
+"""What a list may be narrowed to; `active` is what waits or runs."""
 _KINDS = {
     "/v1/chat/completions": "chat_completion",
     "/v1/completions": "completion",
@@ -75,6 +82,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     timestamp_before: datetime | None = None
     custom_id: str | None = None
     fusillade_batch_id: UUID | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    background: bool | None = None
 
 
 class RequestActions:
@@ -126,6 +136,7 @@ class RequestActions:
             **_shown(row, with_upstream=_sees_upstream(who)),
             request_body=_text(stored.request),
             response_body=_text(stored.response),
+            attempts=await self._log.earlier_attempts(ident) if row.attempt > 1 else [],
             response=response_object(stored),
         )
 
@@ -174,7 +185,20 @@ def _wanted(query: Query, owner: UUID | None) -> Wanted:
         uri_pattern=only if query.uri_pattern is None else query.uri_pattern,
         batch=query.fusillade_batch_id,
         custom_id=query.custom_id,
+        states=_states(query.status),
+        service_tier=query.service_tier,
+        background=query.background,
     )
+
+
+def _states(status: str | None) -> list[int] | None:
+    """What a row holds is what it was when it last changed: queued calls and running ones look alike there."""
+    if status is None:
+        return None
+    states = STATES.get(status)
+    if states is None:
+        raise BadRequest(f"status: expected one of {', '.join(STATES)}, got '{status[:100]}'")
+    return [int(state) for state in states]
 
 
 def _ms(moment: datetime) -> int:
@@ -242,6 +266,11 @@ def _shown(row: Row, *, with_upstream: bool) -> dict[str, Any]:
         "overhead_ms": _rounded(row.overhead_ms) if with_upstream else None,
         "fusillade_batch_id": row.batch_id,
         "custom_id": row.custom_id,
+        "background": row.background,
+        "attempt": row.attempt,
+        "started_at": row.started_at,
+        "completed_at": row.completed_at,
+        "deadline": row.deadline,
     }
 
 

@@ -34,6 +34,9 @@ async def list_requests(
     timestamp_before: FromQuery[datetime | None] = None,
     custom_id: FromQuery[str | None] = None,
     fusillade_batch_id: FromQuery[UUID | None] = None,
+    status: FromQuery[str | None] = None,
+    service_tier: FromQuery[str | None] = None,
+    background: FromQuery[bool | None] = None,
 ) -> EntryPage:
     """List recorded calls, newest first: all of them for who may read them, else those of the caller's keys."""
     query = Query(
@@ -52,6 +55,9 @@ async def list_requests(
         timestamp_before=timestamp_before,
         custom_id=words("custom_id", custom_id),
         fusillade_batch_id=fusillade_batch_id,
+        status=status,
+        service_tier=words("service_tier", service_tier),
+        background=background,
     )
     return await requests.page(principal, query, window(skip, limit))
 

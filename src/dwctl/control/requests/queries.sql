@@ -10,7 +10,7 @@ union all
 limit 1;
 
 -- name: newest_of_all
--- Ids of calls in [$1, $2), newest first, that fit the filters $5 to $13: at most $4 of them, and at most $3 rows are
+-- Ids of calls in [$1, $2), newest first, that fit the filters $5 to $16: at most $4 of them, and at most $3 rows are
 -- looked at. The last row that was looked at comes along even if it does not fit: from there the next page goes on.
 -- The statements below differ in index and direction only; whatever is no index's first column is a filter. They are
 -- written so that one index alone gives their order, and run without sorting: otherwise a plan that is kept for all
@@ -25,7 +25,9 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
     where id >= $1 and id < $2
     order by id desc
@@ -35,7 +37,7 @@ where fits or last
 limit $4::bigint;
 
 -- name: newest_of_owner
--- The same for calls of the account $14.
+-- The same for calls of the account $17.
 select id, fits, last
 from (
     select
@@ -45,9 +47,11 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
-    where (owner_id, id) >= ($14, $1) and (owner_id, id) < ($14, $2) and id >= $1 and id < $2
+    where (owner_id, id) >= ($17, $1) and (owner_id, id) < ($17, $2) and id >= $1 and id < $2
     order by owner_id desc, id desc
     limit $3::bigint
 ) as seen
@@ -65,7 +69,9 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
     where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
     order by model desc, id desc
@@ -85,7 +91,9 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
     where id >= $1 and id < $2
     order by id
@@ -95,7 +103,7 @@ where fits or last
 limit $4::bigint;
 
 -- name: oldest_of_owner
--- From the oldest on, calls of the account $14.
+-- From the oldest on, calls of the account $17.
 select id, fits, last
 from (
     select
@@ -105,9 +113,11 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
-    where (owner_id, id) >= ($14, $1) and (owner_id, id) < ($14, $2) and id >= $1 and id < $2
+    where (owner_id, id) >= ($17, $1) and (owner_id, id) < ($17, $2) and id >= $1 and id < $2
     order by owner_id, id
     limit $3::bigint
 ) as seen
@@ -125,7 +135,9 @@ from (
         and ($7::integer is null or status_code >= $7) and ($8::integer is null or status_code <= $8)
         and ($9::float8 is null or duration_ms >= $9) and ($10::float8 is null or duration_ms <= $10)
         and ($11::text is null or '/ai' || path like $11)
-        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13) as fits
+        and ($12::uuid is null or batch_id = $12) and ($13::text is null or custom_id = $13)
+        and ($14::smallint[] is null or state = any ($14)) and ($15::text is null or service_tier = $15)
+        and ($16::boolean is null or background = $16) as fits
     from requests
     where (model, id) >= ($5::text, $1) and (model, id) < ($5::text, $2) and id >= $1 and id < $2
     order by model, id
@@ -143,10 +155,25 @@ select
     r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
     r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated,
     r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent,
-    r.batch_id, r.custom_id, q.holder is not null as running
+    r.batch_id, r.custom_id, r.background, r.attempt, r.completed_at, r.deadline,
+    -- A queued call starts when a process takes it; of one that has ended only its last run is known.
+    case
+        when q.holder is not null then q.claimed_at
+        when r.batch_id is null then r.created_at
+        else r.completed_at - make_interval(secs => r.duration_ms / 1000)
+    end as started_at,
+    q.holder is not null as running
 from requests r
 left join queue q on q.id = r.id
 left join users u on u.id = r.owner_id
 left join api_keys k on k.id = r.key_id
 left join endpoints e on e.id = r.endpoint_id
 where r.id = any($1::uuid[]);
+
+-- name: earlier_attempts
+-- Attempts of a call that were followed by another one, in their order.
+-- row: dwctl.control.requests.structs:Attempt
+select attempt, started_at, ended_at, status_code, error_code, error_message
+from attempts
+where request_id = $1
+order by attempt;

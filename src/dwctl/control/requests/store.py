@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from dwctl.control.requests.structs import Attempt
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest
 from dwctl.core.ids import least_of, moment_of
@@ -45,6 +46,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     batch: UUID | None = None
     """A batch, or the group of a single queued call."""
     custom_id: str | None = None
+    states: list[int] | None = None
+    service_tier: str | None = None
+    background: bool | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -95,6 +99,11 @@ class Row(msgspec.Struct, frozen=True):
     user_agent: str | None
     batch_id: UUID | None
     custom_id: str | None
+    background: bool
+    attempt: int
+    completed_at: datetime | None
+    deadline: datetime | None
+    started_at: datetime | None
     running: bool
     """Queued, and some process runs it at this moment."""
 
@@ -124,6 +133,9 @@ class RequestLog:
             wanted.uri_pattern,
             wanted.batch,
             wanted.custom_id,
+            wanted.states,
+            wanted.service_tier,
+            wanted.background,
             *more,
         )
 
@@ -163,6 +175,11 @@ class RequestLog:
     async def _rows(self, source: Reads, ids: list[UUID]) -> list[Row]:
         found = {row["id"]: Row(*row.values()) for row in await source.fetch(self._sql["describe"], ids)}
         return [found[ident] for ident in ids if ident in found]
+
+    async def earlier_attempts(self, ident: UUID) -> list[Attempt]:
+        """Those of a call that another one followed."""
+        rows = await self._database.fetch(self._sql["earlier_attempts"], ident)
+        return [Attempt(*row.values()) for row in rows]
 
     def _steps(self, wanted: Wanted) -> Iterator[tuple[UUID, UUID]]:
         """Ranges of ids, read one after another until the page is full."""

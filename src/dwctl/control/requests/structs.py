@@ -68,6 +68,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The batch that the call is a line of; of a single queued call a group of its own."""
     custom_id: str | None
     """Of a line."""
+    background: bool
+    """Whether it was made with `background: true`."""
+    attempt: int
+    """Which try this is, from 1; only queued calls have a second one."""
+    started_at: datetime | None
+    """When its try began; null while it waits, and when it never ran."""
+    completed_at: datetime | None
+    deadline: datetime | None
+    """When a queued call is to be done."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A try that failed and was followed by another one."""
+
+    attempt: int
+    started_at: datetime | None
+    ended_at: datetime
+    status_code: int | None
+    error_code: str | None
+    error_message: str | None
 
 
 class EntryPage(msgspec.Struct, frozen=True):
@@ -85,5 +105,7 @@ class RequestDetail(Entry, frozen=True, kw_only=True):
     """As the client sent it, as text."""
     response_body: str | None
     """As the client got it, as text; of a stream its events."""
+    attempts: list[Attempt]
+    """The tries before this one."""
     response: dict[str, Any]
     """The same call as a Responses object, with a stream put together."""

@@ -37,6 +37,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     active_first: bool = False
     windows: frozenset[str] | None = None
     analytics: bool = False
+    endpoint: str | None = None
+    model: str | None = None
 
 
 class BatchActions:
@@ -78,6 +80,8 @@ class BatchActions:
             after=query.created_after,
             before=query.created_before,
             active_first=query.active_first,
+            endpoint=query.endpoint,
+            model=query.model,
         )
         limit = min(max(1, query.limit), MAX_LIMIT)
         rows = await self._store.page(wanted, place, limit + 1)

@@ -46,6 +46,8 @@ async def list_batches(
     created_before: FromQuery[datetime | None] = None,
     active_first: FromQuery[bool] = False,
     completion_window: FromQuery[str | None] = None,
+    endpoint: FromQuery[str | None] = None,
+    model: FromQuery[str | None] = None,
 ) -> BatchList:
     """List batches, the newest first."""
     query = Query(
@@ -59,6 +61,8 @@ async def list_batches(
         active_first=active_first,
         windows=None if completion_window is None else csv(words("completion_window", completion_window)),
         analytics="analytics" in csv(include),
+        endpoint=words("endpoint", endpoint),
+        model=words("model", model),
     )
     return await batches.page(principal, query)
 

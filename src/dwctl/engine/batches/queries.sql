@@ -14,7 +14,7 @@ where b.id = $1 and b.deleted_at is null and ($2::uuid is null or b.owner_id = $
 -- name: list_batches
 -- The newest first. Filters that are null do not apply: $1 owner; $2 creator; $3 words in metadata, name of the file or
 -- id; $4 status; $5 completion windows; $6 and $7 made after and before; $8 whether it goes on; $9 and $10 behind this
--- moment and id. $11 to give.
+-- moment and id. $11 to give; $12 endpoint; $13 a model that its file names.
 -- row: dwctl.engine.batches.structs:BatchRow
 select
     b.id, b.owner_id, b.creator_id, u.email as creator_email, b.file_id, b.file_name, b.endpoint, b.completion_window,
@@ -54,6 +54,8 @@ where b.deleted_at is null
         ) = $8
     )
     and ($9::timestamptz is null or (b.created_at, b.id) < ($9, $10::uuid))
+    and ($12::text is null or b.endpoint = $12)
+    and ($13::text is null or exists (select from files f where f.id = b.file_id and f.models ? $13))
 order by b.created_at desc, b.id desc
 limit $11;
 

@@ -25,6 +25,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     after: datetime | None = None
     before: datetime | None = None
     active_first: bool = False
+    endpoint: str | None = None
+    model: str | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -78,6 +80,8 @@ class BatchStore:
                     None if behind is None else behind.created_at,
                     None if behind is None else behind.id,
                     limit - len(found),
+                    wanted.endpoint,
+                    wanted.model,
                 )
                 found += [BatchRow(*row.values()) for row in rows]
                 if len(found) >= limit:

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
+from uuid import UUID
 
-from dwctl.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated, Unavailable
-from dwctl.core.networks import Networks, Peer
+from dwctl.core.errors import BadRequest, NotFound, Unavailable
+from dwctl.core.networks import Peer
+from dwctl.engine.responses.callers import Callers
 from dwctl.engine.responses.paging import Page, list_of
 from dwctl.engine.responses.streams import EventStreams, is_logged
-from dwctl.identity.authenticate import AI_PURPOSES, bearer
-from dwctl.identity.secrets import digest
-from dwctl.identity.store import IdentityStore, KeyAccount
+from dwctl.identity.store import KeyAccount
 from dwctl.requests.endings import Endings
 from dwctl.requests.items import input_items
 from dwctl.requests.record import State
@@ -39,22 +39,20 @@ class ResponseActions:
         self,
         store: RequestStore,
         singles: SingleStore,
-        identity: IdentityStore,
+        callers: Callers,
         recorded: Flush,
-        proxies: Networks,
         endings: Endings,
         streams: EventStreams,
     ) -> None:
         self._store = store
         self._singles = singles
-        self._identity = identity
+        self._callers = callers
         self._recorded = recorded
-        self._proxies = proxies
         self._endings = endings
         self._streams = streams
 
     async def get(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
-        """The response, for any key of the account that owns the row; 404 for everyone else."""
+        """The response, for any key of the account that owns the row and for its session; 404 for everyone else."""
         return response_object(await self._own(headers, response_id, peer))
 
     async def stream(
@@ -116,11 +114,10 @@ class ResponseActions:
         return {"id": f"resp_{row.id}", "object": "response", "deleted": True}
 
     async def _own(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> StoredRequest:
-        key, _ = await self.caller(headers, peer)
-        return await self.row_of(key, response_id)
+        return await self.row_of(await self._callers.account(headers, peer), response_id)
 
-    async def row_of(self, key: KeyAccount, response_id: str) -> StoredRequest:
-        """The row, if the key's account owns it and it can be read; raises `NotFound`."""
+    async def row_of(self, account: UUID, response_id: str) -> StoredRequest:
+        """The row, if the account owns it and it can be read; raises `NotFound`."""
         request_id = parse_response_id(response_id)
         row = await self._store.get(request_id)
         if row is None or (row.completed_at is None and row.batch_id is None):
@@ -130,22 +127,13 @@ class ResponseActions:
             row = await self._store.get(request_id)
             if row is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
-        if row is None or row.owner_id != key.user_id:
+        if row is None or row.owner_id != account:
             raise NotFound(no_response(response_id))
         return row
 
     async def caller(self, headers: Mapping[str, str], peer: Peer) -> tuple[KeyAccount, bytes]:
         """The key that a request carries, and its digest; raises for one that may not be used here."""
-        secret = bearer(headers)
-        known = b"" if secret is None else digest(secret)
-        key = None if secret is None else await self._identity.key(known)
-        if key is None or key.purpose not in AI_PURPOSES:
-            raise Unauthenticated("The API key is not valid." if secret else "No API key was sent.")
-        if not key.good_for(peer, self._proxies):
-            raise Forbidden(
-                "This API key may not be used from here. Its owner has limited it to certain networks."
-            )
-        return key, known
+        return await self._callers.key(headers, peer)
 
     async def _again(self, row: StoredRequest, response_id: str) -> StoredRequest:
         found = await self._store.get(row.id)
