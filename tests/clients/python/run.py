@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-CITY = "Paris"
+logger = logging.getLogger(__name__)
 
 
 def weather(city: str) -> str:
@@ -276,7 +276,7 @@ def outcome(round_: Callable[[], Any], runner: asyncio.Runner) -> str:
         made = round_()
         return str(runner.run(made) if inspect.iscoroutine(made) else made)
     except Exception:
-        logging.exception("a round failed")
+        logger.exception("a round failed")
         return "failed"
 
 
