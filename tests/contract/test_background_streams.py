@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from tests.contract.adapter import native
+from tests.contract.adapter import native, set_adapter
 from tests.fakes.answers import frames, json_reply, stream_reply
 from tests.fakes.model import MODEL, ModelServer
 from tests.fakes.shapes import response_events
@@ -337,3 +337,24 @@ def test_flex_streams_what_is_not_stored(http: httpx.Client) -> None:
     shown = list(events_of(iter(answer.text.split("\n"))))
     assert (shown[-2]["type"], shown[-2]["response"]["store"]) == ("response.completed", False)
     assert http.get(f"/responses/{shown[0]['response']['id']}").status_code == 404
+
+
+def test_a_translated_model_streams_in_the_background(
+    http: httpx.Client, product: Product, upstream: UpstreamThread
+) -> None:
+    set_adapter(product, None)
+    try:
+        found = created(http)
+        assert upstream.posts[0].path == "/v1/chat/completions"
+        name = found[0]["response"]["id"]
+        assert resumed(http, name, 4) == found[5:]
+        stored = http.get(f"/responses/{name}").json()
+    finally:
+        set_adapter(product, False)
+    shown = found[:-1]
+    assert [event["sequence_number"] for event in shown] == list(range(len(shown)))
+    assert shown[-1]["response"] == stored
+    items = [event["item"] for event in shown if event["type"] == "response.output_item.done"]
+    assert items == stored["output"]
+    for member in ("id", "created_at", "model", "background", "service_tier"):
+        assert len({event["response"][member] for event in shown if "response" in event}) == 1, member

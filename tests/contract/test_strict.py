@@ -55,6 +55,7 @@ def test_every_typed_route_serves_the_official_client(client: openai.OpenAI) -> 
     assert [known.id for known in client.models.list()] == [MODEL]
 
 
+@pytest.mark.usefixtures("native_responses")
 def test_calls_go_on_from_earlier_ones(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     conversation = client.conversations.create()
     first = client.responses.create(model=MODEL, input="one", conversation=conversation.id)

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from dwctl.db.embedded import EmbeddedPostgres
+from tests.contract.adapter import set_adapter
 from tests.contract.test_context import TEXT, hanging, texts
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
@@ -57,6 +58,7 @@ def product(home: Path, shared: UpstreamThread) -> Iterator[Product]:
     """Two workers."""
     made = Product(home, upstream=shared.url, arguments=["--workers", "2"])
     made.start()
+    set_adapter(made, False)
     yield made
     made.end()
 

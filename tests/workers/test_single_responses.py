@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.adapter import set_adapter
 from tests.fakes.answers import Answer, Hang
 from tests.fakes.incoming import Request
 from tests.fakes.model import MODEL, ModelServer
@@ -55,6 +56,7 @@ def product(open_directory: Path, upstream: UpstreamThread) -> Iterator[Product]
     settings.write_text(SETTINGS)
     running = Product(home, upstream=upstream.url, arguments=("-f", str(settings), "--workers", "3"))
     running.start()
+    set_adapter(running, False)
     yield running
     running.close()
     shutil.rmtree(home, ignore_errors=True)

@@ -58,7 +58,7 @@ def named(request_id: UUID, items: Iterable[Item], side: str = "i") -> list[Item
                 ident += "_"
         seen.add(ident)
         first: Item = {"id": ident, "type": kind}
-        if kind in PREFIXES:
+        if kind != "item_reference":
             first["status"] = item.get("status") or "completed"
         done.append(first | {name: value for name, value in item.items() if name not in first})
     return done

@@ -29,8 +29,10 @@ STATUS = {
     State.COMPLETED: "completed",
     State.CANCELED: "cancelled",
 }
-_OURS = ("id", "model", "background", "created_at", "service_tier")
+_OURS = ("id", "model", "background", "created_at", "service_tier", "store")
 """What the row knows better than the upstream."""
+_CONTEXT = ("previous_response_id", "conversation")
+"""What the upstream was not told (gateway/contexts.py)."""
 
 
 def parse_response_id(text: str) -> UUID:
@@ -95,6 +97,7 @@ def _completed(row: StoredRequest, call: Call, echo: Echo) -> dict[str, Any]:
     if isinstance(reply.get("output"), list):
         # A Responses object: what the server said, under our id and the model that was asked for.
         kept = {name: shown[name] for name in _OURS}
+        kept |= {name: shown[name] for name in _CONTEXT if shown.get(name) is not None}
         return shown | {name: value for name, value in reply.items() if value is not None} | kept
     told = None
     if row.path == RESPONSES and row.response is not None and is_stream(row.response):

@@ -161,5 +161,5 @@ async def test_tries_and_times_of_a_queued_call_are_told(ground: Ground) -> None
     await ground.settle([claimed])
     (shown,) = await logged(ground, user, "status=completed")
     assert (shown["id"], shown["attempt"]) == (f"resp_{single.id}", 2)
-    assert shown["timestamp"] <= shown["started_at"] < shown["completed_at"]
+    assert shown["started_at"] < shown["completed_at"]
     assert await logged(ground, user, "status=active") == []
