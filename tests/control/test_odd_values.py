@@ -59,7 +59,7 @@ async def test_bodies(house: House, model_server: ModelServer, document: dict[st
     for method, path, operation in operations(document):
         if "requestBody" not in operation:
             continue
-        around = await fresh(house, model_server)
+        around = await fresh(house, model_server, f"{path} {TABLE[method, path].body}")
         url = path.format(**around.names)
         known = fields(document, operation)
         for field in known:
@@ -77,7 +77,7 @@ async def test_bodies(house: House, model_server: ModelServer, document: dict[st
 
 async def test_parameters(house: House, model_server: ModelServer, document: dict[str, Any]) -> None:
     admin = await house.admin()
-    around = await fresh(house, model_server)
+    around = await fresh(house, model_server, " ".join(path for _, path in TABLE))
     faults = []
     for method, path, operation in operations(document):
         names = [item["name"] for item in operation.get("parameters", ()) if item["in"] == "query"]
