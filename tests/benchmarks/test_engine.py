@@ -18,7 +18,7 @@ async def test_the_stub_part_measures_a_worker() -> None:
 
 @pytest.mark.long
 def test_the_http_part_runs_a_batch_to_its_end() -> None:
-    figures = service.measure(lines=300, rounds=1, say=lambda _: None)
+    figures = service.measure(lines=5_000, rounds=1, say=lambda _: None)
     assert figures.keys() <= engine.HEADINGS.keys()
     assert figures["http_rate"][0] > 0
     assert "pipeline with charges: requests/s" in engine.table(figures)
