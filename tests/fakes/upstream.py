@@ -74,6 +74,7 @@ class FakeUpstream:
         self._script: deque[Answer | Respond] = deque()
         self._links: set[_Link] = set()
         self._changed = asyncio.Event()
+        self._stopping = False
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -112,6 +113,7 @@ class FakeUpstream:
 
     async def start(self) -> None:
         """Listen; the port is known when this returns. After `stop` it listens on the same port again."""
+        self._stopping = False
         context = self._certificate.server_context() if self._certificate else None
         self._server = await asyncio.start_server(
             self._accept,
@@ -126,6 +128,7 @@ class FakeUpstream:
     async def stop(self) -> None:
         """Close the listener and break every connection."""
         if self._server is not None:
+            self._stopping = True
             self._server.close()
             for link in self._links:
                 link.writer.transport.abort()
@@ -162,6 +165,10 @@ class FakeUpstream:
         self._changed = asyncio.Event()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._stopping:
+            # It was on its way when the listener closed.
+            writer.transport.abort()
+            return
         self.connections += 1
         link = _Link(self.connections, writer)
         self._links.add(link)
