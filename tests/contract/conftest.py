@@ -35,10 +35,11 @@ def product(open_directory: Path, shared_upstream: UpstreamThread) -> Iterator[P
 
 
 @pytest.fixture
-def upstream(shared_upstream: UpstreamThread) -> UpstreamThread:
-    """The model server with nothing behind it and nothing pushed."""
+def upstream(shared_upstream: UpstreamThread) -> Iterator[UpstreamThread]:
+    """The model server with nothing behind it and nothing pushed, before and after a test."""
     shared_upstream.forget()
-    return shared_upstream
+    yield shared_upstream
+    shared_upstream.forget()
 
 
 @pytest.fixture
