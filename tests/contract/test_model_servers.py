@@ -134,7 +134,8 @@ def test_responses_streamed(through: Through, transformers_server: ModelServer, 
     ) as stream:
         events = list(stream)
     last = events[-1]
-    assert last.type == "response.completed"
+    # Of its own accord this model seldom ends; its server's own events do not tell that it was cut.
+    assert last.type == "response.completed" or (last.type == "response.incomplete" and not native)
     assert "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert client.responses.retrieve(last.response.id).output_text == last.response.output_text
 
