@@ -101,7 +101,7 @@ async def storms(home: Path, workers: int, runs: int) -> None:
             product.close()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_many_callers_spend_the_budget_and_no_more(home: Path, workers: int) -> None:
     await storms(home, workers, 1)
 

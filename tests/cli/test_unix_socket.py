@@ -17,7 +17,7 @@ def ask(path: Path) -> str:
         return client.get("/healthz").text
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_it_answers_there_and_on_its_port(data_dir: Path, workers: int) -> None:
     path = data_dir / "dwctl.sock"
     product = Product(data_dir, arguments=["--uds", str(path), "--workers", str(workers)])

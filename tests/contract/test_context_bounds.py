@@ -148,6 +148,7 @@ def test_calls_that_wait(small: tuple[Product, UpstreamThread], client: openai.O
                 assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.long
 def test_a_database_that_hangs(
     small: tuple[Product, UpstreamThread], client: openai.OpenAI, upstream: UpstreamThread
 ) -> None:

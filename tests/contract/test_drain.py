@@ -66,7 +66,7 @@ class Call(threading.Thread):
                 self.text += piece
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_answers_that_do_not_end_in_time(data_dir: Path, upstream: UpstreamThread, workers: int) -> None:
     environment = {"DWCTL_LISTENER__DRAIN": "300ms", "DWCTL_WORKERS": str(workers)}
     with running(Product(data_dir, upstream=upstream.url, environment=environment)) as product:

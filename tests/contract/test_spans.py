@@ -21,7 +21,7 @@ def call(product: Product) -> None:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Say hello."}])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_spans_go_where_the_variables_say(data_dir: Path, upstream: UpstreamThread, workers: int) -> None:
     with collector() as receiver:
         environment = {

@@ -132,6 +132,7 @@ def test_without_sources_it_says_so(tmp_path: Path) -> None:
         Workshop(tmp_path).build()
 
 
+@pytest.mark.long
 def test_without_node_and_without_a_registry_it_says_so(
     project: Project, bare_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -249,6 +249,7 @@ async def test_a_realtime_session_is_one_call(receiver: Collector) -> None:
     assert any(told in head.lower() for head in server.heads)
 
 
+@pytest.mark.long
 async def test_a_receiver_that_is_away_costs_spans_and_no_calls(
     upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_key_makes_one_call_in_all_workers(product: Product, upstream: Upstrea
     assert sum(text.encode() in post.body for post in upstream.posts) == 1
 
 
+@pytest.mark.long
 def test_a_cancelled_call_whose_worker_dies_is_not_run_again(
     product: Product, upstream: UpstreamThread
 ) -> None:
