@@ -124,8 +124,18 @@ def test_every_page_is_reached_by_keyboard(house: House, signed_in: SignedIn) ->
     settled(page)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
-    links = ["Control Layer", None, "Start", "Requests", "Models", "API keys", "Cost management", "Endpoints"]
-    links += ["Groups", "Users"]
+    links = [
+        "Control Layer",
+        None,
+        "Start",
+        "Requests",
+        "Responses",
+        "Batches",
+        "Files",
+        "Models",
+        "API keys",
+    ]
+    links += ["Cost management", "Endpoints", "Groups", "Users"]
     for link in links:
         page.keyboard.press("Tab")
         if link is not None:
