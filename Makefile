@@ -75,6 +75,8 @@ lock: ## rewrite the lock files from pyproject.toml (needs uv)
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-otel.lock
 	uv pip compile pyproject.toml --group dev --extra otel --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-dev.lock
+	uv pip compile tests/clients/python/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --output-file tests/clients/python/requirements.lock
 
 bench: $(VENV)/.dev ## compare with nginx and no gateway (under five minutes)
 	@$(BIN)/python -m benchmarks.run $(ARGS)
