@@ -58,6 +58,8 @@ class ResponseContexts:
         self._conversations = conversations
         self._settings = settings
         self._reading = asyncio.Semaphore(AT_ONCE)
+        # By conversation, the place that is being given back.
+        self._leaving: dict[UUID, asyncio.Task[None]] = {}
         self._tasks = TaskSet()
 
     async def start(self) -> None:
@@ -86,13 +88,18 @@ class ResponseContexts:
     def forget(self, expanded: Expanded) -> None:
         """Give the place back; best effort, for a place without a row is swept up all the same."""
         if expanded.conversation is not None:
-            self._tasks.spawn(self._forget(expanded), name=f"forget {expanded.ident}")
+            conversation = UUID(expanded.conversation)
+            forgetting = self._forget(conversation, UUID(expanded.ident))
+            self._leaving[conversation] = self._tasks.spawn(forgetting, name=f"forget {expanded.ident}")
 
-    async def _forget(self, expanded: Expanded) -> None:
+    async def _forget(self, conversation: UUID, ident: UUID) -> None:
         try:
-            await self._conversations.leave(UUID(expanded.conversation), UUID(expanded.ident))
+            await self._conversations.leave(conversation, ident)
         except (*AWAY, asyncpg.PostgresError) as error:
-            logger.warning("the place of %s is left behind: %s", expanded.ident, reason_of(error))
+            logger.warning("the place of %s is left behind: %s", ident, reason_of(error))
+        finally:
+            if self._leaving.get(conversation) is asyncio.current_task():
+                del self._leaving[conversation]
 
     async def _expand(self, call: ContextCall, asking: "_Asking") -> None:
         outcome = await self._outcome(call, asking)
@@ -159,6 +166,9 @@ class ResponseContexts:
     ) -> tuple[list[Raw], bool]:
         """All items, and whether the call has got its place just now."""
         ident = UUID(call.ident)
+        # Its client has been told that the call before is refused: that one does not stand in the way of this one.
+        if (leaving := self._leaving.get(conversation)) is not None:
+            await asyncio.wait((leaving,))
         for _ in range(TRIES):
             row = await self._conversations.get(conversation, owner_id)
             if row is None:
