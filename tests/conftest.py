@@ -15,7 +15,7 @@ from dwctl.db.embedded import EmbeddedPostgres
 from dwctl.db.migrations import migrate
 from dwctl.db.postgres import Database
 from dwctl.db.settings import PoolSettings
-from tests import places
+from tests import examples, places
 from tests.databases import Server
 
 TEMPLATE = "dwctl_template"
@@ -28,6 +28,7 @@ OPTIONS = {
     # It may lie in memory.
     "max_wal_size": "256MB",
 }
+examples.register()
 pytest_plugins = ["tests.models.fixtures", "tests.replicas"]
 
 

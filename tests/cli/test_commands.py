@@ -136,6 +136,7 @@ def test_the_doctor_finds_a_taken_port(data_dir: Path) -> None:
     assert f"FAIL  port: 127.0.0.1:{port} is taken by another program. Choose another port" in ended.output
 
 
+@pytest.mark.long
 def test_after_a_server_was_killed(data_dir: Path) -> None:
     """What it wrote about itself is still there, and it is not."""
     product = Product(data_dir)

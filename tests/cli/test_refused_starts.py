@@ -32,6 +32,7 @@ def test_a_port_that_is_taken(data_dir: Path) -> None:
     assert "--port" in said
 
 
+@pytest.mark.long
 def test_a_start_that_is_refused_uses_up_nothing_that_is_shown_once(data_dir: Path) -> None:
     home = data_dir / "data"
     with socket.socket() as taken, upstream_in_thread() as upstream:

@@ -53,6 +53,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method.upper(), path, operation
 
 
+@pytest.mark.long
 async def test_bodies(house: House, model_server: ModelServer, document: dict[str, Any]) -> None:
     admin = await house.admin()
     faults = []

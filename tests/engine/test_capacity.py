@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwctl.engine.capacity import Capacity, CapacitySettings, allowance
+from tests.examples import examples
 
 SETTINGS = CapacitySettings(floor=2, ceiling=50)
 USUAL = 0.2
@@ -181,7 +182,7 @@ def test_it_is_back_at_the_margin_within_seconds() -> None:
 
 
 @given(events)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 def test_it_takes_everything_back_once_trouble_is_over(happened: list[tuple[str, object]]) -> None:
     upstream = grown()
     upstream.now = play(upstream.capacity, happened, upstream.now)

@@ -51,7 +51,11 @@ class Collector:
 
     def wait_for(self, count: int) -> list[Span]:
         """So many spans, in the order in which they ended."""
-        until(lambda: len(self.spans) >= count, deadline=20, what=f"{count} spans have come")
+        try:
+            until(lambda: len(self.spans) >= count, deadline=20, what=f"{count} spans have come")
+        except AssertionError as error:
+            error.add_note(f"have come, in {len(self.heads)} requests: {self.spans}")
+            raise
         return sorted(self.spans, key=lambda span: span.ended)
 
     def take(self, body: bytes) -> None:

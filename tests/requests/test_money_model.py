@@ -16,6 +16,7 @@ from dwctl.requests.record import State
 from dwctl.requests.writer import Committer
 from dwctl.usage.budgets.store import BudgetStore
 from dwctl.usage.ledger import Booking, Kind, LedgerStore
+from tests.examples import examples
 from tests.requests.test_charges import ended, entry, started
 
 KINDS: tuple[Kind, ...] = ("purchase", "admin_grant", "admin_removal")
@@ -63,7 +64,9 @@ STEPS = st.lists(
 COSTS = st.lists(st.none() | st.just(Decimal(0)) | AMOUNTS, min_size=12, max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(STEPS, COSTS)
 async def test_balances_are_the_sum_of_what_happened_once(
     database: Database, data_dir: Path, steps: list[Step], costs: list[Decimal | None]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dwctl.requests import frames
 from dwctl.requests.frames import Kind
 from dwctl.requests.spool import Position, Spool, segments, take_lock
+from tests.examples import examples
 
 Written = tuple[Kind, bytes, bytes]
 IDS = st.uuids().map(lambda ident: b'{"id":"%b"}' % str(ident).encode())
@@ -44,7 +45,7 @@ def test_a_torn_end_costs_only_the_torn_block(writes: list[list[Written]], cut: 
     assert read_all(data[:cut]) == writes[:whole]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(WRITES.filter(bool), st.integers(min_value=0), st.integers(1, 255))
 def test_a_damaged_byte_never_invents_a_record(writes: list[list[Written]], place: int, change: int) -> None:
     data = bytearray(b"".join(blocks_of(writes)))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dwctl.routing.health import Health, HealthPolicy
+from tests.examples import examples
 
 NOW = 100.0
 POLICY = HealthPolicy(failures=3, initial=5, most=30)
@@ -153,4 +154,4 @@ class Target(RuleBasedStateMachine):
 
 
 TestTarget = Target.TestCase
-TestTarget.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTarget.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)

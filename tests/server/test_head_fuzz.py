@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dwctl.server.head import HeadError, RepeatedHeads, RequestHead, parse
 from dwctl.wire.exchange import Memo
+from tests.examples import examples
 
 
 class Reading:
@@ -91,7 +92,7 @@ HEADS = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(HEADS)
 @example(b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5")
 @example(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6")
@@ -146,7 +147,7 @@ def said(head: RequestHead) -> object:
     return {name: value for name, value in msgspec.structs.asdict(head).items() if name != "memo"}
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(REPEATED)
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5"] * 2)
 @example(
@@ -164,7 +165,7 @@ def test_a_repeated_head_reads_as_if_it_were_the_first(heads: list[bytes]) -> No
         )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(REPEATED, st.sampled_from([b"", b"{}", b"\r\n\r\n", b"POST /p HTTP/1.1\r\nHost: h\r\n\r\n"]))
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5"] * 2, b"hello")
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nx: 1"] * 2, b"hello")

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dwctl.core.ids import new_id
 from dwctl.usage.budgets.windows import Budget, Period, Scope
 from dwctl.usage.credit.leases import ZERO, Terms
+from tests.examples import examples
 from tests.usage.budget_world import CREDIT, DAY, Message, Process, World
 
 AMOUNTS = st.integers(1, 40).map(Decimal)
@@ -236,4 +237,4 @@ class Budgets(RuleBasedStateMachine):
 
 
 TestBudgets = Budgets.TestCase
-TestBudgets.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestBudgets.settings = settings(max_examples=examples(150), stateful_step_count=60, deadline=None)

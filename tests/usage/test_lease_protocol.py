@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dwctl.usage.credit.leases import ZERO, Terms
+from tests.examples import examples
 from tests.usage.lease_world import ACCOUNT, Message, Process, World
 
 AMOUNTS = st.integers(1, 40).map(Decimal)
@@ -206,7 +207,7 @@ class Abandoned(Leases):
     abandon_after = 50.0
 
 
-SETTINGS = settings(max_examples=150, stateful_step_count=60, deadline=None)
+SETTINGS = settings(max_examples=examples(150), stateful_step_count=60, deadline=None)
 TestLeases = Leases.TestCase
 TestLeases.settings = SETTINGS
 TestAbandoned = Abandoned.TestCase

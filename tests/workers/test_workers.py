@@ -133,6 +133,7 @@ def test_one_page_of_metrics_for_all(product: Product, clients: Clients) -> None
     assert metric(product, "dwctl_connections ") >= CLIENTS
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed(product: Product, home: Path, upstream: UpstreamThread) -> None:
     with ExitStack() as stack:
         answered = Clients(product, CLIENTS, stack).post(product.key)
@@ -153,6 +154,7 @@ def test_a_worker_that_is_killed(product: Product, home: Path, upstream: Upstrea
         assert Clients(product, CLIENTS, stack).call(product.key) == [200] * CLIENTS
 
 
+@pytest.mark.long
 def test_a_worker_that_is_just_starting_leaves_nothing_when_it_stops(product: Product, home: Path) -> None:
     kill_worker(product, "worker-1")
     spools = set((home / "spool").iterdir())
@@ -162,6 +164,7 @@ def test_a_worker_that_is_just_starting_leaves_nothing_when_it_stops(product: Pr
     assert not fresh.exists()
 
 
+@pytest.mark.long
 def test_streams_of_all_are_finished_when_it_stops(
     product: Product, home: Path, upstream: UpstreamThread
 ) -> None:
@@ -189,6 +192,7 @@ def test_streams_of_all_are_finished_when_it_stops(
     assert list((home / "workers").iterdir()) == []
 
 
+@pytest.mark.long
 def test_they_end_with_the_first(product: Product, home: Path, upstream: UpstreamThread) -> None:
     assert len(workers_of(product)) == 2
     product.kill()
@@ -197,6 +201,7 @@ def test_they_end_with_the_first(product: Product, home: Path, upstream: Upstrea
     assert len(list((home / "workers").iterdir())) == 1
 
 
+@pytest.mark.long
 def test_a_second_signal_ends_all_at_once(product: Product, home: Path, upstream: UpstreamThread) -> None:
     upstream.push(Answer((Pause(60),)))
     seen = len(upstream.posts)
@@ -223,6 +228,7 @@ def lose(product: Product) -> None:
         )
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken_is_said_once(
     product: Product, data_dir: Path, upstream: UpstreamThread
 ) -> None:

@@ -21,6 +21,7 @@ from dwctl.requests.queue.structs import AGAIN, Claimed, Settled
 from dwctl.requests.record import State
 from dwctl.requests.store import RequestStateConflict, RequestStore
 from tests.engine.batches.ground import later
+from tests.examples import examples
 from tests.requests.queue.invariants import Final, check
 from tests.requests.queue.work import add_file, outcome
 
@@ -310,27 +311,27 @@ STEPS = st.lists(STEP, max_size=25)
 GROUPS = st.lists(st.lists(STEP, min_size=2, max_size=4), max_size=8)
 
 
-@settings(max_examples=40, deadline=A_MINUTE, suppress_health_check=QUIETLY)
+@settings(max_examples=examples(40), deadline=A_MINUTE, suppress_health_check=QUIETLY)
 @given(STEPS)
 async def test_any_interleaving(database: Database, steps: list[Step]) -> None:
     await one_after_another(database, steps)
 
 
-@settings(max_examples=25, deadline=A_MINUTE, suppress_health_check=QUIETLY)
+@settings(max_examples=examples(25), deadline=A_MINUTE, suppress_health_check=QUIETLY)
 @given(GROUPS)
 async def test_several_at_the_same_time(database: Database, groups: list[list[Step]]) -> None:
     await together(database, groups)
 
 
 @pytest.mark.long
-@settings(max_examples=500, deadline=A_MINUTE, suppress_health_check=QUIETLY)
+@settings(max_examples=examples(500), deadline=A_MINUTE, suppress_health_check=QUIETLY)
 @given(STEPS)
 async def test_many_interleavings(database: Database, steps: list[Step]) -> None:
     await one_after_another(database, steps)
 
 
 @pytest.mark.long
-@settings(max_examples=500, deadline=A_MINUTE, suppress_health_check=QUIETLY)
+@settings(max_examples=examples(500), deadline=A_MINUTE, suppress_health_check=QUIETLY)
 @given(GROUPS)
 async def test_many_at_the_same_time(database: Database, groups: list[list[Step]]) -> None:
     await together(database, groups)

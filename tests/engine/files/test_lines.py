@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dwctl.engine.files.lines import Fault, LineReader, Read, Terms
 from tests.engine.files.house import CHAT, line
+from tests.examples import examples
 
 TERMS = Terms(file_id=UUID(int=1), urls=(CHAT, "/v1/embeddings"), max_body_bytes=10_000)
 TEXTS = st.text(max_size=8)
@@ -148,7 +149,7 @@ def _near_lines(draw: st.DrawFn) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-@settings(PATIENT, max_examples=400)
+@settings(PATIENT, max_examples=examples(400))
 @given(st.lists(_near_lines(), max_size=5), st.booleans(), st.integers(0, 3))
 def test_the_short_way_reads_as_the_long_way_does(lines: list[bytes], unique: bool, most: int) -> None:
     terms = msgspec.structs.replace(

@@ -12,6 +12,7 @@ from dwctl.engine.files.pieces import PIECE
 from dwctl.engine.files.settings import FileLimits, FileSettings
 from tests.control.house import House
 from tests.engine.files.house import BOUNDARY, CHAT, Files, decoded, form, jsonl, line, message, part
+from tests.examples import examples
 
 NOTHING = {"files": 0, "lines": 0, "pieces": 0}
 
@@ -316,7 +317,9 @@ async def test_lines_of_one_beginning_belong_together(files: Files) -> None:
     assert [row["prefix"] for row in rows] == [0, 1, 0, 3, 1]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 async def test_wherever_the_form_is_cut(files: Files, data: st.DataObject) -> None:
     """Pieces of a body end anywhere: within the boundary, a head, a line, a character."""

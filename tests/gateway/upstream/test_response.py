@@ -4,6 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from tests.examples import examples
 
 NAMES = st.sampled_from(
     [b"content-length: ", b"Content-Length: ", b"CONTENT-LENGTH: ", b"x-content-length: "]
@@ -32,7 +33,7 @@ def read(reader: HeadReader, data: bytes) -> Head | str:
         return str(error)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.builds(heads, NAMES, st.lists(LENGTHS, min_size=2, max_size=5), LINES, LINES))
 @example([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: 1", b"HTTP/1.1 200 OK\r\ncontent-length: 6"])
 @example([b"HTTP/1.1 200 OK\r\ncontent-length: 5", b"HTTP/1.1 500 No\r\ncontent-length: 5"])
@@ -42,7 +43,7 @@ def test_a_repeated_head_reads_as_if_it_were_the_first(answers: list[bytes]) -> 
         assert read(reader, data) == read(HeadReader(), data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(
     st.builds(heads, NAMES, st.lists(LENGTHS, min_size=2, max_size=5), LINES, LINES),
     st.sampled_from([b"", b"{}", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.gateway.upstream.wire import answered
 
 LONG = 60_000
@@ -264,7 +265,7 @@ def compare(data: bytes) -> None:
         assert other.keep_alive
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(ANSWERS)
 @example(b"HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 0\r\n\r\n")
 @example(b"HTTP/1.1 200 O\x7fK\r\ncontent-length: 0\r\n\r\n")
@@ -276,13 +277,13 @@ def test_what_we_accept_llhttp_reads_the_same(answer: bytes) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=LONG, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(LONG), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ANSWERS)
 def test_what_we_accept_llhttp_reads_the_same_for_long(answer: bytes) -> None:
     compare(answer)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(ANSWERS, st.lists(st.integers(1, 12), min_size=1, max_size=6))
 def test_an_answer_is_the_same_however_it_was_split(answer: bytes, sizes: list[int]) -> None:
     whole = answered([answer])

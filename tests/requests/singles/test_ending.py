@@ -14,6 +14,7 @@ from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import AGAIN, Claimed, Single
 from dwctl.requests.record import State
 from dwctl.requests.singles.store import SingleStore
+from tests.examples import examples
 from tests.requests.queue.work import add_batch
 from tests.requests.singles.calls import claim, outcome, row, single
 
@@ -112,7 +113,9 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(STEPS)
 async def test_any_steps_in_any_order(database: Database, steps: list[tuple[object, ...]]) -> None:
     queue, store, world = QueueStore(database), SingleStore(database), World()
