@@ -1,6 +1,7 @@
 """Batches through the official client, over the whole product."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Literal
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.fakes.answers import HANG
 from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -18,8 +20,9 @@ CHAT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 
 
 @pytest.fixture
-def file_id(client: openai.OpenAI) -> str:
-    """A file of ten requests."""
+def file_id(client: openai.OpenAI, upstream: UpstreamThread) -> Iterator[str]:
+    """A file of ten requests. The model server never answers, so no batch of it ends by itself; at the end all have."""
+    upstream.forget(lambda _: HANG)
     lines = [
         {
             "custom_id": f"line-{number}",
@@ -30,16 +33,21 @@ def file_id(client: openai.OpenAI) -> str:
         for number in range(10)
     ]
     content = b"\n".join(map(msgspec.json.encode, lines))
-    return client.files.create(file=("in.jsonl", content), purpose="batch").id
+    made = client.files.create(file=("in.jsonl", content), purpose="batch")
+    yield made.id
+    for batch in _running(client):
+        client.batches.cancel(batch)
+    until(lambda: not _running(client), "all batches have ended")
 
 
-@pytest.fixture
-def hanging(upstream: UpstreamThread) -> None:
-    """A model server that never answers: no batch ends by itself while it is looked at."""
-    upstream.forget(lambda _: HANG)
+def _running(client: openai.OpenAI) -> list[str]:
+    return [
+        batch.id
+        for batch in client.batches.list()
+        if batch.status in ("validating", "in_progress", "cancelling")
+    ]
 
 
-@pytest.mark.usefixtures("hanging")
 def test_create_retrieve_list_cancel(client: openai.OpenAI, file_id: str) -> None:
     made = client.batches.create(
         input_file_id=file_id,
@@ -108,7 +116,6 @@ def test_the_same_call_twice_makes_one(client: openai.OpenAI, file_id: str) -> N
         )
 
 
-@pytest.mark.usefixtures("hanging")
 def test_a_session_sees_what_its_keys_made(client: openai.OpenAI, admin: httpx.Client, file_id: str) -> None:
     made = client.batches.create(input_file_id=file_id, endpoint=CHAT, completion_window="24h")
     answer = admin.get(f"/ai/v1/batches/{made.id}")
