@@ -49,7 +49,7 @@ screenshots: dashboard $(VENV)/.dev ## take the pictures in docs/screenshots ane
 	@$(BIN)/python -m tests.e2e.screenshots
 
 test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not long and not soak' $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long and not soak' $(ARGS)
 
 test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, several workers, the dashboard in Chromium, all examples of property tests (under an hour)
 	@$(BIN)/python -m pytest -m '(long or hypothesis) and not soak' --hypothesis-profile=thorough \

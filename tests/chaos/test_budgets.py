@@ -101,7 +101,8 @@ async def storms(home: Path, workers: int, runs: int) -> None:
             product.close()
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_many_callers_spend_the_budget_and_no_more(home: Path, workers: int) -> None:
     await storms(home, workers, 1)
 

@@ -99,6 +99,7 @@ def test_the_doctor_names_a_batch_that_counts_otherwise(data_dir: Path) -> None:
     assert ill.output.count("FAIL  ledger: batch") == 1
 
 
+@pytest.mark.long
 def test_beside_a_running_server(data_dir: Path) -> None:
     with upstream_in_thread() as upstream:
         product = Product(data_dir, upstream=upstream.url)

@@ -33,6 +33,7 @@ def make_key(product: Product, email: str, password: str) -> str:
         return str(made.raise_for_status().json()["key"])
 
 
+@pytest.mark.long
 def test_the_second_process_is_named_the_first_or_joins_it(data_dir: Path) -> None:
     with upstream_in_thread() as upstream:
         first = Product(data_dir, upstream=upstream.url)

@@ -55,6 +55,7 @@ def test_what_is_no_socket_is_left_alone(data_dir: Path) -> None:
     assert path.read_text() == "mine"
 
 
+@pytest.mark.long
 def test_a_path_that_cannot_be(data_dir: Path) -> None:
     for path in (data_dir / "no" / "such" / "directory.sock", data_dir / ("long" * 40)):
         told = dwctl("serve", "--uds", path, "--port", "0", "--data-dir", data_dir, directory=data_dir)

@@ -230,6 +230,7 @@ def taken(line: socket.socket, data: bytes = b"") -> bytes:
     return data
 
 
+@pytest.mark.long
 def test_a_client_that_reads_slowly_gets_all_of_it(
     http: httpx.Client, product: Product, upstream: UpstreamThread
 ) -> None:

@@ -44,6 +44,7 @@ def fetch(product: Product, name: str) -> str:
         return client.responses.retrieve(name).output_text
 
 
+@pytest.mark.long
 def test_after_a_kill_and_after_an_orderly_restart(own_product: Product) -> None:
     killed = ask(own_product)
     own_product.kill()

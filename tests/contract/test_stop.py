@@ -98,6 +98,7 @@ def test_the_drain_time_is_the_one_that_is_set(make: Make, data_dir: Path, upstr
     assert "did not stop within" not in product.output
 
 
+@pytest.mark.long
 def test_a_second_signal_ends_at_once(make: Make, data_dir: Path, upstream: UpstreamThread) -> None:
     product = make(upstream.url)
     product.start()
@@ -128,6 +129,7 @@ def call_and_lose(base_url: str, key: str) -> None:
         )
 
 
+@pytest.mark.long
 def test_a_signal_while_it_starts(make: Make, data_dir: Path) -> None:
     product = make()
     product.begin()
@@ -143,6 +145,7 @@ def test_a_signal_while_it_starts(make: Make, data_dir: Path) -> None:
     product.stop()
 
 
+@pytest.mark.long
 def test_a_signal_while_it_waits_for_a_model_server(
     make: Make, data_dir: Path, upstream: UpstreamThread
 ) -> None:
@@ -156,6 +159,7 @@ def test_a_signal_while_it_waits_for_a_model_server(
     assert "Traceback" not in product.output
 
 
+@pytest.mark.long
 def test_nobody_reads_what_it_shows(data_dir: Path) -> None:
     """As in `dwctl serve | head -1`: the reader is gone, the server is not."""
     reading, writing = os.pipe()
