@@ -1,5 +1,6 @@
 """Tariffs and provider prices of models: given, kept, closed, shown to whom, and what the gateway reads of them."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -78,6 +79,41 @@ async def test_tariffs_are_opened_kept_and_closed(house: House, manager: Person,
     assert found.windows["24h"].id == both[1]["id"]
     assert await set_tariffs(house, manager, path) == []
     assert await routed(house) is None
+
+
+async def test_of_two_who_saw_the_same_tariffs_one_replaces_them(
+    house: House, manager: Person, path: str
+) -> None:
+    seen = [each["id"] for each in await set_tariffs(house, manager, path, tariff())]
+
+    async def replace(name: str, price: str) -> int:
+        body = {"description": name, "tariffs": [tariff(name, price)], "replaces_tariffs": seen}
+        return (await house.api("PATCH", path, manager, body)).status_code
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(replace(f"of {at}", f"0.{at}")) for at in range(1, 7)]
+    assert sorted(task.result() for task in tasks) == [200, *[409] * 5]
+    shown = (await house.api("GET", f"{path}?include=pricing", manager)).json()
+    (kept,) = shown["tariffs"]
+    # Of the others nothing was done.
+    assert shown["description"] == kept["name"]
+    assert await house.database.fetch_value("select count(*) from model_tariffs") == 2
+
+
+async def test_what_others_changed_is_told(house: House, manager: Person, path: str) -> None:
+    body = {"tariffs": [tariff()], "replaces_tariffs": []}
+    (first,) = (await house.api("PATCH", path, manager, body)).json()["tariffs"]
+    answer = await house.api("PATCH", path, manager, body)
+    assert answer.status_code == 409
+    assert "tariffs: others are in force" in answer.text
+    body["replaces_tariffs"] = [first["id"]]
+    # Repeated, it finds what it has made itself.
+    assert (await house.api("PATCH", path, manager, body)).json()["tariffs"] == [first]
+    body["tariffs"] = []
+    assert (await house.api("PATCH", path, manager, body)).json()["tariffs"] == []
+    alone = await house.api("PATCH", path, manager, {"replaces_tariffs": []})
+    assert alone.status_code == 400
+    assert "replaces_tariffs" in alone.text
 
 
 async def test_null_and_an_empty_list_make_a_model_free_and_absent_leaves_it(

@@ -78,3 +78,49 @@ async def test_joining_a_group_that_goes_away_is_no_fault(house: House, admin: P
         assert set(found) <= {204, 400, 404}
         own = (await house.api("GET", f"/users/{person.id}/groups", admin)).json()
         assert [group["name"] for group in own] == ["Everyone"]
+
+
+async def test_changes_of_different_fields_of_a_model_all_stay(house: House, admin: Person) -> None:
+    await house.endpoint("http://127.0.0.1:9/v1", "a")
+    path = f"/models/{await house.model('a')}"
+    wanted: dict[str, Any] = {
+        "display_name": "A",
+        "description": "the first",
+        "capacity": 7,
+        "throughput": 3.5,
+        "sanitize_responses": True,
+        "trusted": True,
+        "requests_per_minute": 60,
+        "capabilities": ["vision"],
+    }
+    found = await together(house, admin, *[("PATCH", path, {name: wanted[name]}) for name in wanted])
+    assert found == {200: len(wanted)}
+    after = (await house.api("GET", path, admin)).json()
+    assert {name: after[name] for name in wanted} == wanted
+
+
+async def test_rules_that_point_at_each_other_can_be_set_at_once(house: House, admin: Person) -> None:
+    await house.endpoint("http://127.0.0.1:9/v1", "a", "b")
+    path = {name: f"/models/{await house.model(name)}" for name in "ab"}
+    for _ in range(5):
+        rules = {
+            other: [{"api_key_purpose": "batch", "action": {"type": "redirect", "target": name}}]
+            for name, other in ("ab", "ba")
+        }
+        calls = [("PATCH", path[name], {"traffic_routing_rules": rules[name]}) for name in "ab"]
+        assert await together(house, admin, *calls) == {200: 2}
+        none: list[tuple[str, str, Any]] = [
+            ("PATCH", path[name], {"traffic_routing_rules": []}) for name in "ab"
+        ]
+        assert await together(house, admin, *none) == {200: 2}
+
+
+async def test_a_change_of_a_model_is_made_whole_or_not_at_all(house: House, admin: Person) -> None:
+    await house.endpoint("http://127.0.0.1:9/v1", "a", "b")
+    path = f"/models/{await house.model('a')}"
+    tariff = {"name": "new", "input_price_per_token": "1", "output_price_per_token": "1"}
+    rule = {"api_key_purpose": "batch", "action": {"type": "deny"}}
+    change = {"alias": "b", "tariffs": [tariff], "traffic_routing_rules": [rule]}
+    assert (await house.api("PATCH", path, admin, change)).status_code == 409
+    after = (await house.api("GET", f"{path}?include=pricing", admin)).json()
+    assert (after["alias"], after["tariffs"], after["traffic_routing_rules"]) == ("a", [], [])

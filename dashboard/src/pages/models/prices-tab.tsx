@@ -19,12 +19,12 @@ export function PricesTab({ model }: { model: Model }) {
   const manager = useCan("models.manage");
   const [editing, setEditing] = useState<Tariff | "new" | null>(null);
   const [closing, setClosing] = useState<Tariff | null>(null);
-  const change = useTariffChange(model.id);
+  const tariffs = model.tariffs ?? [];
+  const change = useTariffChange(model.id, tariffs);
   const edit = (tariff: Tariff | "new") => {
     change.reset();
     setEditing(tariff);
   };
-  const tariffs = model.tariffs ?? [];
   const before = model.closed_tariffs ?? [];
   const add = manager && (
     <Button icon="plus" onClick={() => edit("new")}>
@@ -72,17 +72,17 @@ function after(tariffs: readonly Tariff[], closed: Tariff): string {
 
 export type TariffChange = ReturnType<typeof useTariffChange>;
 
-/** Tariffs are set all at once, so those that are there now are looked up first: somebody else may have changed them. */
-function useTariffChange(id: string) {
+/** Tariffs are set all at once, in place of those that this page shows; the server refuses if others are in force by now. */
+function useTariffChange(id: string, inForce: readonly Tariff[]) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: async (wanted: { opened?: TariffGiven; closed?: string | undefined }) => {
-      const path = { model_id: id };
-      const now = await api.get("/admin/api/v1/models/{model_id}", { path, query: { include: "pricing" } });
-      return api.patch("/admin/api/v1/models/{model_id}", { path, body: { tariffs: changed(now.tariffs ?? [], wanted) } });
+      const body = { tariffs: changed(inForce, wanted), replaces_tariffs: inForce.map((each) => each.id) };
+      return api.patch("/admin/api/v1/models/{model_id}", { path: { model_id: id }, body });
     },
-    onSuccess: async (_, wanted) => {
-      await refreshModels(client);
+    // Refused or not, the table then shows what is in force.
+    onSettled: () => refreshModels(client),
+    onSuccess: (_, wanted) => {
       toast.done(wanted.opened ? "The tariff is in force." : "The tariff is closed.");
     },
   });

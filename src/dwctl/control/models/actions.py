@@ -132,8 +132,11 @@ class ModelActions:
             )
         await self._pricing.apply_provider(row.id, prices)
         if rules:
-            async with self._propagation.confirm("models", str(row.id)):
-                await self._rules.replace(row.id, rules)
+            async with (
+                self._propagation.confirm("models", str(row.id)),
+                self._store.held(row.id) as (connection, _),
+            ):
+                await self._rules.replace(connection, row.id, rules)
         return await self.get(who, row.id, _PRICING if prices.given else frozenset())
 
     async def update(self, who: Principal, model_id: UUID, change: ModelUpdate) -> Model:
@@ -144,18 +147,28 @@ class ModelActions:
             raise _missing(model_id)
         if not isinstance(change.allowed_batch_completion_windows, UnsetType):
             self._checked(change.allowed_batch_completion_windows)
-        row = _changed(current, change, _limits(who, _limits_of(current), change))
         rules = None
         if not isinstance(change.traffic_routing_rules, UnsetType):
             rules = await self._rules.resolve(change.traffic_routing_rules or (), model_id)
         prices = await self._pricing.checked(
-            who, change.tariffs, change.provider_pricing, composite=row.is_composite, model_id=model_id
+            who,
+            change.tariffs,
+            change.provider_pricing,
+            composite=bool(current.is_composite),
+            model_id=model_id,
+            seen=change.replaces_tariffs,
         )
-        async with self._propagation.confirm("models", str(model_id)) as confirmed:
-            await self._store.update(row)
-            ruled = rules is not None and await self._rules.replace(model_id, rules)
-            priced = await self._pricing.apply_tariffs(model_id, prices)
+        async with (
+            self._propagation.confirm("models", str(model_id)) as confirmed,
+            self._store.held(model_id) as (connection, current),
+        ):
+            if current is None:
+                raise _missing(model_id)
+            row = _changed(current, change, _limits(who, _limits_of(current), change))
             before = _changed(current, ModelUpdate(), _limits_of(current))
+            await self._store.update(connection, row)
+            ruled = rules is not None and await self._rules.replace(connection, model_id, rules)
+            priced = await self._pricing.apply_tariffs(connection, model_id, prices)
             confirmed.made = ruled or priced or _routed(row) != _routed(before)
         await self._pricing.apply_provider(model_id, prices)
         after = await self._store.get(model_id)

@@ -8,8 +8,9 @@ from msgspec import UNSET, UnsetType
 
 from dwctl.control.models.provider import FIELD, ProviderPriceStore, ProviderPricingChange, provider_columns
 from dwctl.control.models.structs import Model
-from dwctl.control.models.tariffs import TariffGiven, TariffRow, TariffStore, tariff_rows
+from dwctl.control.models.tariffs import SEEN, TariffGiven, TariffRow, TariffStore, tariff_rows
 from dwctl.core.errors import BadRequest
+from dwctl.db.postgres import Connection
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 
@@ -20,6 +21,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     tariffs: list[TariffRow] | None
     """None leaves them."""
     provider: ProviderPricingChange | UnsetType | None
+    seen: frozenset[UUID] | None = None
+    """The tariffs that were in force when they were looked at; None does not ask."""
 
     @property
     def given(self) -> bool:
@@ -42,6 +45,7 @@ class Pricing:
         *,
         composite: bool,
         model_id: UUID | None = None,
+        seen: Iterable[UUID] | UnsetType | None = UNSET,
     ) -> Prices:
         """What was given for a model, which may not be there yet.
 
@@ -54,11 +58,20 @@ class Pricing:
             # Before anything of the model changes.
             provider_columns(None if model_id is None else await self._provider.row(model_id), provider)
         rows = None if isinstance(tariffs, UnsetType) else tariff_rows(tariffs or ())
-        return Prices(tariffs=rows, provider=provider)
+        if isinstance(seen, UnsetType) or seen is None:
+            return Prices(tariffs=rows, provider=provider)
+        if rows is None:
+            raise BadRequest(f"{SEEN}: expected only together with 'tariffs'")
+        return Prices(tariffs=rows, provider=provider, seen=frozenset(seen))
 
-    async def apply_tariffs(self, model_id: UUID, prices: Prices) -> bool:
-        """Change what callers pay; whether a call is priced otherwise from now on."""
-        return prices.tariffs is not None and await self._tariffs.replace(model_id, prices.tariffs)
+    async def apply_tariffs(self, connection: Connection, model_id: UUID, prices: Prices) -> bool:
+        """Change what callers pay for a model that the connection holds.
+
+        Whether a call is priced otherwise from now on.
+        """
+        return prices.tariffs is not None and await self._tariffs.replace(
+            connection, model_id, prices.tariffs, prices.seen
+        )
 
     async def apply_provider(self, model_id: UUID, prices: Prices) -> None:
         """Change what the operator pays."""

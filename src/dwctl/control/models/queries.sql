@@ -147,8 +147,9 @@ left join models t on t.id = r.target_id and t.deleted_at is null
 where r.model_id = any ($1);
 
 -- name: lock_model
--- Who replaces a model's rules waits for whoever does so at the same time.
-select id from models where id = $1 for update;
+-- Who changes a model waits for whoever does so at the same time. Others may point at it meanwhile: two models whose
+-- rules are set at once may be each other's targets.
+select id from models where id = $1 for no key update;
 
 -- name: rules_of_model
 select purpose, action, target_id from model_traffic_rules where model_id = $1;

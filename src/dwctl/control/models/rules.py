@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from dwctl.core.errors import BadRequest
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 
 RulePurpose = Literal["realtime", "batch", "playground"]
@@ -71,20 +71,18 @@ class RuleStore:
             rows[purpose] = RuleRow(purpose, rule.action.type, target)
         return list(rows.values())
 
-    async def replace(self, model_id: UUID, rows: Iterable[RuleRow]) -> bool:
-        """These rules in place of those that are there; whether that changed anything."""
+    async def replace(self, connection: Connection, model_id: UUID, rows: Iterable[RuleRow]) -> bool:
+        """These rules in place of those of a model that the connection holds; whether that changed anything."""
         wanted = [(row.purpose, row.action, row.target_id) for row in rows]
-        async with self._database.transaction() as connection:
-            await connection.fetchval(self._sql["lock_model"], model_id)
-            there = await connection.fetch(self._sql["rules_of_model"], model_id)
-            if sorted(map(tuple, there), key=str) == sorted(wanted, key=str):
-                return False
-            await connection.execute(self._sql["delete_rules"], model_id)
-            columns = list(zip(*wanted, strict=True)) or [(), (), ()]
-            try:
-                await connection.execute(self._sql["create_rules"], model_id, *map(list, columns))
-            except asyncpg.ForeignKeyViolationError as error:
-                raise BadRequest(f"{FIELD}: a target was deleted meanwhile") from error
+        there = await connection.fetch(self._sql["rules_of_model"], model_id)
+        if sorted(map(tuple, there), key=str) == sorted(wanted, key=str):
+            return False
+        await connection.execute(self._sql["delete_rules"], model_id)
+        columns = list(zip(*wanted, strict=True)) or [(), (), ()]
+        try:
+            await connection.execute(self._sql["create_rules"], model_id, *map(list, columns))
+        except asyncpg.ForeignKeyViolationError as error:
+            raise BadRequest(f"{FIELD}: a target was deleted meanwhile") from error
         return True
 
     async def _target(self, action: RuleAction, where: str, model_id: UUID) -> UUID | None:

@@ -1,7 +1,8 @@
 """Models in PostgreSQL."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -161,10 +162,18 @@ class ModelStore:
             row.windows,
         )
 
-    async def update(self, row: ModelRow) -> None:
-        """Replace what may change."""
+    @asynccontextmanager
+    async def held(self, model_id: UUID) -> AsyncIterator[tuple[Connection, Model | None]]:
+        """A model as it stands while nobody else changes it; what the connection is used for is done whole or not."""
+        async with self._database.transaction() as connection:
+            await connection.fetchval(self._sql["lock_model"], model_id)
+            row = await connection.fetchrow(self._sql["get_model"], model_id)
+            yield connection, None if row is None else _model(row)
+
+    async def update(self, connection: Connection, row: ModelRow) -> None:
+        """Replace what may change of a model that the connection holds; 409 when the alias is taken."""
         try:
-            await self._database.execute(
+            await connection.execute(
                 self._sql["update_model"],
                 row.id,
                 row.alias,

@@ -108,6 +108,8 @@ class ModelUpdate(Body, kw_only=True):
     reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
     tariffs: list[TariffGiven] | UnsetType | None = UNSET
     """All tariffs in place of those in force; those that are the same go on."""
+    replaces_tariffs: list[UUID] | UnsetType | None = UNSET
+    """With `tariffs`: the ids of those in force that were seen. 409 when others are; null and absent do not ask."""
     provider_pricing: ProviderPricingChange | UnsetType | None = UNSET
 
 

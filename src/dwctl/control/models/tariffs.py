@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from dwctl.core.errors import BadRequest
+from dwctl.core.errors import BadRequest, Conflict
 from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
@@ -18,6 +18,7 @@ from dwctl.usage.money import plain
 from dwctl.web.body import Body
 
 FIELD = "tariffs"
+SEEN = "replaces_tariffs"
 MAX_NAME = 256
 MAX_WINDOW = 32
 PRICE_LIMIT = Decimal(100_000)
@@ -108,21 +109,40 @@ class TariffStore:
             found[row["model_id"]].append(_shown(row))
         return found
 
-    async def replace(self, model_id: UUID, wanted: Iterable[TariffRow]) -> bool:
-        """These tariffs from now on; what is in force already stays. Whether that changed anything."""
-        async with self._database.transaction() as connection:
-            await connection.fetchval(self._sql["lock_model"], model_id)
-            return await self._replace(connection, model_id, set(wanted))
+    async def replace(
+        self,
+        connection: Connection,
+        model_id: UUID,
+        wanted: Iterable[TariffRow],
+        seen: frozenset[UUID] | None,
+    ) -> bool:
+        """These tariffs from now on; what is in force already stays. Whether that changed anything.
+
+        Of a model that the connection holds; 409 when others are in force than those that were seen.
+        """
+        return await self._replace(connection, model_id, set(wanted), seen)
 
     async def create(self, connection: Connection, model_id: UUID, wanted: Iterable[TariffRow]) -> None:
         """The tariffs of a model that its own transaction makes."""
         await self._replace(connection, model_id, set(wanted))
 
-    async def _replace(self, connection: Connection, model_id: UUID, wanted: set[TariffRow]) -> bool:
+    async def _replace(
+        self,
+        connection: Connection,
+        model_id: UUID,
+        wanted: set[TariffRow],
+        seen: frozenset[UUID] | None = None,
+    ) -> bool:
         there = {
             _written(row): row["id"]
             for row in await connection.fetch(self._sql["tariffs_of_models"], [model_id])
         }
+        if seen is not None and seen != frozenset(there.values()):
+            raise Conflict(
+                f"{FIELD}: others are in force than those in '{SEEN}'; somebody has changed them. "
+                "Look at them again.",
+                {"resource": "tariff"},
+            )
         gone = [ident for row, ident in there.items() if row not in wanted]
         new = [row for row in wanted if row not in there]
         if gone:
