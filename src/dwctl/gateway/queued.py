@@ -42,4 +42,5 @@ def queued_call(
         user_agent=caller.user_agent,
         lines=caller.cors,
         ident=None if peeked.expanded is None else peeked.expanded.ident,
+        conversation=None if peeked.expanded is None else peeked.expanded.conversation,
     )

@@ -248,7 +248,18 @@ def build(
     )
     origins = settings.auth.security.cors.allowed_origins
     conversations = conversations_router(context.conversations, plane.authenticator, origins)
-    work = work_routes(settings, work_parts, database, reading, plane, sync, notices, clock, streams.streams)
+    work = work_routes(
+        settings,
+        work_parts,
+        database,
+        reading,
+        plane,
+        sync,
+        notices,
+        clock,
+        streams.streams,
+        context.contexts.give_back,
+    )
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),

@@ -102,6 +102,7 @@ def work_routes(
     notices: Listener,
     clock: Clock,
     streams: EventStreams,
+    give_back: Callable[[UUID, UUID], None],
 ) -> Work:
     """Routes, and the services behind them."""
     queue, keys = QueueStore(database), HiddenKeys(database, sync, "batch")
@@ -131,6 +132,7 @@ def work_routes(
         endings,
         streams,
         single,
+        give_back,
     )
     return Work(routes, (retrying, queued), queued, endings)
 

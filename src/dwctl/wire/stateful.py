@@ -37,6 +37,8 @@ class QueuedCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Headers that the answer carries besides its own, each line ended."""
     ident: str | None = None
     """The id that its row gets; None when nobody has chosen one."""
+    conversation: str | None = None
+    """The id of the conversation in which it has its place now; who does not queue it gives the place back."""
 
 
 class ContextCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):

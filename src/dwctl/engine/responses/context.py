@@ -88,9 +88,12 @@ class ResponseContexts:
     def forget(self, expanded: Expanded) -> None:
         """Give the place back; best effort, for a place without a row is swept up all the same."""
         if expanded.conversation is not None:
-            conversation = UUID(expanded.conversation)
-            forgetting = self._forget(conversation, UUID(expanded.ident))
-            self._leaving[conversation] = self._tasks.spawn(forgetting, name=f"forget {expanded.ident}")
+            self.give_back(UUID(expanded.conversation), UUID(expanded.ident))
+
+    def give_back(self, conversation: UUID, ident: UUID) -> None:
+        """The same for a call that was put aside, and is not queued."""
+        forgetting = self._forget(conversation, ident)
+        self._leaving[conversation] = self._tasks.spawn(forgetting, name=f"forget {ident}")
 
     async def _forget(self, conversation: UUID, ident: UUID) -> None:
         try:

@@ -117,8 +117,11 @@ class QueuedCalls:
         endings: Endings,
         streams: EventStreams,
         settings: AsyncRequestSettings,
+        give_back: Callable[[UUID, UUID], None],
     ) -> None:
+        """`give_back` is told the conversation and the id of a call that had its place there and is not queued."""
         self._acceptance = acceptance
+        self._give_back = give_back
         self._singles = singles
         self._keys = keys
         self._requests = requests
@@ -189,7 +192,7 @@ class QueuedCalls:
     async def stop(self) -> None:
         """Calls that still wait to be accepted are refused: nothing was queued for them."""
         for one in self._incoming:
-            self._answer(one, render(_NOT_QUEUED, self._lines(one)))
+            self._refuse(one, _NOT_QUEUED)
         self._incoming.clear()
 
     def _on_left(self, taken: Taken) -> None:
@@ -204,16 +207,28 @@ class QueuedCalls:
         except (*AWAY, asyncpg.PostgresError) as error:
             logger.warning("%d calls could not be queued: %s", len(taken), reason_of(error))
             for one in taken:
-                self._answer(one, render(_NOT_QUEUED, self._lines(one)))
+                self._refuse(one, _NOT_QUEUED)
             return []
         accepted = []
         for one, what in zip(taken, made, strict=True):
             if what.request_id is None:
-                self._answer(one, render(_REUSED, self._lines(one)))
-            else:
-                one.request_id = what.request_id
-                accepted.append(one)
+                self._refuse(one, _REUSED)
+                continue
+            if what.request_id != one.request_id:
+                # An earlier call's answer is its own: it adds nothing to the conversation.
+                self._leave(one)
+            one.request_id = what.request_id
+            accepted.append(one)
         return accepted
+
+    def _refuse(self, taken: Taken, problem: Problem) -> None:
+        self._leave(taken)
+        self._answer(taken, render(problem, self._lines(taken)))
+
+    def _leave(self, taken: Taken) -> None:
+        """Out of the conversation, before the client is told: its next call may come at once."""
+        if taken.call.conversation is not None:
+            self._give_back(UUID(taken.call.conversation), taken.order.single.id)
 
     async def _with_key(self, taken: Taken) -> Single:
         call, single = taken.call, taken.order.single
