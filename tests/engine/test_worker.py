@@ -411,6 +411,51 @@ async def test_a_claim_that_a_crash_of_the_database_took_back_is_not_run_again(
     assert {each["attempt"] for each in await works.requests(batch_id)} == {1}
 
 
+async def test_an_outcome_whose_claim_the_database_lost_is_not_thrown_away(
+    database: Database, upstream: FakeUpstream
+) -> None:
+    upstream.respond = lambda _: GOOD.delayed(0.5)
+    works = Works(database, plain(upstream))
+    account = await works.account()
+    async with works.process() as process:
+        batch_id = await works.batch(account, 1)
+        await works.until(lambda: len(upstream.posts) == 1, "it is under way")
+        async with database.transaction() as connection:
+            # Seen by the others only after the outcome has come.
+            await connection.execute("update queue set holder = null, claimed_at = null")
+            await works.until(lambda: process.engine.completer.noted == 1, "it has ended")
+        assert (await works.ended(batch_id))["completed"] == 1
+    assert len(upstream.posts) == 1
+
+
+async def test_what_is_claimed_again_while_its_outcome_waits_is_not_run_again(
+    database: Database, upstream: FakeUpstream
+) -> None:
+    upstream.respond = lambda _: GOOD.delayed(0.5)
+    works = Works(database, plain(upstream))
+    account = await works.account()
+    held = "select count(*) from queue where holder is not null"
+    async with works.process() as process:
+        first = await works.batch(account, 1)
+        await works.until(lambda: len(upstream.posts) == 1, "the first is under way")
+        async with database.transaction() as connection:
+            # Outcomes are written one after the other, and the first one is not.
+            await connection.execute("select from batches where id = $1 for no key update", first)
+            await works.until(lambda: process.engine.completer.noted == 1, "the first has ended")
+            second = await works.batch(account, 1)
+            await works.until(lambda: process.engine.completer.noted == 2, "both have ended")
+            await database.execute(
+                """update queue q set holder = null, claimed_at = null
+                where q.lane_id in (select a.id from lanes a where a.batch_id = $1)""",
+                second,
+            )
+            await works.until(lambda: _is(works, held, 2), "it is claimed again")
+        for batch_id in (first, second):
+            assert (await works.ended(batch_id))["completed"] == 1
+        assert process.engine.stats()["requests_in_flight"] == 0
+    assert len(upstream.posts) == 2
+
+
 async def test_who_was_taken_for_dead_runs_the_next_attempt_and_has_its_places_back(
     database: Database, upstream: FakeUpstream
 ) -> None:

@@ -62,7 +62,8 @@ class Completer:
         self._holder = holder
         self._waiting: deque[Settled] = deque()
         self._flying: list[Settled] = []
-        self._ids: set[str] = set()
+        self._attempts: dict[str, int] = {}
+        """Of each request whose outcome is not committed yet, the attempt that it is of."""
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,16 +82,16 @@ class Completer:
     @property
     def has_room(self) -> bool:
         """Whether more may be claimed."""
-        return not self._failing and len(self._ids) < BEHIND
+        return not self._failing and len(self._attempts) < BEHIND
 
-    def holds(self, request_id: UUID) -> bool:
-        """Whether an outcome of this request is not committed yet."""
-        return str(request_id) in self._ids
+    def holds(self, request_id: UUID) -> int | None:
+        """The attempt whose outcome is not committed yet; None when there is none."""
+        return self._attempts.get(str(request_id))
 
     def put(self, outcome: Settled) -> None:
         """An attempt has ended."""
         self._waiting.append(outcome)
-        self._ids.add(outcome.record.id)
+        self._attempts[outcome.record.id] = outcome.record.attempt
         self.noted += 1
         self._idle.clear()
         self._some.set()
@@ -120,7 +121,7 @@ class Completer:
             await run_within(self._drain(), LAST_WITHIN, name="last outcomes")
         except _AWAY as error:
             logger.warning(
-                "%d outcomes are lost; their requests run again: %s", len(self._ids), reason_of(error)
+                "%d outcomes are lost; their requests run again: %s", len(self._attempts), reason_of(error)
             )
 
     async def flush(self, within: float) -> bool:
@@ -141,7 +142,9 @@ class Completer:
             self._flying = []
             self._failing = False
             self.done += len(batch)
-            self._ids.difference_update([outcome.record.id for outcome in batch])
+            for outcome in batch:
+                if self._attempts.get(outcome.record.id) == outcome.record.attempt:
+                    del self._attempts[outcome.record.id]
             self.on_room()
 
     def _take(self) -> list[Settled]:

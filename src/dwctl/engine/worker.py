@@ -282,11 +282,15 @@ class Worker:
     async def _reconcile(self) -> None:
         """What a claim got that we never heard of goes back."""
         held = await self._store.held(self._holder)
-        here = (self._completer.holds, self._events.holds)
-        lost = [one for one in held if one not in self._runs and not any(holds(one) for holds in here)]
+        lost = [one for one in held if one not in self._runs and self._ended_in(one) is None]
         if lost:
             await self._store.release(self._holder, lost)
         self._unsure = False
+
+    def _ended_in(self, request_id: UUID) -> int | None:
+        """The attempt of a request that has ended here and is not committed."""
+        attempt = self._completer.holds(request_id)
+        return self._events.holds(request_id) if attempt is None else attempt
 
     def _wanted(self, now: float) -> dict[int, int]:
         """How many to claim from each lane."""
@@ -341,8 +345,8 @@ class Worker:
             got[lane.id] += 1
             self._floors[lane.id] = max(self._floors.get(lane.id, 0), each.rank)
             before = self._runs.get(each.id)
-            if before is not None and before.claimed.attempt == each.attempt:
-                # A crash of the database took our claim back: it is ours again, and what runs goes on.
+            if each.attempt in (before and before.claimed.attempt, self._ended_in(each.id)):
+                # A crash of the database took our claim back: it is ours again, and what runs or has ended is of it.
                 continue
             run = self._runs[each.id] = Run(lane, each)
             self._models[lane.model] += 1

@@ -99,8 +99,8 @@ async def test_rescue_and_cancel(database: Database) -> None:
     assert await database.fetch_value("select count(*) from queue") == 0
 
 
-async def test_what_was_handed_back_is_settled_by_nobody_but_its_next_holder(database: Database) -> None:
-    """Neither state nor charge: the attempt is still to be run."""
+async def test_what_somebody_else_runs_is_settled_by_nobody_but_them(database: Database) -> None:
+    """Neither state nor charge: the attempt is still to end."""
     store, holder, owner = QueueStore(database), new_uuid(), new_uuid()
     batch_id = await add_batch(database, 1, owner=owner)
     await store.populate(batch_id, 1)
@@ -108,16 +108,35 @@ async def test_what_was_handed_back_is_settled_by_nobody_but_its_next_holder(dat
     await store.release(holder, [claimed.id])
     late = outcome(claimed, State.COMPLETED, owner=owner)
     late.record.cost = Decimal(1)
-    other, again = new_uuid(), None
-    for taken in (False, True):
-        if taken:
-            (again,) = await claim(store, other, 1)
-        assert (await store.settle(holder, [late])).accepted == frozenset()
-        assert await database.fetch_value("select state from requests") == State.PENDING
-        assert await database.fetch_value("select count(*) from ledger_entries") == 0
-    assert again is not None
+    other = new_uuid()
+    (again,) = await claim(store, other, 1)
+    assert (await store.settle(holder, [late])).accepted == frozenset()
+    assert await database.fetch_value("select state from requests") == State.PENDING
+    assert await database.fetch_value("select count(*) from ledger_entries") == 0
     done = outcome(again, State.COMPLETED, owner=owner)
     done.record.cost = Decimal(2)
     assert (await store.settle(other, [done])).accepted == {claimed.id}
     assert await database.fetch_value("select cost from batches") == 2
+    await check(database, {})
+
+
+async def test_what_waits_again_is_settled_by_who_has_run_it(database: Database) -> None:
+    """The database lost the claim in a crash, and nobody has claimed it since."""
+    store, holder, owner = QueueStore(database), new_uuid(), new_uuid()
+    batch_id = await add_batch(database, 4, owner=owner)
+    await store.populate(batch_id, 4)
+    claimed = await claim(store, holder, 4)
+    lost = [claimed[1].id, claimed[2].id]
+    await database.execute("update queue set holder = null, claimed_at = null where id = any ($1)", lost)
+    (elsewhere,) = await claim(store, other := new_uuid(), 1)
+    assert elsewhere.id == lost[0]
+    outcomes = [outcome(each, State.COMPLETED, owner=owner) for each in claimed]
+    for each in outcomes:
+        each.record.cost = Decimal(1)
+    assert (await store.settle(holder, outcomes)).accepted == {each.id for each in claimed} - {elsewhere.id}
+    assert await claim(store, holder, 4) == []
+    done = await store.settle(other, [outcome(elsewhere, State.COMPLETED, owner=owner)])
+    assert done.ended == {batch_id}
+    row = await batch_row(database, batch_id)
+    assert (row["completed"], row["cost"], row["charges"]) == (4, 3, 3)
     await check(database, {})

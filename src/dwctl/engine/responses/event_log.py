@@ -109,9 +109,10 @@ class EventLog:
         call.then = then
         self._ending[call.id] = call
 
-    def holds(self, request_id: UUID) -> bool:
-        """Whether a call has ended here, and waits for its events to be committed."""
-        return request_id in self._ending
+    def holds(self, request_id: UUID) -> int | None:
+        """The attempt that has ended here and waits for its events to be committed; None when none does."""
+        call = self._ending.get(request_id)
+        return None if call is None else call.attempt
 
     async def flush(self, within: float) -> bool:
         """Wait until everything is committed, at most so many seconds; whether it is."""

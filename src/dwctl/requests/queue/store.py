@@ -25,8 +25,8 @@ ENDED = "dwctl_ended"
 """Notices of single requests that have ended; the payload is the request's id."""
 
 
-class _LateCost(Exception):
-    """Something is charged whose request is no longer held."""
+class _Unheld(Exception):
+    """Something is charged, or ends, whose request is no longer held."""
 
 
 class QueueStore:
@@ -149,17 +149,20 @@ class QueueStore:
         """Write what came of claimed requests: rows, charges, answers, queue and the batches' counters, all or none.
 
         A request that is no longer held by `holder` in that attempt changes no state. Its cost is charged all the same,
-        unless that attempt is still to be run, or is run by somebody else.
+        unless somebody else runs that attempt. If it waits in that attempt, the database lost the claim in a crash:
+        what came of it counts, so that nobody runs it again.
         """
         try:
             async with self._database.transaction() as connection:
                 return await self._settle(connection, holder, outcomes, ordered=False)
-        except _LateCost:
+        except _Unheld:
             # Rare: from the beginning, with everything locked in the order in which others lock it.
             ids = [UUID(outcome.record.id) for outcome in outcomes]
+            attempts = [outcome.record.attempt for outcome in outcomes]
             async with self._database.transaction() as connection:
                 await connection.execute(self._sql["lock_held"], holder, ids)
                 await connection.execute(self._sql["lock_batches_of"], ids)
+                await connection.execute(self._sql["take_back"], holder, ids, attempts)
                 return await self._settle(connection, holder, outcomes, ordered=True)
 
     async def _settle(
@@ -198,10 +201,15 @@ class QueueStore:
             if batch_ended:
                 ended.add(batch_id)
         if len(accepted) < len(records):
-            records = await self._without_others(connection, records, accepted)
-            if not ordered and any(record.cost and UUID(record.id) not in accepted for record in records):
+            others = await self._of_others(connection, records, accepted)
+            records = [record for record in records if UUID(record.id) not in others]
+            if not ordered and (
+                # It waits, and is to be held for what follows.
+                any(others.values())
                 # It moves its batch's cost, after the accounts' balances: too late to lock that batch.
-                raise _LateCost
+                or any(record.cost and UUID(record.id) not in accepted for record in records)
+            ):
+                raise _Unheld
             if ordered:
                 await self._belong(connection, records)
         nothing: list[int | None] = [None] * len(records)
@@ -221,16 +229,15 @@ class QueueStore:
         for request_id, batch_id in await connection.fetch(self._sql["batches_of"], list(by_id)):
             by_id[request_id].batch_id = str(batch_id)
 
-    async def _without_others(
+    async def _of_others(
         self, connection: Connection, records: list[Record], accepted: set[UUID]
-    ) -> list[Record]:
-        """Without those whose attempt waits again, or is somebody else's: whoever runs it says what came of it."""
+    ) -> dict[UUID, bool]:
+        """Those whose attempt is still to end: whoever runs it says what came of it. And whether it waits for one."""
         lost = [record for record in records if UUID(record.id) not in accepted]
         rows = await connection.fetch(
             self._sql["held_by_others"], [UUID(one.id) for one in lost], [one.attempt for one in lost]
         )
-        others = {row["id"] for row in rows}
-        return [record for record in records if UUID(record.id) not in others]
+        return {row["id"]: row["waits"] for row in rows}
 
     async def ripen(self, most: int) -> set[int]:
         """Let requests whose time to be tried again has come wait with the others; gives their lanes."""
