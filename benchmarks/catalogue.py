@@ -22,7 +22,7 @@ from benchmarks.scenarios.workers import WORKERS
 
 CONTESTANTS: tuple[Contestant, ...] = (Direct(), Nginx(), Dwctl())
 """Those of every run."""
-OTHERS: tuple[Contestant, ...] = (VllmRouter(), SglangRouter(), LiteLlm())
+OTHERS: tuple[Contestant, ...] = (VllmRouter(), SglangRouter(), LiteLlm(), LiteLlm(bare=True))
 """Those that a full run adds."""
 
 SCENARIOS: tuple[Scenario, ...] = (JSON_1K, SSE, latency.at(100), latency.at(1000))
