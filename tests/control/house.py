@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import httpx
@@ -331,6 +331,11 @@ class House:
         wanted = KeyCreate(name=f"key-{self.number()}", purpose=purpose)
         key = await self.plane.keys.create(person.principal, person.id, wanted)
         return key.id, {"authorization": f"Bearer {key.key}"}
+
+    async def hidden_key(self, person: Person, purpose: Literal["batch", "playground"] = "batch") -> UUID:
+        """The key that a person's session calls with."""
+        keys = HiddenKeys(self.database, idle_sync(self.database, Seal(SECRET)), purpose)
+        return (await keys.key(person.id, person.id)).id
 
     async def endpoint(self, url: str, *models: str, open_to: UUID | None = None) -> UUID:
         """A new endpoint with models, without asking the server."""

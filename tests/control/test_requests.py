@@ -141,6 +141,16 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         assert [entry[name] for name in hidden] == [None] * len(hidden)
 
 
+async def test_a_call_of_a_session_names_no_key(house: House) -> None:
+    person = await house.person()
+    ident = await house.request(person, await house.hidden_key(person, "playground"))
+    (listed,) = (await house.api("GET", "/requests", person)).json()["entries"]
+    alone = (await house.api("GET", f"/requests/{ident}", person)).json()
+    for entry in (listed, alone):
+        assert [entry[name] for name in ("key_id", "key_name", "key_prefix")] == [None] * 3
+    assert listed["user_id"] == str(person.id)
+
+
 async def test_a_running_call_is_shown_without_what_is_not_known_yet(house: House) -> None:
     admin = await house.admin()
     key_id, _ = await house.key(admin)

@@ -171,6 +171,17 @@ async def test_a_charge_is_shown_with_what_it_was_for(house: House) -> None:
     assert await billing_of(house, person) == (-0.000123, False)
 
 
+async def test_the_key_of_a_session_is_nobodys_to_see(house: House) -> None:
+    person = await house.person()
+    hidden = await house.hidden_key(person)
+    await house.request(person, hidden, id=(ident := new_id()), tariff_id=new_id(), cost=Decimal(1))
+    (entry,) = (await listed(house, person))["data"]
+    (grouped,) = (await listed(house, person, "group_batches=true"))["data"]
+    alone = (await house.api("GET", f"/transactions/{entry['id']}", person)).json()
+    assert (entry["source_id"], entry["api_key_id"]) == (ident, None)
+    assert entry == grouped == alone
+
+
 async def test_later_attempts_name_their_number(house: House) -> None:
     person, ident = await house.person(), new_id()
     await charge(house, person, "1", id=ident, attempt=2)

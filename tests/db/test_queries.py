@@ -101,3 +101,34 @@ def test_a_name_twice_is_refused() -> None:
 def test_text_before_the_first_name_is_refused() -> None:
     with pytest.raises(QueryFileError, match="text before the first"):
         Queries("some.package", "select 1;\n-- name: a\nselect 2;\n")
+
+
+def test_a_part_stands_wherever_it_is_named() -> None:
+    text = """-- part: live
+-- What is there.
+deleted_at is null
+
+-- name: some
+select id from a where {{live}};
+
+-- name: all
+-- Of both.
+select id from a where {{live}} union select id from b where {{live}};
+"""
+    queries = Queries("some.package", text)
+    assert queries.names() == ["some", "all"]
+    assert queries["some"] == "select id from a where deleted_at is null"
+    assert queries["all"].count("where deleted_at is null") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("-- name: a\nselect {{b}};\n", "a: there is no part b"),
+        ("-- part: b\n1\n\n-- name: a\nselect 1;\n", "nothing names the part b"),
+        ("-- part: a\n1\n\n-- name: a\nselect {{a}};\n", "the name a stands there twice"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(QueryFileError, match=fault):
+        Queries("some.package", text)

@@ -9,17 +9,31 @@ select …
 
 `-- name:` starts a statement; the comment lines after it describe it; `-- row:` names the msgspec Struct that
 its columns become, which a test compares with the migrated schema.
+
+What several statements of a file say alike stands once, as a part, and is put in where they name it. The planner sees
+whole statements: a part costs nothing.
+
+```
+-- part: visible
+-- What everybody may see.
+deleted_at is null and not hidden
+
+-- name: list_groups
+select … where {{visible}} order by …
+```
 """
 
 import re
 from importlib import resources
 
-_NAME = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)$", re.MULTILINE)
+_NAME = re.compile(r"^-- (?P<kind>name|part): (?P<name>[a-z][a-z0-9_]*)$", re.MULTILINE)
+_PART = re.compile(r"\{\{(?P<part>[a-z][a-z0-9_]*)\}\}")
+_COMMENTS = re.compile(r"\A(?:--[^\n]*\n|\s)+")
 _ROW = re.compile(r"^-- row: (?P<row>[\w.]+:\w+)$", re.MULTILINE)
 
 
 class QueryFileError(Exception):
-    """A `queries.sql` that cannot be used: a name twice, or text before the first name."""
+    """A `queries.sql` that cannot be used: a name twice, text before the first name, or a part that is not there."""
 
 
 class Queries:
@@ -30,15 +44,31 @@ class Queries:
         self._statements: dict[str, str] = {}
         self.rows: dict[str, str] = {}
         """Row Struct by name of the statement, as `module:Struct`."""
-        parts = _NAME.split(text)
-        if parts[0].strip():
+        sections = _NAME.split(text)
+        if sections[0].strip():
             raise QueryFileError(f"{package}/queries.sql: text before the first '-- name:'")
-        for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            if name in self._statements:
+        parts: dict[str, str] = {}
+        for kind, name, body in zip(sections[1::3], sections[2::3], sections[3::3], strict=True):
+            if name in self._statements or name in parts:
                 raise QueryFileError(f"{package}/queries.sql: the name {name} stands there twice")
+            if kind == "part":
+                parts[name] = _COMMENTS.sub("", body).strip()
+                continue
             if found := _ROW.search(body):
                 self.rows[name] = found["row"]
             self._statements[name] = body.strip().removesuffix(";")
+        self._put_in(parts)
+
+    def _put_in(self, parts: dict[str, str]) -> None:
+        used: set[str] = set()
+        for name, statement in self._statements.items():
+            wanted = set(_PART.findall(statement))
+            if unknown := sorted(wanted - parts.keys()):
+                raise QueryFileError(f"{self.package}/queries.sql: {name}: there is no part {unknown[0]}")
+            used |= wanted
+            self._statements[name] = _PART.sub(lambda found: parts[found["part"]], statement)
+        if unused := sorted(parts.keys() - used):
+            raise QueryFileError(f"{self.package}/queries.sql: nothing names the part {unused[0]}")
 
     @classmethod
     def load(cls, package: str) -> "Queries":

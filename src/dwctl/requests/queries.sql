@@ -186,10 +186,8 @@ update requests set
 where daemon_id = $1 and state < 3
 returning id;
 
--- name: get_request
--- One request with its bodies, wherever they lie: its own content, the request log, or the line of a file. A request of a
--- deleted batch is gone, and one that is not stored as a response unless $2.
--- row: dwctl.requests.store:StoredRequest
+-- part: requests_with_bodies
+-- Wherever these lie: in a content of their own, the request log, or the line of a file.
 select
     r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
     r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
@@ -203,24 +201,17 @@ left join contents c on c.id = r.id
 left join queue q on q.id = r.id
 left join batches t on t.id = r.batch_id
 left join file_lines l on l.file_id = t.file_id and l.line = r.line
+
+-- name: get_request
+-- One request. That of a deleted batch is gone, and one that is not stored as a response unless $2.
+-- row: dwctl.requests.store:StoredRequest
+{{requests_with_bodies}}
 where r.id = $1 and t.deleted_at is null and (r.stored or $2);
 
 -- name: get_requests
--- Several requests with their bodies, in any order; as get_request.
+-- Several, in any order; as get_request.
 -- row: dwctl.requests.store:StoredRequest
-select
-    r.id, r.attempt, r.state, r.stream, r.background, r.status_code, r.created_at, r.completed_at, r.owner_id,
-    r.creator_id, r.path, r.model, r.service_tier, r.prompt_tokens, r.completion_tokens, r.reasoning_tokens,
-    r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.error_code, r.error_message,
-    coalesce(c.request, b.request, b.large_request, l.body) as request,
-    coalesce(c.response, b.response, b.large_response) as response,
-    r.batch_id, q.holder is not null as running, r.line, r.stored
-from requests r
-left join request_bodies b on b.id = r.id
-left join contents c on c.id = r.id
-left join queue q on q.id = r.id
-left join batches t on t.id = r.batch_id
-left join file_lines l on l.file_id = t.file_id and l.line = r.line
+{{requests_with_bodies}}
 where r.id = any ($1::uuid[]) and t.deleted_at is null;
 
 -- name: bytes_of_requests

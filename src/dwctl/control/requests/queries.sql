@@ -150,8 +150,10 @@ limit $4::bigint;
 -- Calls by their ids, with the names of what they belong to.
 -- row: dwctl.control.requests.store:Row
 select
-    r.id, r.state, r.stream, r.status_code, r.upstream_status, r.created_at, r.owner_id, u.email, r.key_id,
-    k.name as key_name, k.secret_prefix, r.endpoint_id, e.name as endpoint_name, r.path, r.model, r.target_model,
+    r.id, r.state, r.stream, r.status_code, r.upstream_status, r.created_at, r.owner_id, u.email,
+    -- The key of somebody's session is not named: nobody lists it.
+    case when k.hidden is not true then r.key_id end as key_id, case when not k.hidden then k.name end as key_name,
+    case when not k.hidden then k.secret_prefix end as secret_prefix, r.endpoint_id, e.name as endpoint_name, r.path, r.model, r.target_model,
     r.service_tier, r.first_byte_ms, r.duration_ms, r.overhead_ms, r.prompt_tokens, r.completion_tokens,
     r.reasoning_tokens, r.cached_tokens, r.cache_write_tokens, r.total_tokens, r.audio_seconds, r.estimated,
     r.tariff_id, r.cost, r.request_size, r.response_size, r.finish_reason, r.error_code, r.error_message, r.user_agent,

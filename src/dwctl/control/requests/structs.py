@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Who owns the key."""
     user_email: str | None
     key_id: UUID | None
+    """This and the next two: null for calls and batches of a session."""
     key_name: str | None
     key_prefix: str | None
     endpoint_id: UUID | None

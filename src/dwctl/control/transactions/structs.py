@@ -49,7 +49,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     batch_request_count: int | None = None
     """Of a batch the charges in this entry; a request that was charged twice, such as by a retry, counts twice."""
     model: str | None
-    """Of usage the model asked for, and the key that asked."""
+    """Of usage the model asked for, and the key that asked; null where a session did."""
     api_key_id: UUID | None
     created_by: UUID | None
     """Who booked a grant or a removal."""

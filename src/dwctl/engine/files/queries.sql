@@ -48,10 +48,8 @@ left join users o on o.id = f.owner_id
 where f.id = $1 and f.status = 'processed' and (f.expires_at is null or f.expires_at > now())
     and ($2::uuid is null or f.owner_id = $2);
 
--- name: newest_files
--- Files that can be seen, after $3 (which may be gone). Filters that are null do not apply: $1 owner; $2 creator; $4 purpose;
--- $5 a part of the name; $6 at most.
--- row: dwctl.engine.files.structs:FileRow
+-- part: files_that_fit
+-- Those that can be seen. Filters that are null do not apply: $1 owner; $2 creator; $4 purpose; $5 a part of the name.
 select
     f.id, f.name, f.purpose,
     case f.purpose when 'batch_output' then b.output_bytes when 'batch_error' then b.error_bytes else f.bytes end as bytes,
@@ -64,30 +62,22 @@ left join users o on o.id = f.owner_id
 where f.status = 'processed' and (f.expires_at is null or f.expires_at > now())
     and ($1::uuid is null or f.owner_id = $1)
     and ($2::uuid is null or f.creator_id = $2)
-    and ($3::uuid is null or (f.created_at, f.id) < (select a.created_at, a.id from files a where a.id = $3))
     and ($4::text is null or f.purpose = $4)
     and ($5::text is null or strpos(lower(f.name), lower($5)) > 0)
+
+-- name: newest_files
+-- After $3 (which may be gone), $6 at most.
+-- row: dwctl.engine.files.structs:FileRow
+{{files_that_fit}}
+    and ($3::uuid is null or (f.created_at, f.id) < (select a.created_at, a.id from files a where a.id = $3))
 order by f.created_at desc, f.id desc
 limit $6;
 
 -- name: oldest_files
 -- The same in the other order.
 -- row: dwctl.engine.files.structs:FileRow
-select
-    f.id, f.name, f.purpose,
-    case f.purpose when 'batch_output' then b.output_bytes when 'batch_error' then b.error_bytes else f.bytes end as bytes,
-    f.lines, null::jsonb as models, f.owner_id, f.creator_id, f.batch_id, f.created_at, f.expires_at,
-    c.email as creator_email, o.user_type as owner_type, coalesce(o.display_name, o.username) as owner_name
-from files f
-left join batches b on b.id = f.batch_id
-left join users c on c.id = f.creator_id
-left join users o on o.id = f.owner_id
-where f.status = 'processed' and (f.expires_at is null or f.expires_at > now())
-    and ($1::uuid is null or f.owner_id = $1)
-    and ($2::uuid is null or f.creator_id = $2)
+{{files_that_fit}}
     and ($3::uuid is null or (f.created_at, f.id) > (select a.created_at, a.id from files a where a.id = $3))
-    and ($4::text is null or f.purpose = $4)
-    and ($5::text is null or strpos(lower(f.name), lower($5)) > 0)
 order by f.created_at, f.id
 limit $6;
 
