@@ -2,7 +2,7 @@
 
 Wakes on: a notice of the queue, a place that gets free, the moment at which a request may be tried again, and at the
 latest every `claim_interval_ms`. Writes: `queue` (what it claims, ripens and hands back); outcomes are the completer's.
-A round is one statement: the free places of all models, given to lanes (shares.py), so that never more is claimed than
+A round is one statement: the free places of all models, given to lanes (demand.py), so that never more is claimed than
 can run. What is claimed is begun at once, a few errands in each turn of the loop, by callbacks: there is no task for
 a request. If the database is away, rounds fail and come back with a growing delay; what runs goes on.
 If the process dies, what it held stays held until it is taken for dead (rescuer.py), and runs again in its next
@@ -19,7 +19,6 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
@@ -31,13 +30,13 @@ from dwctl.db.lease import Lease
 from dwctl.db.postgres import reason_of
 from dwctl.engine.completer import Completer
 from dwctl.engine.counts import WorkerCounts
+from dwctl.engine.demand import Demand
 from dwctl.engine.errand import Errander, Headers
 from dwctl.engine.headroom import Headroom
 from dwctl.engine.outcome import CANCELED, CANCELED_CALL, MISSING, UNWRITABLE, as_stored, outcome_of, unrun
 from dwctl.engine.policy import Policy, Verdict
 from dwctl.engine.responses.event_log import EventLog
 from dwctl.engine.run import Run
-from dwctl.engine.shares import Bidder, share_out
 from dwctl.engine.worker_settings import BatchDaemonSettings
 from dwctl.requests.dispatch import Dispatch
 from dwctl.requests.queue.store import QueueStore
@@ -54,8 +53,6 @@ BETWEEN_CLAIMS = 0.003
 """Seconds; places that get free in the meantime are filled together."""
 LOOK_AGAIN = 0.05
 """Seconds after which lanes that came short are looked at again while there is work."""
-KEY_GRACE = 10.0
-"""Seconds in which a lane's new key may come to be known here; then its requests are run, and refused."""
 ROUND_WITHIN = 60.0
 """Seconds after which the database counts as hanging."""
 RETRY_FIRST = 0.1
@@ -99,15 +96,10 @@ class Worker:
         self._headroom = headroom
         self._events = events
         self._policy = Policy(settings)
+        self._demand = Demand(settings, self._policy, routing, headroom, clock)
         self._errander = Errander(settings)
         self._interval = settings.claim_interval_ms / 1000
-        self._shuffle = SystemRandom().shuffle
-        self._lanes: dict[int, Lane] = {}
-        self._floors: dict[int, int] = {}
-        """Ranks before which nothing waited in a lane when it was looked at, or that were claimed since."""
         self._headers: dict[int, Headers] = {}
-        self._unknown: dict[bytes | None, float] = {}
-        """Keys that are not known here, and since when."""
         self._runs: dict[UUID, Run] = {}
         self._waiting: deque[Run] = deque()
         self._models: Counter[str] = Counter()
@@ -125,7 +117,7 @@ class Worker:
         counts.in_flight = lambda: self._models
         counts.capacity = self._capacities
         headroom.work = self._work
-        headroom.most = self._capacity
+        headroom.most = self._demand.capacity
         headroom.on_room = self._wake.set
         self.stop_within = drain + 2 * FLUSH_WITHIN + 2 * FREE_WITHIN
 
@@ -242,16 +234,16 @@ class Worker:
         if moment >= self._look_at:
             self._look_at = moment + self._interval
             await self._look()
-        if not self._lanes:
+        lanes = self._demand.lanes
+        if not lanes:
             return
-        wanted = self._wanted(self._clock.now())
+        wanted = self._demand.wanted(self._clock.now(), self._models, self._owners)
         if not wanted:
             return
         began = self._clock.monotonic()
-        lanes = self._lanes
         # Whoever is cancelled in here may have claimed.
         before, self._unsure = self._unsure, True
-        claimed = await self._store.claim(self._holder, wanted, self._floors)
+        claimed = await self._store.claim(self._holder, wanted, self._demand.floors)
         self._unsure = before
         self._counts.claims.add(self._clock.monotonic() - began)
         self._counts.claim_sizes.add(len(claimed))
@@ -260,7 +252,7 @@ class Worker:
     async def _look(self) -> None:
         """Read anew what waits."""
         if self._leads is not None and not await self._leads.take():
-            self._lanes = {}
+            self._demand.lanes.clear()
             return
         if self._unsure:
             await self._reconcile()
@@ -271,13 +263,8 @@ class Worker:
                 await self._store.ripen(self._settings.claim_batch_size)
                 wait = LOOK_AGAIN
             self._look_at = min(self._look_at, self._clock.monotonic() + wait)
-        self._lanes = {lane.id: lane for lane in await self._store.lanes()}
-        self._floors = {lane.id: lane.head for lane in self._lanes.values()}
+        self._demand.renew(await self._store.lanes())
         self._headers = {}
-        keys = self._routing.snapshot.keys
-        now = self._clock.monotonic()
-        missing = {lane.run_key for lane in self._lanes.values() if lane.run_key not in keys}
-        self._unknown = {key: self._unknown.get(key, now) for key in missing}
 
     async def _reconcile(self) -> None:
         """What a claim got that we never heard of goes back."""
@@ -292,58 +279,17 @@ class Worker:
         attempt = self._completer.holds(request_id)
         return self._events.holds(request_id) if attempt is None else attempt
 
-    def _wanted(self, now: float) -> dict[int, int]:
-        """How many to claim from each lane."""
-        by_model: dict[str, list[Bidder]] = {}
-        for lane in self._lanes.values():
-            if self._may_run(lane, now):
-                most = lane.live if lane.batch_id is not None else self._settings.claim_batch_size
-                bidder = Bidder(lane.id, lane.owner_id, lane.deadline.timestamp(), most)
-                by_model.setdefault(lane.model, []).append(bidder)
-        names = list(by_model)
-        if len(names) > 1:
-            # So that the limit of one statement starves nobody.
-            self._shuffle(names)
-        left = self._settings.claim_batch_size
-        wanted: dict[int, int] = {}
-        for name in names:
-            free = min(left, self._headroom.cap(name, self._capacity(name)) - self._models[name])
-            share = share_out(free, by_model[name], self._owners, self._settings.urgency_weight, now)
-            left -= sum(share.values())
-            wanted |= share
-        return wanted
-
-    def _may_run(self, lane: Lane, now: float) -> bool:
-        """A model that is not there is waited for, and a key that has just been made."""
-        if lane.model not in self._routing.snapshot.models and not self._policy.late(
-            lane.completion_window, lane.deadline.timestamp(), now
-        ):
-            return False
-        since = self._unknown.get(lane.run_key)
-        if since is None or lane.run_key is None:
-            return True
-        return lane.run_key in self._routing.snapshot.keys or self._clock.monotonic() - since >= KEY_GRACE
-
-    def _capacity(self, name: str) -> int:
-        model = self._routing.snapshot.models.get(name)
-        if model is None or model.batch_capacity is None:
-            return self._settings.default_model_concurrency
-        return model.batch_capacity
-
     def _work(self) -> Mapping[str, int]:
-        waiting = {lane.model: 0 for lane in self._lanes.values()}
+        waiting = {lane.model: 0 for lane in self._demand.lanes.values()}
         return waiting | {name: count for name, count in self._models.items() if count}
 
     def _capacities(self) -> Mapping[str, int]:
         models = self._routing.snapshot.models
-        return {name: max(0, self._capacity(name) - self._models[name]) for name in models}
+        return {name: max(0, self._demand.capacity(name) - self._models[name]) for name in models}
 
     def _take(self, lanes: Mapping[int, Lane], wanted: Mapping[int, int], claimed: list[Claimed]) -> None:
-        got: Counter[int] = Counter()
         for each in claimed:
             lane = lanes[each.lane_id]
-            got[lane.id] += 1
-            self._floors[lane.id] = max(self._floors.get(lane.id, 0), each.rank)
             before = self._runs.get(each.id)
             if each.attempt in (before and before.claimed.attempt, self._ended_in(each.id)):
                 # A crash of the database took our claim back: it is ours again, and what runs or has ended is of it.
@@ -352,12 +298,8 @@ class Worker:
             self._models[lane.model] += 1
             self._owners[lane.owner_id] += 1
             self._waiting.append(run)
-        for lane_id, count in wanted.items():
-            if got[lane_id] < count:
-                # Empty, or another process was just taking from it.
-                self._lanes.pop(lane_id, None)
-                if claimed:
-                    self._look_at = min(self._look_at, self._clock.monotonic() + LOOK_AGAIN)
+        if self._demand.took(wanted, claimed) and claimed:
+            self._look_at = min(self._look_at, self._clock.monotonic() + LOOK_AGAIN)
         if sum(wanted.values()) >= self._settings.claim_batch_size:
             self._wake.set()
         if self._waiting and not self._pumping:
@@ -465,7 +407,7 @@ class Worker:
         if self._runs.get(run.claimed.id) is run:
             # Not so when somebody took this process for dead, and it has claimed the next attempt since.
             del self._runs[run.claimed.id]
-        if self._lanes:
+        if self._demand.lanes:
             self._wake.set()
         if self._closed_at is not None:
             self._done.set()

@@ -36,6 +36,7 @@ class QueueStore:
         self._database = database
         self._sql = Queries.load(__package__)
         self._commands = Queries.load(f"{__package__}.commands")
+        self._unheld = Queries.load(f"{__package__}.unheld")
         self._events = EventStore(database)
         self._upsert = Queries.load("dwctl.requests")["upsert_requests"]
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -160,9 +161,9 @@ class QueueStore:
             ids = [UUID(outcome.record.id) for outcome in outcomes]
             attempts = [outcome.record.attempt for outcome in outcomes]
             async with self._database.transaction() as connection:
-                await connection.execute(self._sql["lock_held"], holder, ids)
-                await connection.execute(self._sql["lock_batches_of"], ids)
-                await connection.execute(self._sql["take_back"], holder, ids, attempts)
+                await connection.execute(self._unheld["lock_held"], holder, ids)
+                await connection.execute(self._unheld["lock_batches_of"], ids)
+                await connection.execute(self._unheld["take_back"], holder, ids, attempts)
                 return await self._settle(connection, holder, outcomes, ordered=True)
 
     async def _settle(
@@ -226,7 +227,7 @@ class QueueStore:
     async def _belong(self, connection: Connection, records: list[Record]) -> None:
         """Let each say of which batch it is; settling has told that of those that were still held."""
         by_id = {UUID(record.id): record for record in records}
-        for request_id, batch_id in await connection.fetch(self._sql["batches_of"], list(by_id)):
+        for request_id, batch_id in await connection.fetch(self._unheld["batches_of"], list(by_id)):
             by_id[request_id].batch_id = str(batch_id)
 
     async def _of_others(
@@ -235,9 +236,9 @@ class QueueStore:
         """Those whose attempt is still to end: whoever runs it says what came of it. And whether it waits for one."""
         lost = [record for record in records if UUID(record.id) not in accepted]
         rows = await connection.fetch(
-            self._sql["held_by_others"], [UUID(one.id) for one in lost], [one.attempt for one in lost]
+            self._unheld["held_by_others"], [UUID(one.id) for one in lost], [one.attempt for one in lost]
         )
-        return {row["id"]: row["waits"] for row in rows}
+        return dict(map(tuple, rows))
 
     async def ripen(self, most: int) -> set[int]:
         """Let requests whose time to be tried again has come wait with the others; gives their lanes."""
