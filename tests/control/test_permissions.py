@@ -116,6 +116,9 @@ TABLE: dict[tuple[str, str], Row] = {
     # The owner belongs to the organization, alone; to others but managers it is not there.
     ("GET", f"{ADMIN}/users/{{user_id}}/organizations"): owned(),
     ("GET", f"{ADMIN}/users/current/organizations"): anybody(),
+    ("POST", f"{ADMIN}/session/organization"): Row(
+        200, 403, 403, 403, {"organization_id": "{organization_id}"}
+    ),
     ("GET", f"{ADMIN}/organizations"): anybody(),
     ("POST", f"{ADMIN}/organizations"): anybody(201, {"name": "new {n}", "email": "new{n}@example.org"}),
     ("GET", f"{ADMIN}/organizations/{{organization_id}}"): Row(200, 404, 200, 200),

@@ -72,6 +72,7 @@ def build_app(
         [
             groups_api.router(plane.groups),
             users_api.router(plane.users),
+            session_api.choice_router(plane.sessions),
             organizations_api.router(plane.organizations),
             keys_api.router(plane.keys),
             endpoints_api.router(plane.endpoints),

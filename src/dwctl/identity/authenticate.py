@@ -2,10 +2,16 @@
 
 A credential that does not hold does not keep the next one from being tried. Roles are read from the database
 each time, so that a change applies at once.
+
+A session acts for the person, or for an organization that its request names in a header or a cookie (§2.5); the header
+goes first. Whoever does not belong to it acts for themselves: a choice is no credential, and membership is looked up
+each time. A key acts for the account that it belongs to, whatever else a request says.
 """
 
 from collections.abc import Collection, Mapping
 from uuid import UUID
+
+import msgspec
 
 from dwctl.core.networks import Networks, Peer
 from dwctl.identity.principal import STANDARD, Principal
@@ -18,6 +24,8 @@ AI_PURPOSES = frozenset({"realtime", "batch", "playground"})
 NO_KEYS: frozenset[str] = frozenset()
 """For routes that only a session opens."""
 ANY_PURPOSE = ADMIN_PURPOSES | AI_PURPOSES
+ORGANIZATION_HEADER = "x-organization-id"
+ORGANIZATION_COOKIE = "dw_active_org"
 NOBODY = Networks(())
 UNKNOWN = Peer("")
 
@@ -57,9 +65,18 @@ class Authenticator:
             if found is not None:
                 return found
         token = cookies.get(self.cookie_name)
-        return None if token is None or not self._take_sessions else await self.by_session(token)
+        if token is None or not self._take_sessions:
+            return None
+        person = await self._by_session(token)
+        chosen = chosen_organization(headers, cookies)
+        if person is None or chosen is None:
+            return person
+        role = await self._store.role_in(chosen, person.user_id)
+        if role is None:
+            return person
+        return msgspec.structs.replace(person, account_id=chosen, organization_role=role)
 
-    async def by_session(self, token: str) -> Principal | None:
+    async def _by_session(self, token: str) -> Principal | None:
         """Whoever signed in, unless their sessions have been ended since."""
         session = self._sessions.read(token)
         if session is None:
@@ -75,6 +92,15 @@ class Authenticator:
             return None
         account = await self._store.account(key.created_by)
         return None if account is None else _principal(account, key.id, key.user_id)
+
+
+def chosen_organization(headers: Mapping[str, str], cookies: Mapping[str, str]) -> UUID | None:
+    """What a request with a session names, whether or not the person belongs to it."""
+    text = headers.get(ORGANIZATION_HEADER)
+    try:
+        return UUID(cookies.get(ORGANIZATION_COOKIE, "") if text is None else text)
+    except ValueError:
+        return None
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -25,6 +25,13 @@ join users o on o.id = k.user_id and o.deleted_at is null
 join users c on c.id = k.created_by and c.deleted_at is null
 where k.secret_hash = $1 and k.deleted_at is null and (k.expires_at is null or k.expires_at > now());
 
+-- name: role_in
+-- Of a person in a live organization.
+select m.role
+from organization_members m
+join users o on o.id = m.organization_id and o.deleted_at is null and o.user_type = 'organization'
+where m.organization_id = $1 and m.user_id = $2;
+
 -- name: set_password
 -- A new password ends every session signed before $3, a moment of the clock that signs them.
 update users set password_hash = $2, sessions_valid_from = $3 where id = $1;

@@ -61,6 +61,11 @@ class IdentityStore:
         row = await self._database.fetch_row(self._sql["get_key_by_hash"], digest)
         return None if row is None else KeyAccount(*row.values())
 
+    async def role_in(self, organization_id: UUID, user_id: UUID) -> str | None:
+        """The role of a person in an organization; None for whoever does not belong to it."""
+        role: str | None = await self._database.fetch_value(self._sql["role_in"], organization_id, user_id)
+        return role
+
     async def set_password(self, user_id: UUID, password_hash: str, now: float) -> None:
         """Replace the password; sessions signed before `now` (unix seconds) end."""
         moment = datetime.fromtimestamp(now, UTC)

@@ -69,7 +69,7 @@ class ModelActions:
         if wanted.order not in ORDERS:
             raise BadRequest(f"sort_direction: expected one of {', '.join(ORDERS)}, got '{wanted.order}'")
         if accessible or not self._sees_all(who):
-            wanted = msgspec.structs.replace(wanted, accessible_to=who.user_id)
+            wanted = msgspec.structs.replace(wanted, accessible_to=who.owner_id)
         if not self._sees_all(who):
             wanted = msgspec.structs.replace(wanted, status="active")
         if not who.is_admin:
@@ -89,7 +89,7 @@ class ModelActions:
         if model is None or (model.deleted and not (deleted and who.is_admin)):
             raise _missing(model_id)
         if not self._sees_all(who) and not (
-            model.active and await self._store.may_use(model_id, who.user_id)
+            model.active and await self._store.may_use(model_id, who.owner_id)
         ):
             raise _missing(model_id)
         await self._complete(who, [model], include)

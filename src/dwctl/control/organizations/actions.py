@@ -23,12 +23,11 @@ from dwctl.control.users.actions import UserActions, check_email, check_money, c
 from dwctl.control.users.structs import UserUpdate
 from dwctl.core.errors import BadRequest, Forbidden
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
-from dwctl.identity.principal import Principal
+from dwctl.identity.principal import LEADS, Principal
 from dwctl.routing.change import Propagation
 from dwctl.web.paging import Page, Window, words
 
 MAX_NAME = 255
-_LEADS: tuple[MemberRole, ...] = ("owner", "admin")
 
 
 class OrganizationActions:
@@ -59,7 +58,7 @@ class OrganizationActions:
     async def get(self, who: Principal, organization_id: UUID) -> Organization:
         """One that the caller belongs to, or any for managers."""
         found = await self._seen(who, organization_id)
-        if found.role in _LEADS or allows(who, Resource.CREDITS, Operation.READ, Scope.ALL):
+        if found.role in LEADS or allows(who, Resource.CREDITS, Operation.READ, Scope.ALL):
             account = await self._users.billing(organization_id)
             found.credit_balance = account.credit_balance
             found.exact_credit_balance = account.exact_credit_balance
@@ -147,7 +146,7 @@ class OrganizationActions:
         found = await self._seen(who, organization_id)
         if allows(who, Resource.ORGANIZATIONS, Operation.UPDATE, Scope.ALL):
             return
-        if found.role not in _LEADS:
+        if found.role not in LEADS:
             raise Forbidden("Only owners and admins of an organization may do this")
         if "owner" in roles and found.role != "owner":
             raise Forbidden("Only an owner of an organization may make or unmake an owner")

@@ -15,10 +15,13 @@ class PlaygroundActions:
         self._keys = keys
 
     async def key(self, who: Principal, inference: Inference, method: str, path: str) -> bytes:
-        """The digest of the caller's key, known to the gateway; 404 for a path that is not the gateway's."""
+        """The digest of the caller's key for the account for which they act, known to the gateway.
+
+        404 for a path that is not the gateway's.
+        """
         if not inference.claims(method, path):
             raise NotFound(f"Unknown endpoint: {method} {path}")
-        found = await self._keys.key(who.user_id, who.user_id)
+        found = await self._keys.key(who.owner_id, who.user_id)
         if not inference.knows(found.digest):
             raise Unavailable("Your first call is being prepared; try again at once.", RETRY_AFTER)
         return found.digest

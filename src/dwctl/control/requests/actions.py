@@ -145,9 +145,10 @@ class RequestActions:
         if allows(who, Resource.REQUESTS, Operation.READ, Scope.ALL):
             return asked
         require(who, Resource.REQUESTS, Operation.READ, Scope.OWN)
-        if asked not in (None, who.user_id):
+        own = who.owner_id if who.in_organization else who.user_id
+        if asked not in (None, own) or (who.in_organization and not who.leads):
             raise Forbidden(f"Insufficient permissions to {Operation.READ} {Resource.REQUESTS}")
-        return who.user_id
+        return own
 
 
 def _sees_upstream(who: Principal) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from uuid import UUID
 
 from litestar.datastructures import Cookie
 
@@ -9,8 +10,9 @@ from dwctl.control.session.structs import LoginState, PasswordChange, Registrati
 from dwctl.control.users.actions import UserActions
 from dwctl.control.users.structs import User, UserCreate
 from dwctl.core.clock import Clock
-from dwctl.core.errors import BadRequest, Conflict, Unauthenticated
+from dwctl.core.errors import BadRequest, Conflict, Forbidden, Unauthenticated
 from dwctl.identity.attempts import Attempts
+from dwctl.identity.authenticate import ORGANIZATION_COOKIE
 from dwctl.identity.principal import Principal
 from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
@@ -18,6 +20,8 @@ from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
 from dwctl.usage.prices import ZERO
 
+CHOICE_LASTS = 30 * 86_400.0
+"""Seconds for which a browser remembers an organization; signing out forgets it."""
 REGISTRATION = "registration"
 """The account under which registrations from one address are counted."""
 
@@ -106,16 +110,32 @@ class SessionActions:
         await self._store.set_password(who.user_id, new_hash, self._clock.now())
         return self._sessions.sign(who.user_id)
 
+    async def choose(self, who: Principal, organization_id: UUID | None) -> None:
+        """403 for an organization that the caller does not belong to."""
+        if organization_id is None:
+            return
+        if await self._store.role_in(organization_id, who.user_id) is None:
+            raise Forbidden(f"You are not a member of the organization with ID {organization_id}")
+
     def cookie(self, token: str, *, https: bool) -> Cookie:
         """The session cookie; an empty token ends it."""
         session = self._settings.session
+        return self._cookie(session.cookie_name, token, session.timeout, https=https)
+
+    def organization_cookie(self, organization_id: UUID | None, *, https: bool) -> Cookie:
+        """What a session's next requests say for whom they are; None ends it."""
+        value = "" if organization_id is None else str(organization_id)
+        return self._cookie(ORGANIZATION_COOKIE, value, CHOICE_LASTS, https=https)
+
+    def _cookie(self, name: str, value: str, seconds: float, *, https: bool) -> Cookie:
+        session = self._settings.session
         return Cookie(
-            key=session.cookie_name,
-            value=token,
+            key=name,
+            value=value,
             path="/",
             domain=session.cookie_domain or None,
             httponly=True,
             secure=https if session.cookie_secure is None else session.cookie_secure,
             samesite=session.cookie_same_site,
-            max_age=int(session.timeout) if token else 0,
+            max_age=int(seconds) if value else 0,
         )

@@ -1,6 +1,7 @@
 """Signing in, out, up, and changing one's password (spec/platform §1.1, §2.3)."""
 
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
@@ -10,9 +11,11 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from dwctl.control.session.actions import SessionActions
 from dwctl.control.session.structs import (
+    ActiveOrganization,
     Login,
     LoginState,
     Message,
+    OrganizationChoice,
     PasswordChange,
     Registration,
     SignedIn,
@@ -58,7 +61,7 @@ async def logout(
     request: Request[Any, Any, Any], sessions: NamedDependency[SessionActions]
 ) -> Response[Message]:
     """Sign out: the cookies expire."""
-    gone = [_cookie(request, sessions, ""), Cookie(key="dw_active_org", value="", path="/", max_age=0)]
+    gone = [_cookie(request, sessions, ""), _organization_cookie(request, sessions, None)]
     return Response(Message("Logout successful"), cookies=gone)
 
 
@@ -74,12 +77,41 @@ async def change_password(
     return Response(Message("Password changed"), cookies=[_cookie(request, sessions, token)])
 
 
+@post("/session/organization", status_code=HTTP_200_OK)
+async def choose_organization(
+    request: Request[Any, Any, Any],
+    principal: Who,
+    sessions: NamedDependency[SessionActions],
+    data: JSONBody[OrganizationChoice],
+) -> Response[ActiveOrganization]:
+    """Act for an organization from now on, or for oneself: sets or ends the cookie that says so."""
+    await sessions.choose(principal, data.organization_id)
+    cookie = _organization_cookie(request, sessions, data.organization_id)
+    return Response(ActiveOrganization(data.organization_id), cookies=[cookie])
+
+
 def _address(request: Request[Any, Any, Any]) -> str:
     return request.client.host if request.client else ""
 
 
 def _cookie(request: Request[Any, Any, Any], sessions: SessionActions, token: str) -> Cookie:
     return sessions.cookie(token, https=request.url.scheme == "https")
+
+
+def _organization_cookie(
+    request: Request[Any, Any, Any], sessions: SessionActions, organization_id: UUID | None
+) -> Cookie:
+    return sessions.organization_cookie(organization_id, https=request.url.scheme == "https")
+
+
+def choice_router(actions: SessionActions) -> Router:
+    """The route of the admin API."""
+    return Router(
+        path="/",
+        route_handlers=[choose_organization],
+        dependencies={"sessions": Provide(lambda: actions, sync_to_thread=False)},
+        tags=["session"],
+    )
 
 
 def public_router(actions: SessionActions) -> Router:

@@ -1,5 +1,7 @@
 """Signing in and out on the wire (spec/platform §1.1)."""
 
+from uuid import UUID
+
 import msgspec
 
 from dwctl.control.users.structs import User
@@ -27,6 +29,19 @@ class PasswordChange(Body, kw_only=True):
 
     current_password: str
     new_password: str
+
+
+class OrganizationChoice(Body, kw_only=True):
+    """Body of POST session/organization."""
+
+    organization_id: UUID | None
+    """Null: the person's own account."""
+
+
+class ActiveOrganization(msgspec.Struct, frozen=True):
+    """For which organization a session acts."""
+
+    active_organization_id: UUID | None
 
 
 class State(msgspec.Struct, frozen=True):

@@ -81,19 +81,23 @@ class TransactionActions:
     async def get(self, who: Principal, ident: UUID) -> Transaction:
         """One entry; 404 for one of another account, unless one may read all."""
         found = await self._store.get(ident)
-        if found is None or (found.user_id != who.user_id and not self._sees_all(who)):
+        own = who.owner_id if who.leads else who.user_id
+        if found is None or (found.user_id not in (who.user_id, own) and not self._sees_all(who)):
             raise NotFound(f"Transaction with ID {ident} not found")
         return self._shown(who, found)
 
     async def page(
         self, who: Principal, wanted: Wanted, window: Window, *, everyone: bool
     ) -> TransactionPage:
-        """One's own entries; another account's or everyone's for those who may read all."""
+        """One's own entries, or those of the organization for which one acts and which one leads.
+
+        Another account's or everyone's for those who may read all.
+        """
         require(who, Resource.CREDITS, Operation.READ, Scope.OWN)
-        account: UUID | None = wanted.account_id or who.user_id
+        account: UUID | None = wanted.account_id or (who.owner_id if who.in_organization else who.user_id)
         if everyone:
             account = None
-        if account != who.user_id:
+        if account != who.user_id and not (who.leads and account == who.owner_id):
             require(who, Resource.CREDITS, Operation.READ)
         for kind in wanted.kinds or ():
             if kind not in KINDS:

@@ -81,6 +81,12 @@ class UserActions:
             await self._show_billing([user])
         return user
 
+    async def current(self, who: Principal, include: frozenset[str]) -> User:
+        """The caller's own account, and for whom they act."""
+        user = await self.get(who, who.user_id, include)
+        user.active_organization_id = who.organization_id
+        return user
+
     async def _show_billing(self, users: list[User]) -> None:
         accounts = await self._ledger.accounts([user.id for user in users])
         for user in users:

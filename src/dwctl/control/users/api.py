@@ -38,7 +38,7 @@ async def get_current_user(
     principal: Who, users: NamedDependency[UserActions], include: FromQuery[str | None] = None
 ) -> User:
     """The caller's account. `include`: `organizations`, `billing`."""
-    return await users.get(principal, principal.user_id, csv(include))
+    return await users.current(principal, csv(include))
 
 
 @get("/users/{user_id:uuid}")

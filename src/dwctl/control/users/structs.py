@@ -68,6 +68,8 @@ class User(msgspec.Struct, kw_only=True):
     has_auto_topup_payment_method: bool = False
     groups: list[Group] | UnsetType = UNSET
     organizations: list[UserOrganization] | UnsetType = UNSET
+    active_organization_id: UUID | UnsetType | None = UNSET
+    """Of the caller's own account: the organization for which this request acts, if any."""
     credit_balance: float | UnsetType = UNSET
     """With `include=billing`, as the next three. For reading: the exact ones have every digit."""
     exact_credit_balance: str | UnsetType = UNSET

@@ -130,7 +130,7 @@ class Creation:
         if file is None:
             raise NotFound(f"File with ID {file_id} not found", param="input_file_id")
         if file.owner_id != who.owner_id:
-            if not allows(who, Resource.FILES, Operation.READ, Scope.ALL):
+            if who.organization_id or not allows(who, Resource.FILES, Operation.READ, Scope.ALL):
                 raise Forbidden("Insufficient permissions to Read Files", param="input_file_id")
             if await self._store.balance(file.owner_id) < 0:
                 raise InsufficientCredits(
