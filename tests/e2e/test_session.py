@@ -91,6 +91,38 @@ def test_signing_out_forgets_what_was_shown(house: House, fresh: tuple[Page, Wat
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to Control Layer")
 
 
+def test_a_session_acts_for_an_organization(house: House, signed_in: SignedIn) -> None:
+    name = house.name("organization")
+    made = house.call("POST", "/organizations", {"name": name, "email": f"{name}@example.org"}).json()
+    grant = {"user_id": made["id"], "transaction_type": "admin_grant", "amount": "42", "source_id": name}
+    house.call("POST", "/transactions", grant)
+    page = signed_in(house.admin)
+    account = page.get_by_role("button", name=re.compile("^Account"))
+    account.click()
+    axe.check(page)
+    page.get_by_role("menuitemradio", name=name).click()
+    expect(account).to_contain_text(f"For {name}")
+    page.get_by_role("link", name="API keys").click()
+    expect(page.get_by_text(f"Your keys of {name}, which pays for their calls.")).to_be_visible()
+    page.get_by_role("button", name="Create key").first.click()
+    page.get_by_label("Name").fill("shared")
+    page.get_by_role("dialog").get_by_role("button", name="Create key").click()
+    expect(page.get_by_role("dialog", name="Key “shared”")).to_be_visible()
+    page.keyboard.press("Escape")
+    (key,) = house.call("GET", f"/users/{made['id']}/api-keys").json()["data"]
+    assert key["name"] == "shared"
+    page.get_by_role("link", name="Cost management").click()
+    expect(page.get_by_role("heading", name="Balance").locator("xpath=..")).to_contain_text("42")
+    axe.check(page)
+    # It is remembered, and taken back.
+    page.reload()
+    expect(account).to_contain_text(f"For {name}")
+    account.click()
+    page.get_by_role("menuitemradio").first.click()
+    expect(account).not_to_contain_text(name)
+    expect(page.get_by_role("button", name="Account: My account")).to_be_visible()
+
+
 def test_the_theme_is_chosen_and_kept(house: House, signed_in: SignedIn) -> None:
     page = signed_in(house.admin)
     root = page.locator("html")

@@ -2,7 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api } from "./client";
 import type { paths } from "./schema";
-import type { Model, Transaction } from "./types";
+import type { Model, Transaction, User } from "./types";
 
 type ModelsQuery = NonNullable<paths["/admin/api/v1/models"]["get"]["parameters"]["query"]>;
 type TransactionsQuery = NonNullable<paths["/admin/api/v1/transactions"]["get"]["parameters"]["query"]>;
@@ -61,6 +61,19 @@ export const userQuery = (id: string) =>
   queryOptions({
     queryKey: ["users", "one", id],
     queryFn: ({ signal }) => api.get("/admin/api/v1/users/{user_id}", { path: { user_id: id }, query: { include: "billing" }, signal }),
+  });
+
+/** What an account has, a person's or an organization's. */
+export type Money = Pick<User, "id" | "email" | "display_name" | "exact_credit_balance" | "exact_low_balance_threshold" | "balance_is_low">;
+
+export const organizationQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["users", "organization", id],
+    queryFn: async ({ signal }): Promise<Money> => {
+      const found = await api.get("/admin/api/v1/organizations/{organization_id}", { path: { organization_id: id }, signal });
+      const threshold = found.low_balance_threshold ?? null;
+      return { ...found, exact_low_balance_threshold: threshold === null ? null : String(threshold) };
+    },
   });
 
 /** The caller's own account with its balance, which calls change at any time. */

@@ -21,7 +21,7 @@ export const whoami = queryOptions({
       if (state.enabled && !state.session) return null;
     }
     try {
-      return await api.get("/admin/api/v1/users/current", { signal });
+      return await api.get("/admin/api/v1/users/current", { query: { include: "organizations" }, signal });
     } catch (error) {
       // For who was signed in it is the end of a session, which the cache tells the page that is open.
       if (!known && error instanceof ApiError && error.status === 401) return null;
@@ -36,6 +36,38 @@ export function useMe(): User {
   const { data } = useSuspenseQuery(whoami);
   if (data === null) throw new ApiError(401, "You are not signed in.");
   return data;
+}
+
+/** The account for which this session acts: one's own, or an organization's. */
+export interface Acting {
+  id: string;
+  /** Null for one's own account. */
+  organization: { id: string; name: string } | null;
+  /** Whether its money and its calls are one's to see. */
+  leads: boolean;
+}
+
+export function useActing(): Acting {
+  return actingFor(useMe());
+}
+
+export function actingFor(me: Pick<User, "id" | "organizations" | "active_organization_id">): Acting {
+  const organization = me.organizations?.find((each) => each.id === me.active_organization_id);
+  if (!organization) return { id: me.id, organization: null, leads: true };
+  return { id: organization.id, organization, leads: organization.role !== "member" };
+}
+
+/** Acts for an organization from now on, or with null for oneself. */
+export function useAct(): (organization: string | null) => Promise<void> {
+  const client = useQueryClient();
+  return async (organization) => {
+    await api.post("/admin/api/v1/session/organization", { body: { organization_id: organization } });
+    keepSecret(null);
+    await client.query({ ...whoami, staleTime: 0 });
+    // What is shown is the other account's.
+    const mine = new Set<unknown>([whoami.queryKey[0], loginState.queryKey[0]]);
+    await client.resetQueries({ predicate: (query) => !mine.has(query.queryKey[0]) });
+  };
 }
 
 export function useCan(permission: Permission): boolean {

@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { DropdownMenu } from "radix-ui";
-import { ownAccount } from "@/api/queries";
-import { useMe, useSignOut } from "@/session/session";
+import { organizationQuery, ownAccount } from "@/api/queries";
+import { useAct, useActing, useMe, useSignOut } from "@/session/session";
 import { initials } from "@/text/format";
 import { money } from "@/text/money";
 import { cx } from "@/ui/classes";
@@ -30,6 +30,8 @@ export function AccountMenu() {
     }
   };
   const name = me.display_name ?? me.username;
+  const { organization } = useActing();
+  const under = organization ? `For ${organization.name}` : name === me.email ? (me.is_admin ? "Administrator" : "Signed in") : me.email;
   return (
     <Menu
       side="top"
@@ -44,7 +46,7 @@ export function AccountMenu() {
           <span aria-hidden="true" className="flex size-8 shrink-0 items-center justify-center rounded-full bg-accent-soft text-[0.9rem] font-semibold text-accent">{initials(name)}</span>
           <span className="min-w-0 flex-1">
             <span className="block truncate leading-5 font-medium">{name}</span>
-            <span className="block truncate text-[0.88rem] leading-5 text-quiet">{name === me.email ? (me.is_admin ? "Administrator" : "Signed in") : me.email}</span>
+            <span className="block truncate text-[0.88rem] leading-5 text-quiet">{under}</span>
           </span>
           <Icon name="down" className="size-4 rotate-180 text-faint" />
         </button>
@@ -53,6 +55,7 @@ export function AccountMenu() {
       <Item icon="user" label="Account" onSelect={() => void router.navigate({ to: "/account" })} />
       <Credits />
       <Item icon="info" label="API documentation" onSelect={() => location.assign("/admin/docs")} />
+      <Accounts name={name} />
       <DropdownMenu.Separator className="my-1.5 border-t border-line" />
       <DropdownMenu.RadioGroup value={theme} onValueChange={(value) => setTheme(value as Theme)} aria-label="Theme">
         {THEMES.map((each) => (
@@ -71,10 +74,44 @@ export function AccountMenu() {
   );
 }
 
+/** For whom one acts: oneself, or one of one's organizations; nothing for who has none. */
+function Accounts({ name }: { name: string }) {
+  const me = useMe();
+  const acting = useActing();
+  const act = useAct();
+  const choose = async (id: string) => {
+    try {
+      await act(id === me.id ? null : id);
+    } catch (error) {
+      toast.failed(error);
+    }
+  };
+  const organizations = me.organizations ?? [];
+  if (organizations.length === 0) return null;
+  return (
+    <>
+      <DropdownMenu.Separator className="my-1.5 border-t border-line" />
+      <DropdownMenu.RadioGroup value={acting.id} onValueChange={(id) => void choose(id)} aria-label="Act for">
+        {[{ id: me.id, name }, ...organizations].map((each) => (
+          <DropdownMenu.RadioItem key={each.id} value={each.id} className={cx(MENU_ITEM, "cursor-pointer")}>
+            <Icon name={each.id === me.id ? "user" : "users"} className="text-quiet" />
+            <span className="truncate">{each.name}</span>
+            <DropdownMenu.ItemIndicator className="ml-auto">
+              <Icon name="check" className="size-4 text-accent" />
+            </DropdownMenu.ItemIndicator>
+          </DropdownMenu.RadioItem>
+        ))}
+      </DropdownMenu.RadioGroup>
+    </>
+  );
+}
+
 /** Asked for when the menu is opened. */
 function Credits() {
   const router = useRouter();
-  const account = useQuery({ ...ownAccount, staleTime: 0 });
-  const balance = account.data?.exact_credit_balance;
+  const { organization, leads } = useActing();
+  const own = useQuery({ ...ownAccount, staleTime: 0, enabled: organization === null });
+  const shared = useQuery({ ...organizationQuery(organization?.id ?? ""), staleTime: 0, enabled: organization !== null && leads });
+  const balance = (organization ? shared : own).data?.exact_credit_balance;
   return <Item icon="credits" label={balance === undefined ? "Credits" : `Credits: ${money(balance)}`} onSelect={() => void router.navigate({ to: "/cost-management" })} />;
 }

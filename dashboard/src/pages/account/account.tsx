@@ -52,7 +52,7 @@ function Profile() {
   const save = useMutation({
     mutationFn: () => api.patch("/admin/api/v1/users/current", { body: { display_name: name || null } }),
     onSuccess: (user) => {
-      client.setQueryData(whoami.queryKey, user);
+      client.setQueryData(whoami.queryKey, (known) => ({ ...known, ...user }));
       toast.done("Your name is saved.");
     },
   });

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { modelsQuery, MOST } from "@/api/queries";
 import { batchesQuery } from "@/api/work";
 import type { BatchesSearch } from "@/router";
-import { useCan } from "@/session/session";
+import { useActing, useCan } from "@/session/session";
 import { Pace } from "@/text/pace";
 import { startOf, RANGE_OPTIONS } from "@/text/ranges";
 import { Button } from "@/ui/button";
@@ -37,7 +37,8 @@ export function BatchesPage() {
 function List() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const everyones = useCan("batches.all");
+  const acting = useActing();
+  const everyones = useCan("batches.all") && acting.organization === null;
   const mayCreate = useCan("batches.create");
   const [pace] = useState(() => new Pace());
   const allowed = useAllowed();
@@ -64,7 +65,7 @@ function List() {
   return (
     <Page
       title="Batches"
-      description={everyones ? "Everyone's files of requests, done within a window." : "Your files of requests, done within a window."}
+      description={`${everyones ? "Everyone's" : acting.organization ? `${acting.organization.name}'s` : "Your"} files of requests, done within a window.`}
       actions={
         <>
           {everyones && <Owner by={by} onChoose={(wanted) => narrow({ by: wanted })} />}

@@ -79,6 +79,6 @@ function Choice({ title, hint, balance, onChoose }: { title: string; hint: strin
   );
 }
 
-export function nameOf(user: User): string {
+export function nameOf(user: Pick<User, "display_name" | "email">): string {
   return user.display_name ?? user.email;
 }

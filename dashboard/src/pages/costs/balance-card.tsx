@@ -2,9 +2,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
-import type { User } from "@/api/types";
+import type { Money } from "@/api/queries";
 import { amountFault, money, readMoney, sign } from "@/text/money";
-import { useCan, useMe } from "@/session/session";
+import { useActing, useCan, useMe } from "@/session/session";
 import { Amount } from "@/ui/amount";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -14,13 +14,15 @@ import { ErrorNote, Note } from "@/ui/state";
 import { toast } from "@/ui/toast";
 import { BookingDialog } from "./booking";
 
-export function BalanceCard({ user }: { user: User }) {
+export function BalanceCard({ user }: { user: Money }) {
   const me = useMe();
   const books = useCan("credits.manage");
   const manages = useCan("users.manage");
   const [booking, setBooking] = useState(false);
   const [warning, setWarning] = useState(false);
+  const acting = useActing();
   const own = user.id === me.id;
+  const leads = acting.leads && user.id === acting.id;
   const balance = user.exact_credit_balance ?? "0";
   const threshold = user.exact_low_balance_threshold ?? null;
   return (
@@ -39,7 +41,7 @@ export function BalanceCard({ user }: { user: User }) {
             <p className="text-quiet">{threshold === null ? "No warning is set." : `A warning is shown below ${money(threshold)}.`}</p>
           </div>
           <div className="flex flex-wrap gap-2">
-            {(own || manages) && <Button onClick={() => setWarning(true)}>Set warning</Button>}
+            {(own || leads || manages) && <Button onClick={() => setWarning(true)}>Set warning</Button>}
             {books && (
               <Button look="solid" icon="plus" onClick={() => setBooking(true)}>
                 Add or remove credits
@@ -54,7 +56,7 @@ export function BalanceCard({ user }: { user: User }) {
   );
 }
 
-function Low({ user, own }: { user: User; own: boolean }) {
+function Low({ user, own }: { user: Money; own: boolean }) {
   const standing = sign(user.exact_credit_balance ?? "0");
   if (standing <= 0) {
     return (
@@ -71,13 +73,18 @@ function Low({ user, own }: { user: User; own: boolean }) {
   );
 }
 
-function WarningDialog({ user, threshold, onClose }: { user: User; threshold: string | null; onClose: () => void }) {
+function WarningDialog({ user, threshold, onClose }: { user: Money; threshold: string | null; onClose: () => void }) {
   const client = useQueryClient();
+  const { organization } = useActing();
   const [typed, setTyped] = useState(threshold ?? "");
   const empty = typed.trim() === "";
   const fault = empty ? null : amountFault(typed);
   const save = useMutation({
-    mutationFn: () => api.patch("/admin/api/v1/users/{user_id}", { path: { user_id: user.id }, body: { low_balance_threshold: empty ? null : readMoney(typed) } }),
+    mutationFn: async () => {
+      const body = { low_balance_threshold: empty ? null : readMoney(typed) };
+      if (organization?.id === user.id) await api.patch("/admin/api/v1/organizations/{organization_id}", { path: { organization_id: user.id }, body });
+      else await api.patch("/admin/api/v1/users/{user_id}", { path: { user_id: user.id }, body });
+    },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["users"] });
       toast.done(empty ? "No warning is shown any more." : "The warning is set.");

@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ApiError } from "@/api/client";
-import type { User } from "@/api/types";
+import type { Money } from "@/api/queries";
 import { amountFault, minus, money, plus, readMoney } from "@/text/money";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -17,7 +17,7 @@ const CHOICES = [
 ] as const;
 type Choice = (typeof CHOICES)[number]["value"];
 
-export function BookingDialog({ user, balance, onClose }: { user: User; balance: string; onClose: () => void }) {
+export function BookingDialog({ user, balance, onClose }: { user: Money; balance: string; onClose: () => void }) {
   const client = useQueryClient();
   const [kind, setKind] = useState<Choice>("admin_grant");
   const [typed, setTyped] = useState("");

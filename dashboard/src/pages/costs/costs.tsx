@@ -1,9 +1,9 @@
 /** The balance of an account, and every transaction that made it. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { transactionsQuery, userQuery } from "@/api/queries";
+import { organizationQuery, transactionsQuery, userQuery } from "@/api/queries";
 import type { CostSearch } from "@/router";
-import { useCan, useMe } from "@/session/session";
+import { useActing, useCan, useMe } from "@/session/session";
 import { Amount } from "@/ui/amount";
 import { Card, Page } from "@/ui/layout";
 import { Bones, Failed, NoPermission } from "@/ui/state";
@@ -17,24 +17,29 @@ const route = getRouteApi("/shell/cost-management");
 export function CostsPage() {
   useTitle("Cost management");
   const me = useMe();
+  const acting = useActing();
   const seesAll = useCan("credits.manage");
   const { user } = route.useSearch();
-  const closed = user !== undefined && user !== me.id && !seesAll;
-  return closed ? <NoPermission /> : <Open account={user === EVERYONES ? null : (user ?? me.id)} />;
+  const closed = user === undefined ? !acting.leads : user !== me.id;
+  return closed && !seesAll ? <NoPermission /> : <Open account={user === EVERYONES ? null : (user ?? acting.id)} />;
 }
 
 function Open({ account }: { account: string | null }) {
   const me = useMe();
+  const { organization } = useActing();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const seesAll = useCan("credits.manage");
-  const user = useQuery({ ...userQuery(account ?? ""), enabled: account !== null });
+  const acted = organization !== null && account === organization.id;
+  const person = useQuery({ ...userQuery(account ?? ""), enabled: account !== null && !acted });
+  const shared = useQuery({ ...organizationQuery(organization?.id ?? ""), enabled: acted });
+  const user = acted ? shared : person;
   const narrow = (change: Partial<CostSearch>) => void navigate({ search: (now) => ({ ...now, page: undefined, ...change }), replace: true });
-  const label = account === null ? "Everyone" : account === me.id ? "My account" : user.data ? nameOf(user.data) : "…";
+  const label = account === null ? "Everyone" : acted ? organization.name : account === me.id ? "My account" : user.data ? nameOf(user.data) : "…";
   return (
     <Page
       title="Cost management"
-      description={seesAll ? "Balances, and the transactions that made them." : "Your balance, and the transactions that made it."}
+      description={seesAll ? "Balances, and the transactions that made them." : `${acted ? `${organization.name}'s` : "Your"} balance, and the transactions that made it.`}
       actions={seesAll && <AccountChoice label={label} onChoose={(wanted) => void navigate({ search: { user: wanted } })} />}
     >
       {account === null ? (

@@ -6,7 +6,7 @@ import { useMemo, useState } from "react";
 import { contentAddress, deleteFile, filesQuery, type StoredFile } from "@/api/work";
 import { Owner, SwitchedOff, useAllowed } from "@/pages/batches/owner";
 import type { FilesSearch } from "@/router";
-import { useCan } from "@/session/session";
+import { useActing, useCan } from "@/session/session";
 import { ahead, bytes, day, exact } from "@/text/format";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
@@ -32,7 +32,8 @@ export function FilesPage() {
 function List() {
   const { q, purpose, by, after, open, upload } = route.useSearch();
   const navigate = route.useNavigate();
-  const everyones = useCan("batches.all");
+  const acting = useActing();
+  const everyones = useCan("batches.all") && acting.organization === null;
   const may = useCan("batches.create");
   const allowed = useAllowed();
   const [leaving, setLeaving] = useState<StoredFile | null>(null);
@@ -51,7 +52,7 @@ function List() {
   return (
     <Page
       title="Files"
-      description={everyones ? "What batches are made of and what they have made, everyone's." : "What your batches are made of and what they have made."}
+      description={everyones ? "What batches are made of and what they have made, everyone's." : `What ${acting.organization ? `${acting.organization.name}'s` : "your"} batches are made of and what they have made.`}
       actions={
         <>
           {everyones && <Owner by={by} onChoose={(wanted) => narrow({ by: wanted })} />}

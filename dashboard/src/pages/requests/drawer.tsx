@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Schemas } from "@/api/client";
 import type { CALL_TABS } from "@/router";
-import { useMe } from "@/session/session";
+import { useActing } from "@/session/session";
 import { bytes, count, duration, exact } from "@/text/format";
 import { Button } from "@/ui/button";
 import { Code, CopyText } from "@/ui/copy";
@@ -43,9 +43,9 @@ interface Props {
 export function RequestDrawer({ id, tab, onTab, onClose }: Props) {
   const query = useQuery({ ...requestQuery(id ?? ""), enabled: id !== undefined });
   const detail = query.data;
-  const me = useMe();
+  const acting = useActing();
   return (
-    <Drawer open={id !== undefined} onClose={onClose} title={detail?.model ?? "Request"} description={detail ? `${kind(detail)}, ${exact(detail.timestamp)}` : "Loading"} footer={detail && mayCancel(detail, me.id) && <CancelCall key={detail.id} call={detail} />}>
+    <Drawer open={id !== undefined} onClose={onClose} title={detail?.model ?? "Request"} description={detail ? `${kind(detail)}, ${exact(detail.timestamp)}` : "Loading"} footer={detail && mayCancel(detail, acting.id) && <CancelCall key={detail.id} call={detail} />}>
       {detail ? (
         <>
           <div className="px-5 pt-4">

@@ -63,6 +63,8 @@ function useEnter(to: string | undefined) {
   return async (user: Awaited<ReturnType<typeof signIn>>["user"]) => {
     client.clear();
     client.setQueryData(whoami.queryKey, user);
+    // The browser may still know of an organization, which the server looks up.
+    await client.query({ ...whoami, staleTime: 0 });
     // Only a path of this site: an address that somebody was sent may not lead elsewhere.
     const target = to?.startsWith("/") && !to.startsWith("//") && !to.startsWith("/\\") ? to : "/";
     await router.navigate({ href: target, replace: true });

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { ApiKey } from "@/api/types";
 import { Revealed, useNewKey } from "@/pages/keys/new-key";
-import { useMe } from "@/session/session";
+import { useActing } from "@/session/session";
 import { useSecret } from "@/session/secrets";
 import { Button } from "@/ui/button";
 import { Form, TextField } from "@/ui/field";
@@ -20,10 +20,10 @@ interface Props {
 }
 
 export function KeyStep({ models, count, made, onMade, onNext }: Props) {
-  const me = useMe();
+  const acting = useActing();
   const secret = useSecret();
   const [name, setName] = useState(count === 0 ? "first key" : `key ${count + 1}`);
-  const create = useNewKey(me.id, true);
+  const create = useNewKey(acting.id, true);
   if (made?.key) {
     return (
       <>

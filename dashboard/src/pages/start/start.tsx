@@ -5,7 +5,7 @@ import { endpointsQuery, keysQuery, modelsQuery, MOST, usableModels } from "@/ap
 import type { ApiKey } from "@/api/types";
 import { NewEndpointDialog } from "@/pages/endpoints/new-endpoint";
 import { latestQuery } from "@/pages/requests/feed";
-import { useCan, useMe } from "@/session/session";
+import { useActing, useCan, useMe } from "@/session/session";
 import { useSecret } from "@/session/secrets";
 import { plural } from "@/text/format";
 import { Button } from "@/ui/button";
@@ -30,11 +30,12 @@ interface Item {
 export function StartPage() {
   useTitle("Start");
   const me = useMe();
+  const acting = useActing();
   const manager = useCan("endpoints.manage");
   const endpoints = useQuery({ ...endpointsQuery, enabled: manager });
   const all = useQuery({ ...modelsQuery({ limit: MOST, include: "groups", sort: "alias", sort_direction: "asc" }), enabled: manager });
   const usable = useQuery(usableModels);
-  const keys = useQuery(keysQuery(me.id));
+  const keys = useQuery(keysQuery(acting.id));
   const latest = useQuery(latestQuery(5));
   const secret = useSecret();
   const [opened, setOpened] = useState<string | null | undefined>(undefined);
