@@ -97,7 +97,7 @@ def test_a_session_acts_for_an_organization(house: House, signed_in: SignedIn) -
     grant = {"user_id": made["id"], "transaction_type": "admin_grant", "amount": "42", "source_id": name}
     house.call("POST", "/transactions", grant)
     page = signed_in(house.admin)
-    account = page.get_by_role("button", name=re.compile("^Account"))
+    account = page.get_by_role("button", name=re.compile("^Account "))
     account.click()
     axe.check(page)
     page.get_by_role("menuitemradio", name=name).click()
