@@ -28,33 +28,29 @@ def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: Reserva
     steps, per = tariff.steps, settings.bytes_per_token
     most = steps.dearest_input * (size if per == 1 else ceil(size / per))
     if steps.dearest_output and route.path not in _SILENT:
-        most += steps.dearest_output * output(caps, settings.output_tokens)
+        # What is said of the output, one after the other: a loop over it takes twice as long, a function half as long
+        # again. A limit that is said in an odd way binds nobody, or the model server refuses it.
+        limit, times = 0, 1
+        said = caps.max_completion_tokens
+        if said is not None:
+            limit = _count(said)
+        said = caps.max_output_tokens
+        if said is not None and (count := _count(said)) > limit:
+            limit = count
+        said = caps.max_tokens
+        if said is not None and (count := _count(said)) > limit:
+            limit = count
+        said = caps.n
+        if said is not None and (count := _count(said)) > times:
+            times = count
+        said = caps.best_of
+        if said is not None and (count := _count(said)) > times:
+            times = count
+        most += steps.dearest_output * (limit or settings.output_tokens) * times
     if most <= _MOST:
         # A step is at most 1, so this is not too much; and it has too few digits to be rounded.
         return tariff.step * most
     return min(tariff.amount(most), MOST)
-
-
-def output(caps: Caps, otherwise: int) -> int:
-    """Tokens of all answers; a limit that is said in an odd way binds nobody, or the model server refuses it."""
-    # One after the other: a loop over them takes twice as long.
-    limit, times = 0, 1
-    said = caps.max_completion_tokens
-    if said is not None:
-        limit = _count(said)
-    said = caps.max_output_tokens
-    if said is not None and (count := _count(said)) > limit:
-        limit = count
-    said = caps.max_tokens
-    if said is not None and (count := _count(said)) > limit:
-        limit = count
-    said = caps.n
-    if said is not None and (count := _count(said)) > times:
-        times = count
-    said = caps.best_of
-    if said is not None and (count := _count(said)) > times:
-        times = count
-    return (limit or otherwise) * times
 
 
 def _count(said: object) -> int:

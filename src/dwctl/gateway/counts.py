@@ -4,6 +4,7 @@ A metrics library's counter or histogram costs a call a microsecond each; adding
 Labels are the model's alias, the path, and classes of few values: never a key, a user or an id.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -100,12 +101,21 @@ class Counts(Collector):
         self.in_flight -= 1
         counts = self._models[record.model, record.path]
         status = record.status_code
-        (counts.ended.get(status) or counts.of_status(status)).add(record.duration_ms / 1000)
-        counts.sizes.add(record.response_size)
+        # As `Distribution.add`, without a step in between: there are four of them in each call.
+        known, value = counts.ended.get(status) or counts.of_status(status), record.duration_ms / 1000
+        known.buckets[bisect_left(SECONDS, value)] += 1
+        known.total += value
+        known, size = counts.sizes, record.response_size
+        known.buckets[bisect_left(BYTES, size)] += 1
+        known.total += size
         if record.first_byte_ms is not None:
-            counts.first_byte.add(record.first_byte_ms / 1000)
+            known, value = counts.first_byte, record.first_byte_ms / 1000
+            known.buckets[bisect_left(SECONDS, value)] += 1
+            known.total += value
         if record.overhead_ms:
-            self._overhead.add(record.overhead_ms / 1000)
+            known, value = self._overhead, record.overhead_ms / 1000
+            known.buckets[bisect_left(OVERHEAD_SECONDS, value)] += 1
+            known.total += value
         if record.total_tokens is not None:
             counts.input_tokens += record.prompt_tokens or 0
             counts.output_tokens += record.completion_tokens or 0

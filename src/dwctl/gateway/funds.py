@@ -65,31 +65,32 @@ class Funds(Collector):
         if not amount:
             return None
         budgets = key.budgets
+        book = self.book
         if budgets is None:
-            entering = self.book.reserve(key.owner_id, amount)
+            # As the book's `reserve`, without a step in between.
+            pocket = book.pockets.get(key.owner_id)
+            if pocket is None:
+                return amount
+            entering = pocket.reserve(amount, book.now())
+            if pocket.is_low:
+                book.is_due(pocket)
         else:
-            entering = self.book.reserve_all(key.owner_id, budgets.purses(now), amount)
+            entering = book.reserve_all(key.owner_id, budgets.purses(now), amount)
         self.entering = entering
         return amount if entering is None else None
 
-    def puts_off(
+    def put_off(
         self,
         calls: Calls,
         exchange: Exchange,
         begun: tuple[Caller, Upload | None, Peek],
         key: Key,
-        tariff: Tariff,
-        route: Route,
-        size: int,
+        short: Decimal,
         now: float,
-    ) -> bool:
-        """Reserve for a call; if that cannot be it waits, and then begins anew with its reservation, or is refused."""
-        short = self.reserve(key, tariff, route, begun[2].caps, size, now)
-        if short is None:
-            return False
+    ) -> None:
+        """A call lacks so much: it waits, and then begins anew with its reservation, or is refused."""
         self.waited()
         Parked(self, calls, exchange, Body(*begun)).wait(key.owner_id, purses_of(key, now), short)
-        return True
 
     def waited(self) -> None:
         """A call waits for credit or a budget; counted."""
@@ -99,12 +100,6 @@ class Funds(Collector):
         """What it was for is charged so much; the charge has been noted."""
         if self.book.settle(reservation, cost):
             self._exceeded += 1
-
-    def keep(self, ident: str) -> None:
-        """The call that was entering is under way."""
-        if self.entering is not None:
-            self.held[ident] = self.entering
-            self.entering = None
 
     def undo(self) -> None:
         """The call that was entering is none."""

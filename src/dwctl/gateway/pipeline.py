@@ -96,7 +96,6 @@ class Gateway:
         self.now = clock.now
         self._routing = routing
         self._client = client
-        self._total_timeout = settings.upstream.total_timeout
         self._upstream_settings = settings.upstream
         self._daemon_id = daemon_id
         self._cors = cors
@@ -127,7 +126,7 @@ class Gateway:
         """Who takes calls that are to be queued; given by the composition root."""
         self.contexts: Contexts | None = None
         """Who finds what calls refer to; given by the composition root. Without it such calls go on as they are."""
-        self._counts = Counts()
+        self._counts = counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
         self.refused = self._counts.refused
@@ -136,7 +135,6 @@ class Gateway:
         metrics.registry.register(self._counts)
         metrics.registry.register(self._gate)
         metrics.registry.register(self.funds)
-        counts = self._counts
         self.served, self.pending, self.under_way = counts.served, counts.pending, counts.under_way
 
     @property
@@ -195,8 +193,9 @@ class Gateway:
         """A call has been admitted."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
-        if self.funds.entering is not None:
-            self.funds.keep(record.id)
+        funds = self.funds
+        if funds.entering is not None:
+            funds.held[record.id], funds.entering = funds.entering, None
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
         if self.onlooker is not None:
@@ -312,12 +311,13 @@ class Gateway:
         ):
             return
         size = len(sent) if upload is None else upload.size
-        begun = (caller, upload, peeked)
+        key = admission.key
         if (
             tariff is not None
             and self.reserves
-            and self.funds.puts_off(self, exchange, begun, admission.key, tariff, route, size, now)
+            and (short := self.funds.reserve(key, tariff, route, peeked.caps, size, now)) is not None
         ):
+            self.funds.put_off(self, exchange, (caller, upload, peeked), key, short, now)
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -339,7 +339,7 @@ class Gateway:
             first.request,
             caller.cors + limit_lines,
             hide_usage=first.hide_usage,
-            deadline=exchange.received + ((own and own.total) or self._total_timeout),
+            deadline=exchange.received + ((own and own.total) or self._upstream_settings.total_timeout),
             reshape=None
             if dialect is None or translated is None
             else dialect.reshape(record, exchange.body, translated, self.now),

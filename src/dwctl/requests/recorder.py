@@ -9,6 +9,7 @@ a kill at that moment can lose them.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -57,6 +58,11 @@ class Recorder:
         self._entries: list[Entry] = []
         self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._scheduled = False
+        # Without a step in between: each call comes here twice.
+        self.start: Callable[[Record, bytes], None] = partial(self._note, _STARTED)
+        """Note that a call was admitted."""
+        self.finish: Callable[[Record, bytes], None] = partial(self._note, _FINISHED)
+        """Note how a call ended."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shed = metrics.counter(
             "dwctl_spool_bodies_shed_total", "Bodies not recorded because the spool was too large."
@@ -68,14 +74,6 @@ class Recorder:
     def noted(self) -> int:
         """Records since the start."""
         return self.written + len(self._entries)
-
-    def start(self, record: Record, body: bytes) -> None:
-        """Note that a call was admitted."""
-        self._note(_STARTED, record, body)
-
-    def finish(self, record: Record, body: bytes) -> None:
-        """Note how a call ended."""
-        self._note(_FINISHED, record, body)
 
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Call back once everything noted so far is in the spool."""

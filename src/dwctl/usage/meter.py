@@ -178,8 +178,13 @@ def _usual(body: bytes) -> Metered | None:
         return NOTHING
     if reply.response or reply.type == "error":
         return None
-    model = None if reply.model is None else _text(reply.model)
-    reason = _reason_of(reply)
+    # Hardly any text is one that a database would not take: that is asked here, and mended elsewhere.
+    model, choices = reply.model, reply.choices
+    if model is not None and (len(model) > MAX_TEXT or "\0" in model):
+        model = _text(model)
+    reason = choices[0].finish_reason if choices else None
+    if reason is None or len(reason) > MAX_TEXT or "\0" in reason:
+        reason = _reason_of(reply)
     error = None if reply.error is None else _error_text(reply.error)
     usage = reply.usage
     if usage is None:

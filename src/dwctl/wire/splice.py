@@ -37,7 +37,14 @@ class Member:
 
         A string that stands first in the object is replaced without a parse, unless the key may stand there again.
         """
-        start, end = self._place(body)
+        plain = self._plain
+        if body.startswith(plain):
+            start = len(plain) - 1
+            end = body.find(b'"', start + 1) + 1
+            if body.find(b"\\", start, end) >= 0:
+                start, end = self._place(body)
+        else:
+            start, end = self._place(body)
         if end:
             # One byte is looked for much faster than two, and there is often no backslash at all.
             escaped = body.find(b"\\", end)
@@ -64,11 +71,6 @@ class Member:
 
     def _place(self, body: bytes) -> tuple[int, int]:
         """From where to where the member's value lies, when it is a string that stands first; an end of 0 if not."""
-        if body.startswith(self._plain):
-            start = len(self._plain) - 1
-            end = body.find(b'"', start + 1) + 1
-            if body.find(b"\\", start, end) < 0:
-                return start, end
         match = self._first.match(body)
         return (0, 0) if match is None else match.span(1)
 

@@ -96,8 +96,12 @@ class Origin:
         ticket = Ticket(self, request, receiver, source)
         while self._idle:
             connection, _ = self._idle.popitem()
-            if connection.usable:
-                self._give(connection, ticket, reused=True)
+            # As `usable` and `_give`, without a step in between.
+            transport = connection.transport
+            if transport is not None and not transport.is_closing():
+                self._busy[connection] = ticket
+                ticket.connection = connection
+                connection.send(request, receiver, reused=True, source=source)
                 return ticket
         if self.open_connections < self._settings.max_connections:
             self._open(ticket)
@@ -120,9 +124,10 @@ class Origin:
     def released(self, connection: UpstreamConnection, *, reusable: bool) -> None:
         """Its answer is whole: to the next one who waits, or to the free list."""
         self._busy.pop(connection, None)
-        if not reusable or not connection.usable:
-            if connection.transport is not None:
-                connection.transport.close()
+        transport = connection.transport
+        if not reusable or transport is None or transport.is_closing():
+            if transport is not None:
+                transport.close()
             self._open_next()
         elif self._waiting:
             ticket, _ = self._waiting.popitem(last=False)

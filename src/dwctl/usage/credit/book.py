@@ -38,7 +38,8 @@ class PocketBook:
         """Those that may have something to report; all others are looked at in turn."""
         self._round: list[str] = []
         """Pockets that are yet to be looked at."""
-        self._clock = clock
+        self.now = clock
+        """Its clock."""
         self._serial = 0
 
     @property
@@ -66,14 +67,14 @@ class PocketBook:
         pocket = self.pockets.get(account)
         if pocket is None:
             return None
-        reservation = pocket.reserve(amount, self._clock())
+        reservation = pocket.reserve(amount, self.now())
         if pocket.is_low:
-            self._is_due(pocket)
+            self.is_due(pocket)
         return reservation
 
     def reserve_all(self, account: str, purses: Sequence[Purse], amount: Decimal) -> Reservation | None:
         """The same for a call with budgets: from its account and from each of them, or from none."""
-        now = self._clock()
+        now = self.now()
         pockets = self.pockets
         credit = pockets.get(account)
         if credit is None or not credit.covers(amount, now):
@@ -90,33 +91,33 @@ class PocketBook:
         found.append(credit)
         for pocket in found:
             if pocket.low:
-                self._is_due(pocket)
+                self.is_due(pocket)
         return reservation
 
     def open(self, account: str, purses: Sequence[Purse], amount: Decimal) -> None:
         """A call of this size is about to take from these pockets: all are asked for at once, by its budgets."""
-        now = self._clock()
+        now = self.now()
         for name, limit in (*((purse.name, purse.limit) for purse in purses), (account, None)):
             pocket = self.pockets.get(name)
             if pocket is None:
                 pocket = Pocket(name, now) if limit is None else LimitedPocket(name, now, limit)
                 self.pockets[name] = pocket
                 pocket.expect(amount)
-                self._is_due(pocket)
+                self.is_due(pocket)
             elif isinstance(pocket, LimitedPocket) and limit is not None and pocket.limit != limit:
                 pocket.renew(limit, now)
-                self._is_due(pocket)
+                self.is_due(pocket)
 
     def wait(
         self, account: str, amount: Decimal, told: Callable[[Reservation | Shortage], None]
     ) -> tuple[Pocket, Waiter]:
         """Be told once, later; `give_up` and `leave` end it before."""
-        now = self._clock()
+        now = self.now()
         pocket = self.pockets.get(account)
         if pocket is None:
             pocket = self.pockets[account] = Pocket(account, now)
         waiter = pocket.wait(amount, now, told)
-        self._is_due(pocket)
+        self.is_due(pocket)
         return pocket, waiter
 
     def settle(self, reservation: Reservation, cost: Decimal) -> bool:
@@ -125,10 +126,17 @@ class PocketBook:
         if pocket is None:
             return False
         reservation.pocket = None
-        exceeds = pocket.settle(reservation.amount, cost)
+        if pocket.limit is None:
+            # As its `settle`, without a step in between.
+            left = reservation.amount - cost
+            pocket.free += left
+            pocket.fresh += cost
+            exceeds = left.is_signed()
+        else:
+            exceeds = pocket.settle(reservation.amount, cost)
         # What is free is below zero only by what a call cost beyond its reservation.
         if pocket.bare or (exceeds and pocket.free < ZERO):
-            self._is_due(pocket)
+            self.is_due(pocket)
         if reservation.others:
             for other in reservation.others:
                 self.settle(other, cost)
@@ -137,14 +145,14 @@ class PocketBook:
     def give_up(self, pocket: Pocket, waiter: Waiter) -> None:
         """It has waited long enough: tell it so, unless it was told already."""
         if pocket.leave(waiter):
-            waiter.told(pocket.shortage(waiter, self._clock()))
+            waiter.told(pocket.shortage(waiter, self.now()))
 
     def recall(self, account: str) -> None:
         """Somebody lacks credit of this account."""
         pocket = self.pockets.get(account)
         if pocket is not None and not pocket.bare:
             pocket.bare = True
-            self._is_due(pocket)
+            self.is_due(pocket)
 
     def look_on(self) -> None:
         """Look at the next pockets in turn: some have to be reported again, some are idle."""
@@ -161,7 +169,7 @@ class PocketBook:
 
         What waits or is to be given back stays due until it is answered.
         """
-        now = self._clock()
+        now = self.now()
         reports: dict[str, Report] = {}
         due, self._due = self._due, {}
         for account, pocket in due.items():
@@ -181,7 +189,7 @@ class PocketBook:
 
     def last_reports(self, noted: int, done: int) -> dict[str, Report]:
         """The process ends: everything goes back that is not charged and uncommitted."""
-        now = self._clock()
+        now = self.now()
         for pocket in self.pockets.values():
             pocket.committed(noted, done)
             pocket.end()
@@ -189,17 +197,14 @@ class PocketBook:
 
     def granted(self, grants: dict[str, Grant], sent_at: float) -> None:
         """The answers to reports that were sent at that moment, by the clock of this book."""
-        now = self._clock()
+        now = self.now()
         for account, grant in grants.items():
             pocket = self.pockets.get(account)
             if pocket is not None:
                 pocket.granted(grant, sent_at, now, self.terms)
 
-    def now(self) -> float:
-        """Its clock."""
-        return self._clock()
-
-    def _is_due(self, pocket: Pocket) -> None:
+    def is_due(self, pocket: Pocket) -> None:
+        """A pocket may have something to report."""
         self._due[pocket.account] = pocket
         self.on_due()
 

@@ -88,7 +88,6 @@ class Pocket:
 
     __slots__ = (
         "_covered",
-        "_fresh",
         "_heard",
         "_heard_at",
         "_idle",
@@ -108,6 +107,7 @@ class Pocket:
         "account",
         "bare",
         "free",
+        "fresh",
         "is_low",
         "low_at",
         "typical",
@@ -147,7 +147,7 @@ class Pocket:
         """When less of it is left there should be more, unless it is bare; never below zero."""
         self.is_low = False
         """Whether a call has left less than that since the last report and its answer."""
-        self._fresh = ZERO
+        self.fresh = ZERO
         """Charged, and without a mark yet."""
         self._marks: deque[tuple[int, Decimal]] = deque()
         """Charges, with how many records had been noted when theirs were."""
@@ -176,7 +176,7 @@ class Pocket:
     @property
     def unsettled(self) -> Decimal:
         """Charged, and not known to be committed."""
-        return self._uncommitted + self._fresh
+        return self._uncommitted + self.fresh
 
     @property
     def reserved(self) -> Decimal:
@@ -226,7 +226,7 @@ class Pocket:
             return False
         left = amount - cost
         self.free += left
-        self._fresh += cost
+        self.fresh += cost
         return left.is_signed()
 
     def wait(self, amount: Decimal, now: float, told: Callable[[Reservation | Shortage], None]) -> Waiter:
@@ -249,10 +249,10 @@ class Pocket:
 
     def committed(self, noted: int, done: int) -> None:
         """So many records have been noted until now, and the first `done` of them are committed."""
-        if self._fresh:
-            self._marks.append((noted, self._fresh))
-            self._uncommitted += self._fresh
-            self._fresh = ZERO
+        if self.fresh:
+            self._marks.append((noted, self.fresh))
+            self._uncommitted += self.fresh
+            self.fresh = ZERO
         while self._marks and self._marks[0][0] <= done:
             charged = self._marks.popleft()[1]
             self._uncommitted -= charged
