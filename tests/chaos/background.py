@@ -299,12 +299,12 @@ class Crowd:
         self._chance = random.Random(39)
 
     async def keep_calling(self) -> None:
-        """One call after the other. The last one is whole, whatever it takes."""
+        """One call after the other, until one that nobody has killed."""
         while True:
             call = Call(self._house, next(self._numbers), plan(self._chance), self._tasks)
             self.calls.append(call)
             await call.run()
-            if self._house.closing and call.end == "response.completed":
+            if self._house.closing and call.end != "response.failed":
                 return
 
     async def keep_polling(self, first: int) -> None:
@@ -355,7 +355,9 @@ async def _gathered(calls: list[Call], house: House, upstream: UpstreamThread, t
             if not call.polled or call.polled[-1] != call.status:
                 await call.poll()
 
-    await asyncio.gather(*(look(first) for first in range(LOOKERS)))
+    async with asyncio.TaskGroup() as tasks:
+        for first in range(LOOKERS):
+            tasks.create_task(look(first))
     async with database_of(house.product.data_dir) as database:
         rows = await database.fetch("select id, state, attempt, error_code from requests")
         assert await database.fetch_value("select count(*) from queue") == 0

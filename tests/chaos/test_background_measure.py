@@ -46,7 +46,8 @@ def judge(found: Found, streams: int) -> None:
     check(found)
     ends = [call.end for call in found.calls]
     assert ends.count("response.failed") > 0
-    assert ends.count("response.completed") >= streams
+    assert len(ends) - ends.count("response.failed") >= streams
+    assert ends.count("response.completed") >= streams * 3 // 4
     late = list(overrun(found))
     assert len(late) >= streams // 20
     assert max(late) <= 1.0
@@ -60,4 +61,4 @@ async def test_every_stream_ends_and_no_reader_misses_anything(data_dir: Path) -
 
 @pytest.mark.soak
 async def test_two_thousand_streams_at_a_time(data_dir: Path) -> None:
-    judge(await measure(data_dir, 2000, 60.0, 900.0), 2000)
+    judge(await measure(data_dir, 2000, 40.0, 600.0), 2000)
