@@ -123,7 +123,7 @@ def test_whoever_leaves_behind_every_event_while_it_runs_misses_nothing(
         under_way = 0
         while seen[-1] != {}:
             under_way += http.get(f"/responses/{name}").json()["status"] == "in_progress"
-            after = {"stream": "true", "starting_after": len(seen) - 1}
+            after: dict[str, Any] = {"stream": "true", "starting_after": len(seen) - 1}
             with http.stream("GET", f"/responses/{name}", params=after) as answer:
                 seen.append(next(events_of(answer.iter_lines())))
     finally:

@@ -218,7 +218,7 @@ class Works:
             background=True,
             purpose="realtime",
         )
-        assert await self.store.enqueue([single]) == {request_id}
+        assert set(await self.store.enqueue([single])) == {request_id}
         return request_id
 
 
