@@ -78,7 +78,7 @@ class House:
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         writer.write(head.encode() + body)
-        return Answered(reader, writer)
+        return Answered(reader, writer, monotonic())
 
     async def kill_and_start(self) -> None:
         """SIGKILL, and a new process on the same directory."""
@@ -98,8 +98,10 @@ class House:
 class Answered:
     """An answer that comes."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: float) -> None:
         self.lines = reader
+        self.sent = sent
+        """When its request was: not when somebody decided to, for there is a crowd here too."""
         self._writer = writer
 
     async def __aenter__(self) -> Self:
@@ -187,13 +189,11 @@ class Call:
     async def _cancel(self) -> None:
         while self.canceled is None:
             with suppress(OSError):
-                await self._house.up.wait()
-                sent = monotonic()
                 async with await self._house.ask("POST", f"/responses/{self.name}/cancel") as answered:
                     status, response = await answered.whole()
                 self._house.counts[f"cancel: {status}"] += 1
                 if status == 200:
-                    self.canceled = Cancel(sent, monotonic(), response["status"])
+                    self.canceled = Cancel(answered.sent, monotonic(), response["status"])
 
     async def poll(self) -> None:
         """Ask how it stands."""
