@@ -56,7 +56,7 @@ test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, seve
 		-o faulthandler_timeout=1200 $(ARGS)
 
 test-soak: $(VENV)/.dev ## run the endurance tests (minutes to hours, by hand)
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=1200 $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layer contracts and the repository's own rules
 	@$(BIN)/ruff check src tests tools benchmarks

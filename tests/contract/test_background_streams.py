@@ -110,6 +110,29 @@ def test_every_cut_is_resumed_without_a_gap(http: httpx.Client, upstream: Upstre
         assert resumed(http, name, after) == (whole[after + 1 :] or [{}])
 
 
+@pytest.mark.parametrize("adapter", [False, None], ids=["native", "translated"])
+def test_whoever_leaves_behind_every_event_while_it_runs_misses_nothing(
+    http: httpx.Client, product: Product, upstream: UpstreamThread, adapter: bool | None
+) -> None:
+    upstream.forget(ModelServer(chunk_gap=0.1))
+    set_adapter(product, adapter)
+    try:
+        with http.stream("POST", "/responses", json=body()) as answer:
+            seen = [next(events_of(answer.iter_lines()))]
+        name = seen[0]["response"]["id"]
+        under_way = 0
+        while seen[-1] != {}:
+            under_way += http.get(f"/responses/{name}").json()["status"] == "in_progress"
+            after: dict[str, Any] = {"stream": "true", "starting_after": len(seen) - 1}
+            with http.stream("GET", f"/responses/{name}", params=after) as answer:
+                seen.append(next(events_of(answer.iter_lines())))
+    finally:
+        set_adapter(product, False)
+    assert under_way > 3
+    assert [event["sequence_number"] for event in seen[:-1]] == list(range(len(seen) - 1))
+    assert resumed(http, name) == seen
+
+
 def test_a_whole_answer_becomes_events(http: httpx.Client, upstream: UpstreamThread) -> None:
     call = {
         "id": "fc_1", "type": "function_call", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}",

@@ -137,6 +137,30 @@ def test_a_chat_is_gone_on_from(client: openai.OpenAI, upstream: UpstreamThread)
     assert texts(sent[4:]) == [("assistant", TEXT), ("user", "two")]
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_an_output_needs_its_call(client: openai.OpenAI, upstream: UpstreamThread, background: bool) -> None:
+    call: Any = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    output: Any = {"type": "function_call_output", "call_id": "call_1", "output": "42"}
+    stray = output | {"call_id": "call_2"}
+    first = client.responses.create(model=MODEL, input=[{"role": "user", "content": "x"}, call, output])
+    go_on = partial(
+        client.responses.create, model=MODEL, previous_response_id=first.id, background=background
+    )
+    said = refused(partial(go_on, input=[stray]), "invalid_value", "input")
+    assert "'call_2'" in said
+    assert len(upstream.posts) == 1
+    # Also an answer that has been given before, and one to a call that comes along.
+    for given in ([output], [call | {"call_id": "call_2"}, stray]):
+        assert ended(client, go_on(input=given).id).status == "completed"
+    talk = client.conversations.create()
+    in_it = partial(client.responses.create, model=MODEL, conversation=talk.id, background=background)
+    refused(partial(in_it, input=[output]), "invalid_value", "input")
+    assert client.conversations.items.list(talk.id).data == []
+    assert ended(client, in_it(input=[call, output]).id).status == "completed"
+    # Nobody looks at what goes on from nothing: its model server does.
+    assert client.responses.create(model=MODEL, input=[stray]).status == "completed"
+
+
 def test_queued_calls_go_on_too(client: openai.OpenAI, upstream: UpstreamThread) -> None:
     first = client.responses.create(model=MODEL, input="one")
     background = client.responses.create(

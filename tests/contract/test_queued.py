@@ -153,9 +153,40 @@ def test_the_header_that_names_a_model_goes_before_the_body(
     assert upstream.posts[0].json()["model"] == MODEL
 
 
-def test_a_tier_that_is_not_flex_is_run_at_once(client: openai.OpenAI, upstream: UpstreamThread) -> None:
-    client.chat.completions.create(model=MODEL, messages=MESSAGES, service_tier="default")
-    assert upstream.posts[0].json()["service_tier"] == "default"
+@pytest.mark.parametrize("tier", [None, "auto", "default", "priority"])
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+def test_a_tier_that_is_not_flex_is_run_at_once(
+    client: openai.OpenAI, upstream: UpstreamThread, path: str, tier: str | None
+) -> None:
+    said: dict[str, Any] = {"messages": MESSAGES} if path == "/chat/completions" else {"input": "x"}
+    if tier is not None:
+        said["service_tier"] = tier
+    answer = client.post(path, body={"model": MODEL, **said}, cast_to=dict[str, Any])
+    stored = client.responses.retrieve(answer["id"])
+    assert (stored.id, stored.status, stored.background) == (answer["id"], "completed", False)
+    assert stored.output_text == TEXT
+    assert len(upstream.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/chat/completions", {"messages": MESSAGES, "background": True}),
+        ("/embeddings", {"input": "x", "background": True, "service_tier": "flex"}),
+        ("/completions", {"prompt": "x", "background": True, "service_tier": "flex"}),
+    ],
+)
+def test_other_routes_queue_nothing(
+    product: Product, upstream: UpstreamThread, path: str, fields: dict[str, Any]
+) -> None:
+    headers = {"authorization": f"Bearer {product.key}"}
+    with httpx.Client(base_url=product.base_url, headers=headers, timeout=20, trust_env=False) as http:
+        answer = http.post(path, json={"model": MODEL, **fields})
+        assert answer.status_code == 200
+        stored = http.get(f"/responses/{answer.headers['x-onwards-response-id']}").json()
+    assert (stored["status"], stored["background"]) == ("completed", False)
+    # They are the model server's to judge.
+    assert upstream.posts[0].json() | fields == upstream.posts[0].json()
 
 
 def test_another_accounts_response_is_not_there(

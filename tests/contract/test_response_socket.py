@@ -31,6 +31,7 @@ from tests.fakes.shapes import chat_chunks
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 from tests.waiting import until
+from tests.wire.open_responses import response
 
 pytestmark = pytest.mark.xdist_group("contract")
 
@@ -158,6 +159,64 @@ async def test_what_is_not_stored_can_be_gone_on_from_on_its_connection(
         texts = ["My name is Ada.", "Who am I?", "And now?"]
         assert said[::2] == [("user", text) for text in texts]
         assert [role for role, _ in said] == ["user", "assistant", "user", "assistant", "user"]
+
+
+async def test_a_turn_that_asks_no_model_is_gone_on_from(product: Product, upstream: UpstreamThread) -> None:
+    async with connected(product) as socket:
+        events = await socket.turn(input="My name is Ada.", generate=False, instructions="Be short.")
+        assert [event["type"] for event in events] == [
+            "response.created", "response.in_progress", "response.completed"
+        ]  # fmt: skip
+        assert [event["sequence_number"] for event in events] == [0, 1, 2]
+        warm = events[-1]["response"]
+        response(warm)
+        assert (warm["status"], warm["output"], warm["instructions"]) == ("completed", [], "Be short.")
+        assert (warm["model"], warm["usage"]["total_tokens"]) == (MODEL, 0)
+        assert upstream.posts == []
+        # And once more, on top of it.
+        more = await socket.turn(input="I live in London.", generate=False, previous_response_id=warm["id"])
+        assert more[-1]["response"]["previous_response_id"] == warm["id"]
+        asked = {"input": "Who am I?", "previous_response_id": more[-1]["response"]["id"], "generate": True}
+        assert (await socket.turn(**asked))[-1]["response"]["previous_response_id"] == more[-1]["response"][
+            "id"
+        ]
+        (post,) = upstream.posts
+        said = [message["content"] for message in post.json()["messages"]]
+        assert said == ["My name is Ada.", "I live in London.", "Who am I?"]
+        assert "generate" not in post.json()
+
+
+async def test_what_was_only_warmed_is_nothing_to_anybody_else(
+    product: Product, upstream: UpstreamThread, async_client: openai.AsyncOpenAI
+) -> None:
+    async with connected(product) as socket:
+        warm = (await socket.turn(input="My name is Ada.", generate=False))[-1]["response"]
+        with pytest.raises(openai.NotFoundError):
+            await async_client.responses.retrieve(warm["id"])
+        async with connected(product) as other:
+            (error,) = await other.turn(input="Who am I?", previous_response_id=warm["id"])
+            assert error["error"]["code"] == "previous_response_not_found"
+    assert upstream.posts == []
+
+
+async def test_an_output_without_its_call_is_an_error_and_forgets_what_it_went_on_from(
+    product: Product, upstream: UpstreamThread
+) -> None:
+    async with connected(product) as socket:
+        first = (await socket.turn(input="My name is Ada.", store=False))[-1]["response"]
+        output = {"type": "function_call_output", "call_id": "call_9", "output": "42"}
+        went_on = {"store": False, "previous_response_id": first["id"]}
+        (error,) = await socket.turn(input=[output], **went_on)
+        assert (error["status"], error["error"]["param"]) == (400, "input")
+        assert "'call_9'" in error["error"]["message"]
+        (gone,) = await socket.turn(input="Who am I?", **went_on)
+        assert gone["error"]["code"] == "previous_response_not_found"
+        assert len(upstream.posts) == 1
+        # With its call it is an answer to it.
+        call = {"type": "function_call", "call_id": "call_9", "name": "f", "arguments": "{}"}
+        warm = (await socket.turn(input=[call], generate=False))[-1]["response"]
+        answered = await socket.turn(input=[output], store=False, previous_response_id=warm["id"])
+        assert answered[-1]["type"] == "response.completed"
 
 
 async def test_a_failed_turn_is_an_error_and_the_connection_goes_on(

@@ -230,13 +230,17 @@ def build(
     creation = Creation(store, HiddenKeys(database, propagation, "batch"), batches)
     actions = BatchActions(store, creation, QueueStore(database), clock)
     inner = calls(Routing())
+    streams = streams_of(
+        database, Listener(database.dsn), Metrics(), NIL, most=0, keep_alive=0, connections=10
+    )
     responses = ResponseActions(
         RequestStore(database),
         SingleStore(database),
         Callers(plane.identity, plane.authenticator, Networks(map(parse_network, proxies)), ()),
         Settled(),
         Endings(),
-        streams_of(database, Listener(database.dsn), Metrics(), NIL, most=0, keep_alive=0).streams,
+        streams.streams,
+        streams.reading,
     )
     contexts = contexts_of(ContextSettings(), database, Settled())
     app = build_app(

@@ -218,7 +218,7 @@ class Works:
             background=True,
             purpose="realtime",
         )
-        assert await self.store.enqueue([single]) == {request_id}
+        assert set(await self.store.enqueue([single])) == {request_id}
         return request_id
 
 
@@ -235,7 +235,9 @@ class Process:
         )
         self._works = works
         notices = Listener(works.database.dsn)
-        self.streams = streams_of(works.database, notices, Metrics(), self.id, most=most, keep_alive=0)
+        self.streams = streams_of(
+            works.database, notices, Metrics(), self.id, most=most, keep_alive=0, connections=5
+        )
         self.engine: Engine = build_engine(
             settings,
             database=works.database,

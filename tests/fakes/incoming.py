@@ -31,6 +31,8 @@ class Request(msgspec.Struct, kw_only=True):
     """Every step of the answer was carried out."""
     left_early: bool = False
     """The client went away before the last step."""
+    ended_at: float | None = None
+    """When it was answered or its client left (`time.monotonic`)."""
 
     @property
     def path(self) -> str:

@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -202,6 +203,7 @@ class FakeUpstream:
         try:
             while request := await self._next(link):
                 ended = await self._perform(link, request)
+                request.ended_at = time.monotonic()
                 self._notice()
                 if ended:
                     break

@@ -203,6 +203,7 @@ def build(
         daemon_id,
         most=settings.batches.async_requests.max_stream_bytes,
         keep_alive=settings.gateway.stream_keep_alive,
+        connections=settings.database.pool.max_connections,
     )
     engine = build_engine(
         settings.background_services.batch_daemon,
@@ -267,6 +268,7 @@ def build(
         crew,
         work.endings,
         streams.streams,
+        streams.reading,
     )
     gateway.stateful = work.queued
     inference = InnerCalls(gateway, routing, max_body_bytes=settings.limits.requests.max_body_size)

@@ -1,5 +1,6 @@
 """The part of the composition root that is about the events of background streams."""
 
+import asyncio
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,8 @@ class Streams(msgspec.Struct, frozen=True):
     log: EventLog
     followers: Followers
     streams: EventStreams
+    reading: asyncio.Semaphore
+    """Turns of those who read responses."""
 
 
 def streams_of(
@@ -33,8 +36,12 @@ def streams_of(
     *,
     most: int,
     keep_alive: float,
+    connections: int,
 ) -> Streams:
-    """Build them, and have the readers told of what all processes write."""
+    """Build them, and have the readers told of what all processes write.
+
+    Of so many connections to the database those who read responses take half.
+    """
     store, counts = EventStore(database), EventCounts()
     metrics.registry.register(counts)
     log = EventLog(store, daemon_id, counts, most=most)
@@ -42,6 +49,6 @@ def streams_of(
     log.on_committed = followers.on_committed
     notices.subscribe(CHANNEL, followers)
     notices.subscribe(ENDED, followers.ends)
-    return Streams(
-        store, log, followers, EventStreams(RequestStore(database), store, followers, keep_alive=keep_alive)
-    )
+    reading = asyncio.Semaphore(max(1, connections // 2))
+    streams = EventStreams(RequestStore(database), store, followers, keep_alive=keep_alive, reading=reading)
+    return Streams(store, log, followers, streams, reading)

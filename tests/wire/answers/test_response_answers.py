@@ -83,6 +83,13 @@ def test_a_bare_response_gets_every_key() -> None:
     )
 
 
+def test_functions_have_all_their_keys_and_other_tools_stay() -> None:
+    function = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True, "x": 1}
+    search = {"type": "web_search", "filters": None}
+    shown = whole({"output": [], "tools": [function, search]})
+    assert shown["tools"] == [function | {"description": None}, search]
+
+
 def test_what_the_request_said_goes_before_the_default_and_after_the_answer() -> None:
     asked = {
         "temperature": 0.2,
@@ -94,7 +101,8 @@ def test_what_the_request_said_goes_before_the_default_and_after_the_answer() ->
     }
     shown = whole({"output": [], "top_p": 0.9, "tool_choice": None}, asked)
     assert (shown["temperature"], shown["instructions"], shown["top_p"]) == (0.2, "be brief", 0.9)
-    assert (shown["tools"], shown["metadata"], shown["tool_choice"]) == (asked["tools"], {}, "auto")
+    function = {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}
+    assert (shown["tools"], shown["metadata"], shown["tool_choice"]) == ([function], {}, "auto")
     assert shown["service_tier"] == "default"
 
 

@@ -108,6 +108,7 @@ OPTIONS = some(
     reasoning_effort=st.sampled_from(["none", "low", "max"]),
     verbosity=st.sampled_from(["low", "high"]),
     response_format=FORMATS,
+    logit_bias=st.dictionaries(st.integers(0, 9).map(str), st.integers(-100, 100), max_size=2),
 )
 
 
@@ -145,6 +146,18 @@ def test_a_request_loses_nothing(chat: Json) -> None:
     assert msgspec.json.decode(chat_request(there)) == chat
 
 
+TOKEN = st.fixed_dictionaries(
+    {"token": TEXT, "logprob": st.sampled_from([-1.5, 0.0, -9999.0])},
+    optional={"bytes": st.none() | st.lists(st.integers(0, 255), max_size=3)},
+)
+TOKENS = st.builds(lambda one, more: {**one, **more}, TOKEN, some(top_logprobs=st.lists(TOKEN, max_size=3)))
+CITATIONS: st.SearchStrategy[Json] = st.builds(
+    lambda url, more: {"type": "url_citation", "url_citation": {"url": url, **more}},
+    TEXT,
+    some(title=TEXT, start_index=st.integers(0, 9), end_index=st.integers(9, 99)),
+)
+
+
 @st.composite
 def completions(draw: st.DrawFn) -> Json:
     """A whole answer."""
@@ -167,9 +180,9 @@ def completions(draw: st.DrawFn) -> Json:
     choice: Json = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     if message["content"]:
         if draw(st.booleans()):
-            message["annotations"] = [{"type": "url_citation", "url_citation": {"url": draw(TEXT)}}]
+            message["annotations"] = draw(st.lists(CITATIONS, min_size=1, max_size=3))
         if draw(st.booleans()):
-            choice["logprobs"] = {"content": [{"token": draw(TEXT), "logprob": -1.5}]}
+            choice["logprobs"] = {"content": draw(st.lists(TOKENS, min_size=1, max_size=3))}
     given_, made = draw(st.integers(0, 99)), draw(st.integers(0, 99))
     usage = {
         "prompt_tokens": given_,

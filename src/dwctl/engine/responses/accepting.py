@@ -13,6 +13,7 @@ for 409 is what clients take for a reason to try again.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -27,7 +28,8 @@ class Made(msgspec.Struct, frozen=True):
     """What a call has come to: made now, or by an earlier call with the same key; None for another body."""
 
     request_id: UUID | None
-    repeated: bool = False
+    at: datetime | None = None
+    """When it was made, if it was made now."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -59,17 +61,21 @@ class Acceptance:
             if order.key is not None:
                 first.setdefault((order.single.owner_id, order.key), order.use)
         if not first:
-            await self._queue.enqueue([order.single for order in orders])
-            return [Made(order.single.id) for order in orders]
+            at = await self._queue.enqueue([order.single for order in orders])
+            return [Made(order.single.id, at.get(order.single.id)) for order in orders]
         async with self._database.transaction() as connection:
             won = await self._singles.use_keys(connection, list(first.values()), self._lifetime)
-            await self._queue.enqueue_within(
+            at = await self._queue.enqueue_within(
                 connection, [order.single for order in orders if order.key is None or order.single.id in won]
             )
-        return await self._found(orders, first, won)
+        return await self._found(orders, first, won, at)
 
     async def _found(
-        self, orders: Sequence[Order], first: dict[tuple[UUID, str], KeyUse], won: set[UUID]
+        self,
+        orders: Sequence[Order],
+        first: dict[tuple[UUID, str], KeyUse],
+        won: set[UUID],
+        at: dict[UUID, datetime],
     ) -> list[Made]:
         """Of keys that were taken what they have made; those of this round are known."""
         taken = [use for use in first.values() if use.request_id not in won]
@@ -77,7 +83,7 @@ class Acceptance:
         made = []
         for order in orders:
             if order.key is None or order.single.id in won:
-                made.append(Made(order.single.id))
+                made.append(Made(order.single.id, at.get(order.single.id)))
                 continue
             place = (order.single.owner_id, order.key)
             use = first[place]
@@ -90,5 +96,5 @@ class Acceptance:
                     made += await self.accept([order])
                     continue
                 earlier = (known.digest, known.request_id)
-            made.append(Made(earlier[1] if earlier[0] == order.digest else None, repeated=True))
+            made.append(Made(earlier[1] if earlier[0] == order.digest else None))
         return made

@@ -1,9 +1,13 @@
-"""Stored responses: read back, cancelled, deleted (spec/responses §2.12, spec/wire-api §2.6; decision 0040)."""
+"""Stored responses: read back, cancelled, deleted (spec/responses §2.12, spec/wire-api §2.6; decision 0040).
+
+Who reads takes turns (`reading`), so that however many come at once, connections to the database are left for whoever
+cancels and for the engine: a client that was killed with its server comes back together with all others.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol
-from uuid import UUID
 
 from dwctl.core.errors import BadRequest, NotFound, Unavailable
 from dwctl.core.networks import Peer
@@ -22,6 +26,10 @@ CANCEL_WITHIN = 5.0
 """Seconds that a cancellation waits for the end of what is run."""
 LOOK_EVERY = 1.0
 """Seconds after which it looks without a notice."""
+
+
+Turn = AbstractAsyncContextManager[object]
+_AT_ONCE: Turn = nullcontext()
 
 
 class Flush(Protocol):
@@ -43,6 +51,7 @@ class ResponseActions:
         recorded: Flush,
         endings: Endings,
         streams: EventStreams,
+        reading: asyncio.Semaphore,
     ) -> None:
         self._store = store
         self._singles = singles
@@ -50,16 +59,17 @@ class ResponseActions:
         self._recorded = recorded
         self._endings = endings
         self._streams = streams
+        self._reading = reading
 
     async def get(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
         """The response, for any key of the account that owns the row and for its session; 404 for everyone else."""
-        return response_object(await self._own(headers, response_id, peer))
+        return response_object(await self._read(headers, response_id, peer))
 
     async def stream(
         self, headers: Mapping[str, str], response_id: str, peer: Peer, after: int
     ) -> AsyncGenerator[bytes, None]:
         """Its events behind the number `after`, those that were and those that come."""
-        row = await self._own(headers, response_id, peer)
+        row = await self._read(headers, response_id, peer)
         if not is_logged(row):
             raise BadRequest(
                 "This response has no stream to read: it was not created with 'background' and 'stream' both true.",
@@ -72,7 +82,7 @@ class ResponseActions:
         self, headers: Mapping[str, str], response_id: str, peer: Peer, page: Page
     ) -> dict[str, Any]:
         """A page of what the response's request had as its input."""
-        row = await self._own(headers, response_id, peer)
+        row = await self._read(headers, response_id, peer)
         return list_of(input_items(row.id, row.request), page)
 
     async def cancel(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> dict[str, Any]:
@@ -113,18 +123,23 @@ class ResponseActions:
             raise NotFound(no_response(response_id))
         return {"id": f"resp_{row.id}", "object": "response", "deleted": True}
 
-    async def _own(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> StoredRequest:
-        return await self.row_of(await self._callers.account(headers, peer), response_id)
+    async def _read(self, headers: Mapping[str, str], response_id: str, peer: Peer) -> StoredRequest:
+        return await self._own(headers, response_id, peer, self._reading)
 
-    async def row_of(self, account: UUID, response_id: str) -> StoredRequest:
+    async def _own(
+        self, headers: Mapping[str, str], response_id: str, peer: Peer, turn: Turn = _AT_ONCE
+    ) -> StoredRequest:
         """The row, if the account owns it and it can be read; raises `NotFound`."""
-        request_id = parse_response_id(response_id)
-        row = await self._store.get(request_id)
+        async with turn:
+            account = await self._callers.account(headers, peer)
+            request_id = parse_response_id(response_id)
+            row = await self._store.get(request_id)
         if row is None or (row.completed_at is None and row.batch_id is None):
             # The row, or its end, may still be on its way to the database, from here or from a process that was killed.
             # Not those of queued work: they are there from the beginning, and its end is written by the queue.
             settled = await self._recorded.flush()
-            row = await self._store.get(request_id)
+            async with turn:
+                row = await self._store.get(request_id)
             if row is None and not settled:
                 raise Unavailable("Recorded calls are still on their way to the database; try again.", 1)
         if row is None or row.owner_id != account:

@@ -22,6 +22,7 @@ from dwctl.db.postgres import reason_of
 from dwctl.engine.conversations.store import ConversationStore
 from dwctl.engine.responses.history import CONVERSATION, PREVIOUS, History, Locked, conversation_id_of
 from dwctl.engine.responses.items import Asked, asked_of, items_of
+from dwctl.engine.responses.outputs import stray_output
 from dwctl.engine.responses.references import References
 from dwctl.engine.responses.settings import ContextSettings
 from dwctl.requests.writer import AWAY
@@ -157,6 +158,8 @@ class ResponseContexts:
                 echoed[PREVIOUS] = _encode(previous)
                 items = await self._history.chain(previous, owner_id) + own
             items = await self._references.resolved(items, owner_id, self._settings.max_bytes)
+            if previous is not None:
+                _check_outputs(items, len(own))
         return Expanded(
             body=call.body if items is own else _body(call.body, items),
             ident=call.ident,
@@ -180,6 +183,7 @@ class ResponseContexts:
             before = row.last_entry + 1 if place is None else place
             items = await self._history.conversation(conversation, before, lock=not call.queued) + own
             items = await self._references.resolved(items, owner_id, self._settings.max_bytes)
+            _check_outputs(items, len(own))
             if place is not None or asked.store is False:
                 return items, False
             if await self._conversations.enter(conversation, owner_id, ident, row.last_entry) is not None:
@@ -231,6 +235,12 @@ def _named(asked: Asked) -> tuple[str | None, UUID | None]:
     if conversation is None:
         raise _no_conversation(name)
     return None, conversation
+
+
+def _check_outputs(items: list[Raw], own: int) -> None:
+    problem = stray_output(items, own)
+    if problem is not None:
+        raise BadRequest(problem.message, param=problem.param, code=problem.code)
 
 
 def _body(body: bytes, items: list[Raw]) -> bytes:

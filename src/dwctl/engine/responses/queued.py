@@ -19,7 +19,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -99,6 +99,8 @@ class Taken(msgspec.Struct, gc=False):
     order: Order
     request_id: UUID
     """Its own, or that of the earlier call that its key has made."""
+    at: datetime | None = None
+    """When it was made; None while it is not, and for an earlier one."""
     left: bool = False
     """Whether its client has left."""
 
@@ -182,8 +184,8 @@ class QueuedCalls:
                     for one in await self._accept(taken):
                         if one.call.stream:
                             self._begin(one)
-                        elif one.call.background and one.request_id == one.order.single.id:
-                            self._acknowledge(one, as_stored(one.order.single))
+                        elif one.call.background and one.at is not None:
+                            self._acknowledge(one, as_stored(one.order.single, one.at))
                         elif not one.left:
                             self._waiting.spawn(self._answer_later(one), name=f"wait for {one.request_id}")
         finally:
@@ -217,7 +219,7 @@ class QueuedCalls:
             if what.request_id != one.request_id:
                 # An earlier call's answer is its own: it adds nothing to the conversation.
                 self._leave(one)
-            one.request_id = what.request_id
+            one.request_id, one.at = what.request_id, what.at
             accepted.append(one)
         return accepted
 
@@ -257,7 +259,11 @@ class QueuedCalls:
     async def _stream(self, taken: Taken) -> None:
         call, answer = taken.call, SseAnswer(taken.exchange, self._lines(taken))
         try:
-            row = await self._streams.read(taken.request_id, unstored=not call.stored)
+            if taken.at is not None:
+                # Just now: there is no need to read it.
+                row: StoredRequest | None = as_stored(taken.order.single, taken.at)
+            else:
+                row = await self._streams.read(taken.request_id, unstored=not call.stored)
             if row is None:
                 # An earlier call with this key, whose response was deleted meanwhile.
                 self._answer(taken, render(_gone(taken), self._lines(taken)))
@@ -401,7 +407,7 @@ def _gone(taken: Taken) -> Problem:
     return Problem(status=404, message=no_response(f"resp_{taken.request_id}"))
 
 
-def as_stored(single: Single) -> StoredRequest:
+def as_stored(single: Single, at: datetime) -> StoredRequest:
     """A call that has just been accepted, as it would be read back."""
     return StoredRequest(
         id=single.id,
@@ -410,7 +416,7 @@ def as_stored(single: Single) -> StoredRequest:
         stream=single.stream,
         background=single.background,
         status_code=None,
-        created_at=datetime.now(UTC),
+        created_at=at,
         completed_at=None,
         owner_id=single.owner_id,
         creator_id=single.creator_id,

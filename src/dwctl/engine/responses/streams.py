@@ -39,11 +39,18 @@ class EventStreams:
     """Streams of any number of readers."""
 
     def __init__(
-        self, requests: RequestStore, store: EventStore, followers: Followers, *, keep_alive: float
+        self,
+        requests: RequestStore,
+        store: EventStore,
+        followers: Followers,
+        *,
+        keep_alive: float,
+        reading: asyncio.Semaphore,
     ) -> None:
         self._requests = requests
         self._store = store
         self._followers = followers
+        self._reading = reading
         self.keep_alive = keep_alive or NEVER
         """Seconds of silence after which a comment says that the connection is alive."""
 
@@ -69,7 +76,8 @@ class EventStreams:
                     break
                 yield joined(found, last)
                 last = found[-1][1]
-        ended = await self.read(row.id, unstored=unstored)
+        # What had ended when it was asked for is read once.
+        ended = row if row.state >= State.FAILED else await self.read(row.id, unstored=unstored)
         if ended is None:
             return
         if not is_logged(ended) and ended.state == State.COMPLETED:
@@ -104,7 +112,8 @@ class EventStreams:
     async def _asked(self, ask: Callable[[UUID], Awaitable[T]], request_id: UUID) -> T:
         while True:
             try:
-                return await ask(request_id)
+                async with self._reading:
+                    return await ask(request_id)
             except (*AWAY, asyncpg.PostgresError) as error:
                 logger.warning("resp_%s cannot be read: %s", request_id, reason_of(error))
                 await asyncio.sleep(LOOK_AGAIN)

@@ -396,7 +396,7 @@ returning (select count(*) from gone)::integer as canceled, b.cancelled_at is no
 
 -- name: enqueue
 -- Single queued calls: rows, contents, and places in the queue, each in the lane of its kind, which is made when there is
--- none. Gives the ids; one that is taken is not among them, and nothing of it changes.
+-- none. Gives the ids and when they came; one that is taken is not among them, and nothing of it changes.
 with incoming as materialized (
     select i.*, lane_of(i.tier, i.model, i.owner_id, i.creator_id, i.key_id, i.run_key_id, i.completion_window) as lane_id
     from unnest(
@@ -418,7 +418,7 @@ made as (
         length(body), group_id, deadline, user_agent, stored
     from incoming
     on conflict (id) do nothing
-    returning id
+    returning id, created_at
 ),
 content as (insert into contents (id, request, fleeting) select id, body, not stored from incoming join made using (id)),
 waiting as (
@@ -428,7 +428,7 @@ waiting as (
     join made m on m.id = i.id
     returning id
 )
-select id, pg_notify('dwctl_queue', '') as told from waiting;
+select id, created_at, pg_notify('dwctl_queue', '') as told from waiting join made using (id);
 
 -- name: depths
 -- What waits, is being run or is still to become requests, by model and deadline: of batches from the lanes' counters,

@@ -64,12 +64,12 @@ class QueueStore:
         """Batches to populate, oldest first."""
         return [row["id"] for row in await self._database.fetch(self._sql["unstarted_batches"], most)]
 
-    async def enqueue(self, singles: Sequence[Single]) -> set[UUID]:
-        """Accept single calls: rows, contents and places in the queue; gives the ids of those whose id was free."""
+    async def enqueue(self, singles: Sequence[Single]) -> dict[UUID, datetime]:
+        """Accept single calls: rows, contents and places in the queue; gives when, of those whose id was free."""
         async with self._database.acquire() as connection:
             return await self.enqueue_within(connection, singles)
 
-    async def enqueue_within(self, connection: Connection, singles: Sequence[Single]) -> set[UUID]:
+    async def enqueue_within(self, connection: Connection, singles: Sequence[Single]) -> dict[UUID, datetime]:
         """The same in a transaction that goes on."""
         columns = [
             [getattr(single, name) for single in singles]
@@ -95,7 +95,8 @@ class QueueStore:
                 "stored",
             )
         ]
-        return {row["id"] for row in await connection.fetch(self._sql["enqueue"], *columns)}
+        rows = await connection.fetch(self._sql["enqueue"], *columns)
+        return {row["id"]: row["created_at"] for row in rows}
 
     # How much runs beside interactive calls
 

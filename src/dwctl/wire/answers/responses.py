@@ -54,6 +54,8 @@ _DEFAULTS: dict[str, Raw] = {
 }
 _FOUND_ONLY = ("completed_at", "incomplete_details", "service_tier")
 """Not in a request, or there with another meaning."""
+_OF_A_FUNCTION = ("description", "parameters", "strict")
+"""What an object shows of a function, be it null."""
 _MORE = ("user", "conversation", "prompt", "prompt_cache_retention")
 """Kept where they are, and not added."""
 
@@ -88,6 +90,7 @@ _STATUSES = {
 _UNFINISHED = frozenset({"in_progress", "queued"})
 _BARE = frozenset({"in_progress", "queued", "failed", "cancelled"})
 """What a response may be that has no output."""
+_NO_TOOLS = b"[]"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -162,7 +165,8 @@ class ResponseAnswer:
             raw = given.get(name)
             if raw is None:
                 raw = self._echo(name)
-            shown[name] = default if missing(raw) else raw
+            kept = default if missing(raw) or raw is None else raw
+            shown[name] = _tools(kept) if name == "tools" else kept
         for name in _MORE:
             if name in given:
                 shown[name] = given[name]
@@ -239,3 +243,17 @@ def _part(raw: Raw) -> object:
             if missing(given.get(name)):
                 shown[name] = []
     return shown
+
+
+def _tools(raw: Raw) -> object:
+    """Functions with all their keys; whatever else there is as it came."""
+    if bytes(raw) == _NO_TOOLS:
+        return raw
+    return [_tool(each) for each in list_of(raw)]
+
+
+def _tool(raw: Raw) -> object:
+    given = object_of(raw)
+    if text_of(given.get("type")) != "function":
+        return raw
+    return {**dict.fromkeys(_OF_A_FUNCTION, NULL), **given}

@@ -6,19 +6,23 @@ runs. If the process dies, the turn is a call that was interrupted, and what the
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from dwctl.core.ids import new_id
 from dwctl.engine.responses.socket.settings import SocketSettings
 from dwctl.engine.responses.socket.turns import (
     Memory,
     Turn,
+    fault_of,
     frame_of,
     frame_of_reply,
     remembers,
     told,
     turn_of,
+    warmed,
 )
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.inference import Inference
@@ -112,6 +116,17 @@ class ResponseConnection:
         except Refused as refusal:
             await self._say(frame_of(refusal.problem))
             return
+        problem = fault_of(turn)
+        if problem is not None:
+            await self._say(frame_of(problem))
+            self._keep(turn, None, failed=True)
+            return
+        if not turn.generates:
+            for event in warmed(turn, new_id(), int(time.time())):
+                await self._say(event.text)
+                if event.ends:
+                    self._keep(turn, event.answered, failed=False)
+            return
         answer = _Answer(turn, self._say)
         call = _Call(turn.body, self._gone)
         headers = [pair for pair in self._scope["headers"] if _goes_on(pair[0])]
@@ -128,15 +143,17 @@ class ResponseConnection:
         if self._gone.is_set():
             return
         await answer.end()
-        if answer.failed:
-            # Whatever it went on from may be what it failed for.
-            if self._memory is not None and turn.previous == self._memory.response_id:
-                self._memory = None
-        else:
-            known = answer.memory
+        self._keep(turn, answer.memory, failed=answer.failed)
+
+    def _keep(self, turn: Turn, known: Memory | None, *, failed: bool) -> None:
+        """Remember what later turns may go on from."""
+        if not failed:
             self._memory = (
                 known if known is not None and remembers(known, self._settings.max_memory) else None
             )
+        elif self._memory is not None and turn.previous == self._memory.response_id:
+            # Whatever it went on from may be what it failed for.
+            self._memory = None
 
     async def _say(self, text: bytes) -> None:
         if not self._gone.is_set():

@@ -3,18 +3,30 @@
 A turn is an ordinary streamed call. What it says with `store: false` can be fetched by nobody afterwards, so the
 connection itself remembers the last such response: its items, and the stored response before them, if there is one.
 A turn that goes on from it is sent with these items before its own.
+
+A turn with `generate: false` asks no model: it only adds to what the connection remembers, whatever it says of storing,
+and is answered with a response that has no output. It is no call, so it has no row and costs nothing.
 """
 
 from typing import Any
 
 import msgspec
 
+from dwctl.engine.responses.outputs import stray_output
 from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.splice import Member
+from dwctl.wire.translate.echo import Call, echo_of, response_object
 
 CREATE = "response.create"
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_NO_USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 0,
+}
 _ABSENT = msgspec.Raw(b"null")
 _TRUE = msgspec.Raw(b"true")
 _TRUE_OR_ABSENT = (b"true", b"null")
@@ -30,6 +42,8 @@ class _Said(msgspec.Struct):
     previous_response_id: str | None = None
     store: bool | None = None
     input: str | list[msgspec.Raw] | None = None
+    generate: bool | None = None
+    model: str = ""
 
 
 class _Answered(msgspec.Struct):
@@ -64,6 +78,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """The stored response that the call itself goes on from."""
     items: tuple[bytes, ...]
     """Its input, with what was remembered before it."""
+    own: int
+    """How many of them its client has sent with it."""
+    model: str
+    generates: bool
+    """Whether the model is asked."""
 
     @property
     def continues(self) -> bool:
@@ -102,6 +121,7 @@ def turn_of(message: bytes, memory: Memory | None) -> Turn:
         if not fine:
             raise _bad(f"'{name}' cannot be set over a WebSocket: {why}.", name)
     del fields["type"]
+    fields.pop("generate", None)
     own = _items(said.input)
     previous = base = said.previous_response_id
     items = own
@@ -119,7 +139,34 @@ def turn_of(message: bytes, memory: Memory | None) -> Turn:
         store=said.store is not False,
         base=base,
         items=items,
+        own=len(own),
+        model=said.model,
+        generates=said.generate is not False,
     )
+
+
+def fault_of(turn: Turn) -> Problem | None:
+    """What is wrong with what it says after what is remembered; what is stored is looked at by the call itself."""
+    return stray_output(turn.items, turn.own) if turn.continues and turn.base is None else None
+
+
+def warmed(turn: Turn, ident: str, moment: int) -> list[Told]:
+    """The events of a turn that asks no model."""
+    call = Call(ident=ident, created_at=moment, model=turn.model)
+    echo = echo_of(turn.body)
+    echo.fields["previous_response_id"] = turn.previous
+    begun = response_object(call, echo, "in_progress")
+    ended = response_object(call, echo, "completed", usage=_NO_USAGE, completed_at=moment)
+    told = [("response.created", begun), ("response.in_progress", begun), ("response.completed", ended)]
+    memory = Memory(ended["id"], turn.base, turn.items)
+    return [
+        Told(
+            msgspec.json.encode({"type": kind, "sequence_number": number, "response": response}),
+            ends=kind in ENDS,
+            answered=memory if kind in ENDS else None,
+        )
+        for number, (kind, response) in enumerate(told)
+    ]
 
 
 def told(turn: Turn, data: bytes) -> Told:
