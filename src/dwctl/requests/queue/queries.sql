@@ -248,6 +248,14 @@ update queue q set holder = null, claimed_at = null
 where q.id = any ($2::uuid[]) and q.holder = $1
 returning q.lane_id;
 
+-- name: put_off
+-- A request whose outcome cannot be written: it waits for its next attempt, $4 seconds from now.
+update queue q set
+    holder = null, claimed_at = null, attempt = q.attempt + 1, retries = q.retries + 1,
+    not_before = now() + make_interval(secs => $4)
+where q.id = $2 and q.holder = $1 and q.attempt = $3
+returning q.id;
+
 -- name: rescue
 -- Requests that a dead process held, at most $2 at once: they wait again, each in its next attempt.
 with lost as (select id from queue where holder = $1 order by id limit $2 for update)

@@ -220,6 +220,13 @@ class QueueStore:
         await connection.execute(self._sql["durable"])
         return Settlement(frozenset(accepted), frozenset(ended))
 
+    async def put_off(self, holder: UUID, request_id: UUID, attempt: int, seconds: float) -> None:
+        """Let go of a request whose outcome cannot be written: its next attempt comes later."""
+        async with self._database.transaction() as connection:
+            found = await connection.fetchval(self._sql["put_off"], holder, request_id, attempt, seconds)
+            if found is not None:
+                await connection.execute(self._sql["reopen_requests"], [found], holder)
+
     async def _belong(self, connection: Connection, records: list[Record]) -> None:
         """Let each say of which batch it is; settling has told that of those that were still held."""
         by_id = {UUID(record.id): record for record in records}
