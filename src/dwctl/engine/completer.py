@@ -4,8 +4,8 @@ Wakes on: an outcome. Writes: `requests`, `queue`, `contents`, `lanes`, `batches
 `accounts` (requests/queue/store.py). What comes in while a transaction is under way goes with the next one, so that the
 busier it is the more one commit carries. If the database is away, outcomes are kept and tried again with a growing
 delay, and nothing new is claimed in the meantime. If the process dies, outcomes that are not committed are lost: their
-requests are still held by it, and run again. What the database refuses is found by halving, and ends as failed; what cannot even end so is put
-off, to its next attempt.
+requests are still held by it, and run again. What the database refuses is found by halving, and ends as failed;
+what cannot even end so is put off, to its next attempt.
 """
 
 import asyncio

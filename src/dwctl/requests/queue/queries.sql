@@ -382,22 +382,6 @@ waiting as (
 )
 select id, pg_notify('dwctl_queue', '') as told from waiting;
 
--- name: depths
--- What waits, is being run or is still to become requests, by model and deadline: of batches from the lanes' counters,
--- single calls one by one. Not what is being cancelled.
--- row: dwctl.requests.queue.structs:Depth
-select a.model, a.deadline, sum(a.live + a.promised)::bigint as requests
-from lanes a
-join batches b on b.id = a.batch_id and b.cancelling_at is null
-where a.live + a.promised > 0
-group by a.model, a.deadline
-union all
-select a.model, q.deadline, count(*)
-from lanes a
-join queue q on q.lane_id = a.id
-where a.batch_id is null
-group by a.model, q.deadline;
-
 -- name: forget_lanes
 -- Lanes of single calls that nothing has waited in; whoever comes next makes them anew.
 delete from lanes a where a.batch_id is null and not exists (select from queue q where q.lane_id = a.id);

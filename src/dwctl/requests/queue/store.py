@@ -15,7 +15,7 @@ import msgspec
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 from dwctl.requests.events.store import EventStore
-from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single, Step, Told
+from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settlement, Single, Step, Told
 from dwctl.requests.record import Record
 
 CHANNEL = "dwctl_queue"
@@ -264,10 +264,6 @@ class QueueStore:
     async def to_abort(self, holder: UUID) -> set[UUID]:
         """What this process runs and is to end."""
         return {row["id"] for row in await self._database.fetch(self._sql["to_abort"], holder)}
-
-    async def depths(self) -> list[Depth]:
-        """What is to be done, by model and deadline."""
-        return [Depth(*row.values()) for row in await self._database.fetch(self._sql["depths"])]
 
     # After a death
 

@@ -74,14 +74,6 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     """Of a single call."""
 
 
-class Depth(msgspec.Struct, frozen=True):
-    """What is due of a model at a moment."""
-
-    model: str
-    deadline: datetime
-    requests: int
-
-
 class Settled(msgspec.Struct, kw_only=True, gc=False):
     """What came of one attempt."""
 
