@@ -6,3 +6,11 @@ alter table file_pieces set (autovacuum_vacuum_insert_threshold = -1);
 
 -- Ends lie in the order of time, near enough: of a stretch of it a few blocks are read, and a page keeps the index.
 create index requests_completed_idx on requests using brin (completed_at) with (pages_per_range = 32);
+
+alter table files
+    -- Of an output or error file: its end is the default's, counted from the end of its batch, and moves with that.
+    add column ends_by_default boolean not null default false,
+    -- Of one that is deleted: the answers up to this position are gone.
+    add column cleared integer not null default 0;
+-- Outputs of batches that go on, or have just ended.
+create index files_endless_idx on files (id) where status = 'processed' and expires_at is null and batch_id is not null;

@@ -231,6 +231,10 @@ class FileStore:
             ids = [row["id"] for row in await connection.fetch(self._sql["take_expired"], most)]
             return await self._let_go(connection, ids, expired=True) if ids else 0
 
+    async def end_outputs(self, seconds: int, most: int) -> int:
+        """Let output and error files without an end of their own end so long after their batch; how many got theirs."""
+        return len(await self._database.fetch(self._sql["end_outputs"], seconds, most))
+
     async def _let_go(self, connection: Connection, ids: Sequence[UUID], *, expired: bool) -> int:
         """Batches that run over them are cancelled, as anybody cancels them."""
         gone = [row["id"] for row in await connection.fetch(self._sql["let_go"], ids, expired)]
@@ -245,7 +249,7 @@ class FileStore:
         await self._database.execute(self._sql["orphaned_uploads"], silent_secs, list(failed))
 
     async def clear_step(self, lines: int, pieces: int, file_id: UUID | None = None) -> bool | None:
-        """Take some lines and pieces of a deleted file, or the file if it has none left; True when it is gone.
+        """Take some lines, pieces or answers of a deleted file, or the file if none is left; True when it is gone.
 
         None when there is no such file that nobody works on.
         """
@@ -256,7 +260,8 @@ class FileStore:
             # A statement of its own, which sees what was copied until the row was taken.
             taken = await connection.execute(self._sql["clear_lines"], found, lines)
             taken += await connection.execute(self._sql["clear_pieces"], found, pieces)
-            if taken != "DELETE 0DELETE 0":
+            await connection.execute(self._sql["clear_outcomes"], found, lines)
+            if taken != "DELETE 0DELETE 0" or await connection.fetchval(self._sql["has_outcomes"], found):
                 return False
             await connection.execute(self._sql["forget_file"], found)
             return True

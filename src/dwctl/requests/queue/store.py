@@ -358,6 +358,7 @@ class QueueStore:
         again, ended, more = row
         if again:
             await connection.execute(self._sql["reopen_requests"], again, None)
+            await connection.execute(self._commands["move_end"], batch_id)
         if ended:
             await connection.execute(self._sql["close_lanes"], [batch_id])
         return len(again), more
