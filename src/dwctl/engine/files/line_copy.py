@@ -12,9 +12,12 @@ class LineCopy:
     def __init__(self, store: FileStore, file_id: UUID) -> None:
         self._store = store
         self._file_id = file_id
-        self._last = 0
-        """Lines of the part before."""
+        self._last: int | None = None
+        """The first line of the part before."""
+        self._lines = 0
 
     async def copy(self, rows: AsyncIterator[bytes]) -> None:
         """One part, in binary COPY format, cut anywhere; it is on disk when this returns."""
-        self._last = await self._store.copy_lines(self._file_id, rows, self._last)
+        before, last = self._lines, self._last
+        self._lines += await self._store.copy_lines(self._file_id, rows, last)
+        self._last = before

@@ -69,15 +69,17 @@ class FileStore:
             self._sql["begin_upload"], file_id, name, owner_id, creator_id, key_id, daemon_id
         )
 
-    async def copy_lines(self, file_id: UUID, rows: AsyncIterator[bytes], looked_at: int = 0) -> int:
+    async def copy_lines(
+        self, file_id: UUID, rows: AsyncIterator[bytes], looking_from: int | None = None
+    ) -> int:
         """Add lines, in binary COPY format without head and tail; how many.
 
-        Of the lines that are there already the last `looked_at` are looked at, which spares whoever reads them first.
+        Those that are there from `looking_from` on are looked at, which spares whoever reads them first.
         """
         async with self._database.transaction() as connection:
             await self._hold(connection, file_id)
-            if looked_at:
-                await connection.execute(self._sql["look_at_lines"], file_id, looked_at)
+            if looking_from is not None:
+                await connection.execute(self._sql["look_at_lines"], file_id, looking_from)
             told: str = await connection.copy_to_table(
                 "file_lines", source=_framed(rows), columns=COLUMNS, format="binary"
             )
