@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks.cores import pinned
+from benchmarks.cores import go_first, pinned
 from benchmarks.failures import Broken
 from benchmarks.upstream import MODEL, UpstreamOptions
 
@@ -121,16 +121,28 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_load(
-    program: Path, load: Load, door: Door, options: UpstreamOptions, *, core: int | None = None
+    program: Path,
+    load: Load,
+    door: Door,
+    options: UpstreamOptions,
+    *,
+    core: int | None = None,
+    first: bool = False,
 ) -> LoadReport:
-    """Send it all and wait for the end, which comes `load.timeout` after the last request at the latest."""
+    """Send it all and wait for the end, which comes `load.timeout` after the last request at the latest.
+
+    `first`: before everything else, where that is allowed.
+    """
     command = [str(program), *load.arguments(door, options)]
-    done = subprocess.run(
-        command if core is None else pinned(core, command),
-        stdout=subprocess.PIPE,
-        timeout=load.seconds + load.timeout + 30,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise Broken(f"the load generator ended with status {done.returncode}")
-    return msgspec.json.decode(done.stdout, type=LoadReport)
+    with subprocess.Popen(
+        command if core is None else pinned(core, command), stdout=subprocess.PIPE
+    ) as running:
+        if first:
+            go_first(running.pid)
+        try:
+            told, _ = running.communicate(timeout=load.seconds + load.timeout + 30)
+        finally:
+            running.kill()
+    if running.returncode != 0:
+        raise Broken(f"the load generator ended with status {running.returncode}")
+    return msgspec.json.decode(told, type=LoadReport)

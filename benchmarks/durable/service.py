@@ -48,6 +48,7 @@ def measure(*, lines: int, rounds: int, say: Callable[[str], None], copies: int 
             place = Place(
                 port=free_port(), upstream_port=upstream.port, scratch=Path(scratch), cache=Path(scratch)
             )
+            cores.go_first(upstream.pid)
             with Running(CONTESTANT, place, here) as running:
                 if running.pid is None:
                     raise Broken("dwctl did not start")
@@ -91,11 +92,7 @@ class _Turn:
             "ingest_mb": memory.added_mb,
         }
         self._say("  interactive calls alone, and beside uploads")
-        found |= {"alone_p99_ms": self._beside.p99_ms()}
-        found |= {
-            "upload_p99_ms": self._beside.during(lambda enough: self._upload_on(source, copies, enough))
-        }
-        found |= {"upload_p99_ratio": found["upload_p99_ms"] / found["alone_p99_ms"]}
+        found |= self._beside.compare(lambda enough: self._upload_on(source, copies, enough))
         if copies > 1:
             api.delete(file_id)
             file_id = api.upload(source)

@@ -84,7 +84,7 @@ async def test_a_kill_in_the_middle_of_an_upload(product: Product) -> None:
     assert files_of(product) == []
     database = await database_of(product)
     assert await database.fetch_value("select count(*) from file_lines") > 0
-    keeping = Keeping(FileStore(database), NoUploads(), silent_secs=0)
+    keeping = Keeping(FileStore(database), NoUploads(), silent_secs=0, outputs_secs=None)
     while await keeping.step():
         pass
     left = await database.fetch_row(

@@ -1,7 +1,7 @@
 """Calls that are queued: in the background, and flex (spec/responses §2.7 to §2.9, §2.11)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -215,3 +215,34 @@ def test_a_client_that_leaves_is_answered_later(
     upstream.wait_until(lambda: len(upstream.posts) >= 4, "the call runs on")
     # The product is as well as before.
     assert client.responses.create(model=MODEL, input="x", service_tier="flex").status == "completed"
+
+
+@pytest.fixture
+def without_batches(admin: httpx.Client) -> Iterator[None]:
+    """Keys of the purpose batch are turned away by the model."""
+    (model,) = (
+        found for found in admin.get("/admin/api/v1/models").json()["data"] if found["alias"] == MODEL
+    )
+    path = f"/admin/api/v1/models/{model['id']}"
+    for rules in ([{"api_key_purpose": "batch", "action": {"type": "deny"}}], []):
+        changed = admin.patch(path, json={"traffic_routing_rules": rules})
+        assert changed.status_code == 200, changed.text
+        if rules:
+            yield
+
+
+@pytest.mark.usefixtures("without_batches")
+def test_what_would_be_turned_away_when_it_is_run_is_refused_at_once(
+    client: openai.OpenAI, upstream: UpstreamThread
+) -> None:
+    for background in (False, True):
+        with pytest.raises(openai.PermissionDeniedError) as refused:
+            client.responses.create(model=MODEL, input="x", service_tier="flex", background=background)
+        assert (refused.value.code, refused.value.param) == ("forbidden", "model")
+        assert "keys of the purpose 'batch'" in refused.value.message
+    with pytest.raises(openai.PermissionDeniedError):
+        client.chat.completions.create(model=MODEL, messages=MESSAGES, service_tier="flex")
+    assert upstream.posts == []
+    # In the background it runs as the key that asked.
+    accepted = client.responses.create(model=MODEL, input="x", background=True)
+    assert ended(client, accepted.id).status == "completed"

@@ -194,6 +194,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/ai/v1/conversations/{conversation_id}/items/{item_id}"): ai(200, 404, 404),
     ("GET", f"{ADMIN}/config"): anybody(),
     ("GET", f"{ADMIN}/monitoring/pending-request-counts"): managed(),
+    ("GET", f"{ADMIN}/monitoring/demand"): managed(400),
     # The owner and the foreign person of these tests have BatchAPIUser; the batch has failed, and so has its request.
     ("GET", "/ai/v1/batches"): ai(200, 200, 200),
     ("POST", "/ai/v1/batches"): ai(201, 403, 201, CREATE_BATCH),

@@ -83,6 +83,49 @@ async def test_what_the_database_refuses_ends_as_failed_and_holds_nobody_up(data
     assert await database.fetch_value("select completed + failed from batches") == 9
 
 
+async def test_a_time_that_no_column_takes_ends_as_failed(database: Database) -> None:
+    completer, work = await claimed(QueueStore(database), database, 2)
+    outcomes = [good(one) for one in work]
+    outcomes[0].record.duration_ms = 1e300
+    outcomes[0].record.response_size = 2**40
+    for each in outcomes:
+        completer.put(each)
+    async with running(completer):
+        assert await completer.flush(20)
+    rows = await database.fetch("select state, error_code, duration_ms from requests order by line")
+    assert [row["state"] for row in rows] == [State.FAILED, State.COMPLETED]
+    assert rows[0]["error_code"] == "internal_error"
+    assert await database.fetch_value("select count(*) from queue") == 0
+    assert await database.fetch_value("select completed_at is not null from batches")
+
+
+async def test_what_cannot_end_at_all_is_let_go_and_tried_later(database: Database) -> None:
+    store = QueueStore(database)
+    completer, work = await claimed(store, database, 2)
+    await database.execute(
+        f"alter table requests add constraint refusing check (id <> '{work[0].id}' or state = 0) not valid"
+    )
+    for one in work:
+        completer.put(good(one))
+    async with running(completer):
+        assert await completer.flush(20)
+    row = await database.fetch_row(
+        "select id, holder, attempt, retries, not_before > now() as later from queue"
+    )
+    assert row is not None
+    assert tuple(row) == (work[0].id, None, 2, 1, True)
+    shown = await database.fetch_row("select state, attempt from requests where id = $1", work[0].id)
+    assert shown is not None
+    assert tuple(shown) == (State.PENDING, 2)
+    await database.execute("alter table requests drop constraint refusing")
+    await database.execute("update queue set not_before = now()")
+    assert await store.ripen(10)
+    holder = new_uuid()
+    (again,) = await store.claim(holder, {lane.id: 2 for lane in await store.lanes()})
+    await store.settle(holder, [good(again)])
+    assert await database.fetch_value("select completed from batches") == 2
+
+
 async def test_while_the_database_is_away_outcomes_wait_and_nothing_is_claimed(
     database: Database, postgres: Server
 ) -> None:

@@ -42,7 +42,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
-from dwctl.requests.queue.store import QueueStore
+from dwctl.requests.queue.demand.store import DemandStore
 from dwctl.requests.store import RequestStore
 from dwctl.routing.change import Propagation
 from dwctl.routing.hidden_keys.store import HiddenKeys
@@ -138,7 +138,7 @@ def build_plane(
             RequestLog(database, clock, reading=reading), RequestStore(database), recorded
         ),
         transactions=TransactionActions(TransactionStore(database), ledger),
-        monitoring=MonitoringActions(QueueStore(database), clock, windows),
+        monitoring=MonitoringActions(DemandStore(database, reading), clock, windows),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

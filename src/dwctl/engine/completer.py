@@ -4,7 +4,8 @@ Wakes on: an outcome. Writes: `requests`, `queue`, `contents`, `lanes`, `batches
 `accounts` (requests/queue/store.py). What comes in while a transaction is under way goes with the next one, so that the
 busier it is the more one commit carries. If the database is away, outcomes are kept and tried again with a growing
 delay, and nothing new is claimed in the meantime. If the process dies, outcomes that are not committed are lost: their
-requests are still held by it, and run again. What the database refuses is found by halving, and ends as failed.
+requests are still held by it, and run again. What the database refuses is found by halving, and ends as failed;
+what cannot even end so is put off, to its next attempt.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -37,6 +39,8 @@ SETTLE_WITHIN = 120.0
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 LAST_WITHIN = 6.0
+PUT_OFF = 600
+"""Seconds until a request is run again whose outcome the database does not take in any form."""
 _REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
 """Says something about outcomes: the server's classes 22 and 23, and what the driver cannot send."""
 _AWAY = (*AWAY, asyncpg.PostgresError)
@@ -46,6 +50,17 @@ _COUNTS = (
     "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens", "cache_write_tokens",
     "audio_seconds", "cost",
 )  # fmt: skip
+_KNOWN = (
+    "id", "created_at", "path", "model", "owner_id", "creator_id", "key_id", "daemon_id", "attempt", "stream",
+    "background", "service_tier", "purpose", "origin", "request_size", "stored", "batch_id",
+)  # fmt: skip
+"""Of a record what was there before the attempt."""
+_FAILURE: dict[str, Any] = {
+    "state": int(State.FAILED),
+    "status_code": 500,
+    "error_code": "internal_error",
+    "error_message": "The answer could not be stored.",
+}
 
 
 def _nobody(_: object = None) -> None:
@@ -171,21 +186,19 @@ class Completer:
                 await self._refused(batch[0], error)
 
     async def _refused(self, outcome: Settled, error: Exception) -> None:
-        """The database does not take it as it is: it is taken without odd letters, or else as failed."""
+        """The database does not take it as it is: it is taken without odd letters, or else as failed.
+
+        As failed first with all that is known of the attempt, then with what was known before it. Where even that is
+        refused, no value of the outcome is to blame, and it is put off: nothing is held by a process that has given up.
+        """
         record = outcome.record
         logger.error("the outcome of request %s was refused: %s", record.id, error)
         plain = msgspec.structs.replace(record, **_readable(record))
-        bare = msgspec.structs.replace(
-            plain,
-            state=int(State.FAILED),
-            status_code=500,
-            error_code="internal_error",
-            error_message="The answer could not be stored.",
-            **dict.fromkeys(_COUNTS),
-        )
+        bare = msgspec.structs.replace(plain, **_FAILURE, **dict.fromkeys(_COUNTS))
         for last in (
             msgspec.structs.replace(outcome, record=plain),
             Settled(record=bare, verdict=int(State.FAILED), size=outcome.size),
+            Settled(record=_least(record), verdict=int(State.FAILED)),
         ):
             try:
                 self.on_settled(await self._store.settle(self._holder, [last]))
@@ -193,7 +206,14 @@ class Completer:
                 logger.error("and so it was once more: %s", again)
             else:
                 return
-        logger.error("request %s stays with this process until it ends", record.id)
+        logger.error("request %s is put off and runs again in %d s", record.id, PUT_OFF)
+        await self._store.put_off(self._holder, UUID(record.id), record.attempt, PUT_OFF)
+
+
+def _least(record: Record) -> Record:
+    """A failure, and nothing that came of the attempt."""
+    known = {name: getattr(record, name) for name in _KNOWN}
+    return Record(**known, **_FAILURE, completed_at=record.created_at)
 
 
 def _readable(record: Record) -> dict[str, str]:

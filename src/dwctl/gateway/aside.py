@@ -13,6 +13,7 @@ from dwctl.gateway.peek import Peek
 from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reply import page_of
 from dwctl.gateway.routes import Route
+from dwctl.gateway.rules import pass_later
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.routing.snapshot import Key
 from dwctl.wire.exchange import Exchange
@@ -65,5 +66,8 @@ def put_aside(
     queued = queued_call(route, admission, peeked, caller, exchange.body)
     if queued is None or ways.stateful is None:
         return False
+    if queued.flex:
+        # It runs as a hidden key of another purpose than the one that was admitted.
+        pass_later(admission.model)
     ways.stateful.take(exchange, queued)
     return True

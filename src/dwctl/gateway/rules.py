@@ -1,5 +1,6 @@
 """Which model answers a call: the one asked for, unless its traffic rules say otherwise (spec/gateway A1.6). Pure."""
 
+from dwctl.routing.rules import BATCH, denied
 from dwctl.routing.snapshot import Key, Model, Snapshot
 from dwctl.wire.errors import Problem, Refused
 
@@ -15,16 +16,22 @@ def answering(snapshot: Snapshot, key: Key, model: Model) -> Model:
             raise Refused(_empty(model))
         return model
     if not rule.redirect:
-        raise Refused(_denied(model, key))
+        raise Refused(_denied(model, key.purpose))
     target = None if rule.target is None else snapshot.models.get(rule.target)
     if target is None or not target.targets:
         raise Refused(_leads_nowhere(model))
     return target
 
 
-def _denied(model: Model, key: Key) -> Problem:
-    text = f"The model '{model.alias}' takes no calls with keys of the purpose '{key.purpose}'."
-    return Problem(status=403, message=text, param="model", code="forbidden")
+def pass_later(model: Model) -> None:
+    """Raise for a model that will turn the call away when it is run as a batch is."""
+    rule = None if model.rules is None else model.rules.get(BATCH)
+    if rule is not None and not rule.redirect:
+        raise Refused(_denied(model, BATCH))
+
+
+def _denied(model: Model, purpose: str) -> Problem:
+    return Problem(status=403, message=denied(model.alias, purpose), param="model", code="forbidden")
 
 
 def _empty(model: Model) -> Problem:

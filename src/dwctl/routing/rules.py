@@ -16,6 +16,13 @@ class Rule(msgspec.Struct, frozen=True):
 
 Rules = dict[str, Rule]
 """By purpose. A purpose without a rule passes."""
+BATCH = "batch"
+"""The purpose of the keys as which lines of batches and flex calls run."""
+
+
+def denied(alias: str, purpose: str) -> str:
+    """What a client is told whose calls are turned away."""
+    return f"The model '{alias}' takes no calls with keys of the purpose '{purpose}'."
 
 
 def by_model(rows: Iterable[Any]) -> dict[str, Rules]:

@@ -79,7 +79,12 @@ def work_of(
         limits=settings.limits.files,
         max_body_bytes=settings.limits.requests.max_body_size,
     )
-    keeping = Keeping(store, uploads, silent_secs=silent)
+    keeping = Keeping(
+        store,
+        uploads,
+        silent_secs=silent,
+        outputs_secs=_outputs_secs(settings),
+    )
     singles, lifetime = SingleStore(database), settings.batches.async_requests.idempotency_key_lifetime
     chores: tuple[Chore, ...] = (
         _chore(keeping.step),
@@ -90,6 +95,12 @@ def work_of(
         retention = Retention(database, settings.recording.retention_days)
         chores += (retention.step, ConversationStore(database).clear_lost)
     return WorkParts(FileActions(store, uploads, routing), chores, silent)
+
+
+def _outputs_secs(settings: Settings) -> int | None:
+    """How long outputs live after their batch, unless it says so itself: no longer than calls are kept."""
+    default, days = settings.batches.files.default_output_expiry_seconds, settings.recording.retention_days
+    return default if default is None or days is None else min(default, days * 86_400)
 
 
 def work_routes(

@@ -189,6 +189,27 @@ async def test_no_credit_is_final(ground: Ground) -> None:
     assert str(user.id) in answer.json()["error"]["message"]
 
 
+async def test_a_model_that_turns_batches_away_is_told_at_once(ground: Ground) -> None:
+    user, manager = await ground.user(), await ground.house.manager()
+    await ground.models("m", "n")
+    path = f"/models/{await ground.house.model('n')}"
+    rules = [{"api_key_purpose": "batch", "action": {"type": "deny"}}]
+    changed = await ground.house.api("PATCH", path, manager, {"traffic_routing_rules": rules})
+    assert changed.status_code == 200, changed.text
+    file_id = await ground.file(user, ["m", "n"])
+    for who in (user, manager):
+        answer = await ground.create(who, file_id)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (403, "forbidden", "input_file_id")
+        assert error["message"] == "The model 'n' takes no calls with keys of the purpose 'batch'."
+    assert (await ground.create(user, await ground.file(user, ["m"]))).status_code == 201
+    # Led to another model it is answered there.
+    rules = [{"api_key_purpose": "batch", "action": {"type": "redirect", "target": "m"}}]
+    changed = await ground.house.api("PATCH", path, manager, {"traffic_routing_rules": rules})
+    assert changed.status_code == 200, changed.text
+    assert (await ground.create(user, file_id)).status_code == 201
+
+
 async def test_a_manager_may_ask_for_more(ground: Ground) -> None:
     user, manager = await ground.user(), await ground.house.manager()
     await ground.models("m", windows=[])

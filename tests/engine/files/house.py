@@ -83,7 +83,12 @@ class Files:
             max_body_bytes=max_body_bytes,
         )
         actions = FileActions(self.store, self.uploads, self.routing)
-        self.keeping = Keeping(self.store, self.uploads, silent_secs=SILENT)
+        self.keeping = Keeping(
+            self.store,
+            self.uploads,
+            silent_secs=SILENT,
+            outputs_secs=(settings or FileSettings()).default_output_expiry_seconds,
+        )
         self.app = Litestar(
             route_handlers=[router(actions, house.plane.authenticator, ())],
             exception_handlers=exception_handlers(),

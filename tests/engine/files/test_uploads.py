@@ -337,3 +337,21 @@ async def test_wherever_the_form_is_cut(files: Files, data: st.DataObject) -> No
     got = await files.call("GET", f"/files/{answer.json()['id']}/content", person)
     assert decoded(got.content) == decoded(content)
     await files.database.execute("delete from files where id = $1", UUID(answer.json()["id"]))
+
+
+async def test_whoever_reads_lines_first_writes_nothing(files: Files) -> None:
+    """A first look at rows notes in their pages that they are there; the upload itself has done that."""
+    person = await files.person()
+    await files.upload(person, jsonl(line(n) for n in range(30_000)))
+    # As after a while: what was written is on disk.
+    await files.database.execute("checkpoint")
+    (row,) = await files.database.fetch(
+        "explain (analyze, buffers, format json) select sum(length(body)) from file_lines"
+    )
+    (found,) = row
+    plan = found[0]["Plan"]
+    read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    assert plan["Plans"][0]["Node Type"] == "Seq Scan"
+    assert read > 500
+    # But of its last part.
+    assert plan["Shared Dirtied Blocks"] < read / 2

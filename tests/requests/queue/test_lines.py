@@ -107,3 +107,10 @@ def test_shapes(state: State, status: int | None, body: bytes | None, response: 
         response["request_id"] = f"resp_{ident}"
     found = read(line_of(ident, "one", state, status, body, "c", "m"))
     assert (found["response"], found["error"]) == (response, error)
+
+
+def test_a_number_too_large_for_a_float_stays_json() -> None:
+    body = b'{"half":"\\ud800",\r\n"much":1e999}'
+    line = line_of(new_uuid(), "a", State.COMPLETED, 200, body, None, None)
+    assert b'"body":{"half":"\\ud800","much":1e999}' in line
+    read(line)

@@ -17,14 +17,15 @@ from dwctl.engine.batches.admission import admit, room
 from dwctl.engine.batches.metadata import kept
 from dwctl.engine.batches.store import BatchStore
 from dwctl.engine.batches.structs import LEAST_EXPIRY, MOST_EXPIRY, BatchCreate, FileRow, ModelRow
+from dwctl.engine.idempotency import fault_of
 from dwctl.engine.settings import BatchSettings
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
 from dwctl.requests.batches.rows import NewBatch
 from dwctl.requests.queue.windows import EXPECTED, seconds_of
 from dwctl.routing.hidden_keys.store import HiddenKeys
+from dwctl.routing.rules import BATCH, denied
 
-LONGEST_KEY = 255
 _digest_of = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -41,8 +42,9 @@ class Creation:
         require(who, Resource.BATCHES, Operation.CREATE, Scope.OWN)
         digest = hashlib.sha256(_digest_of(wanted)).digest()
         if key is not None:
-            if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
-                raise BadRequest(f"Idempotency-Key: expected 1 to {LONGEST_KEY} characters")
+            fault = fault_of(key)
+            if fault is not None:
+                raise BadRequest(fault)
             earlier = await self._earlier(who, key, digest)
             if earlier is not None:
                 return earlier
@@ -150,6 +152,9 @@ class Creation:
     async def _models(self, file: FileRow, window: str, *, elevated: bool) -> dict[str, ModelRow]:
         named = sorted(file.models)
         models = await self._store.models(named)
+        for alias in named:
+            if alias in models and models[alias].denied:
+                raise Forbidden(denied(alias, BATCH), param="input_file_id", code="forbidden")
         for alias in [] if elevated else named:
             windows = models[alias].windows if alias in models else None
             if windows is not None and window not in windows:

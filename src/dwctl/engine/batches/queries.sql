@@ -89,7 +89,11 @@ where id = $1 and status = 'processed' and (expires_at is null or expires_at > n
 -- name: models_named
 -- Of the aliases $1 those that there are.
 -- row: dwctl.engine.batches.structs:ModelRow
-select alias, throughput, allowed_batch_completion_windows as windows
+select
+    alias, throughput, allowed_batch_completion_windows as windows,
+    exists (
+        select from model_traffic_rules r where r.model_id = models.id and r.purpose = 'batch' and r.action = 'deny'
+    ) as denied
 from models
 where alias = any ($1::text[]) and deleted_at is null and status = 'active';
 

@@ -208,6 +208,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     alias: str
     throughput: float | None
     windows: list[str] | None
+    denied: bool
+    """A traffic rule turns lines of batches away."""
 
 
 class ResultRow(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,7 @@ import threading
 from typing import BinaryIO
 
 from dwctl.engine.files.frames import LENGTH, Head, frame, terms_of
+from dwctl.engine.files.leftover import Leftover
 from dwctl.engine.files.lines import LineReader
 
 PART = 1024 * 1024
@@ -22,16 +23,18 @@ PART = 1024 * 1024
 BEHIND = 2
 """Parts that wait to be written."""
 NICE = 5
-"""Whoever waits for an answer of the gateway goes first."""
+"""Whoever waits for an answer of the gateway goes first: most of the work is even left to a thread that takes what
+nobody else wants (`leftover`)."""
 
 
 def work(source: BinaryIO, sink: BinaryIO) -> None:
     """Read one file from beginning to end."""
     length = LENGTH.unpack(source.read(LENGTH.size))[0]
     reader = LineReader(terms_of(source.read(length)))
+    leftover = Leftover()
     going_back = _GoingBack(sink)
     while data := source.read(PART):
-        read = reader.feed(data)
+        read = leftover.do(reader.feed, data)
         if read.rows or read.targets or read.fault is not None:
             going_back.put(Head(tuple(read.targets), read.fault), read.rows)
         if read.fault is not None:

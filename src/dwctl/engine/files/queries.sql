@@ -13,6 +13,12 @@ values ($1, $2, 'user_data', 'uploading', $3, $4, $5, $6);
 -- The upload goes on; its row cannot go before this transaction ends.
 select true from files where id = $1 and status = 'uploading' for key share;
 
+-- name: look_at_lines
+-- The lines of a file from $2 on. Whoever sees a row first notes in its page that its transaction is over. Done while the page
+-- is as good as new, that costs nothing; later the page would be written once more, and with checksums the log gets all of
+-- it: for a million lines a quarter of the work of making a batch of them.
+select count(*) from file_lines where file_id = $1 and line >= $2;
+
 -- name: add_piece
 insert into file_pieces (file_id, piece, content) values ($1, $2, $3);
 
@@ -138,10 +144,45 @@ where f.status = 'uploading'
     )
 returning f.id;
 
+-- name: end_outputs
+-- Output and error files without an end of their own, whose batch has ended: they have $1 seconds from then, and a week at
+-- least where the batch ended before there was such a limit; at most $2.
+with due as (
+    select f.id, b.ended_at
+    from files f
+    join lateral (
+        select coalesce(b.completed_at, b.failed_at, b.cancelled_at) as ended_at
+        from batches b
+        where b.id = f.batch_id
+        offset 0
+    ) b on b.ended_at is not null
+    where f.status = 'processed' and f.expires_at is null and f.batch_id is not null
+    order by f.id
+    limit $2
+    for update of f skip locked
+)
+update files f set
+    ends_by_default = true,
+    expires_at = case
+        when due.ended_at > now() - interval '1 day' then due.ended_at + make_interval(secs => $1::double precision)
+        else greatest(
+            due.ended_at + make_interval(secs => $1::double precision),
+            now() + make_interval(secs => least($1::double precision, 604800))
+        )
+    end
+from due
+where f.id = due.id
+returning f.id;
+
 -- name: take_deleted
--- A deleted file that nobody works on: nobody copies into it either. $1: this one alone.
+-- A deleted file that nobody works on: nobody copies into it, and no batch goes on to write what stands in it. $1: this one
+-- alone.
 select id from files
 where status = 'deleted' and ($1::uuid is null or id = $1)
+    and not exists (
+        select from batches b
+        where b.id = files.batch_id and b.completed_at is null and b.failed_at is null and b.cancelled_at is null
+    )
 order by id
 limit 1
 for update skip locked;
@@ -157,6 +198,44 @@ where file_id = $1
 delete from file_pieces
 where file_id = $1
     and piece < (select p.piece from file_pieces p where p.file_id = $1 order by p.piece limit 1) + $2::integer;
+
+-- name: clear_outcomes
+-- The next $2 answers that stood in the output or error file $1, in the order of their positions. Their rows stay.
+with file as materialized (
+    select
+        f.id, f.cleared, b.id as batch_id, b.first_id, b.last_id, case f.purpose when 'batch_output' then 4 else 3 end as state
+    from files f
+    join batches b on b.id = f.batch_id
+    where f.id = $1 and f.purpose in ('batch_output', 'batch_error')
+),
+next as materialized (
+    select r.id, r.position
+    from file
+    join requests r on r.batch_id = file.batch_id and r.state = file.state
+        and r.id between file.first_id and file.last_id and r.position > file.cleared
+    order by r.position
+    limit $2
+),
+moved as (
+    update files f set cleared = n.position
+    from (select max(position) as position from next) n
+    where f.id = $1 and n.position is not null
+)
+-- Also by their range, so that no more days are looked into than the batch has.
+delete from contents c
+where c.id >= (select first_id from file) and c.id <= (select last_id from file)
+    and c.id = any (array(select id from next));
+
+-- name: has_outcomes
+-- Whether answers of the file $1 are left.
+select exists (
+    select
+    from files f
+    join batches b on b.id = f.batch_id
+    join requests r on r.batch_id = b.id and r.id between b.first_id and b.last_id
+        and r.state = case f.purpose when 'batch_output' then 4 else 3 end and r.position > f.cleared
+    where f.id = $1 and f.purpose in ('batch_output', 'batch_error')
+);
 
 -- name: forget_file
 delete from files where id = $1 and status = 'deleted';

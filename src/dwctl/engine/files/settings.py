@@ -12,6 +12,9 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How long a file of the purpose batch lives unless its upload says otherwise; other files live until deleted."""
     min_expiry_seconds: int = 3600
     max_expiry_seconds: int = 2_592_000
+    default_output_expiry_seconds: int | None = 2_592_000
+    """How long output and error files live after the end of their batch, unless it was made with
+    `output_expires_after`; null: until deleted."""
     unique_custom_ids: bool = False
     """Whether a file whose lines share a custom_id is refused."""
 
@@ -20,6 +23,9 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         low, middle, high = self.min_expiry_seconds, self.default_expiry_seconds, self.max_expiry_seconds
         if not 0 < low <= middle <= high:
             return "batches.files: expected 0 < min_expiry_seconds <= default_expiry_seconds <= max_expiry_seconds"
+        output = self.default_output_expiry_seconds
+        if output is not None and output < low:
+            return "batches.files.default_output_expiry_seconds: expected null, or min_expiry_seconds or more"
         return None
 
 

@@ -69,13 +69,21 @@ class FileStore:
             self._sql["begin_upload"], file_id, name, owner_id, creator_id, key_id, daemon_id
         )
 
-    async def copy_lines(self, file_id: UUID, rows: AsyncIterator[bytes]) -> None:
-        """Add lines, in binary COPY format without head and tail."""
+    async def copy_lines(
+        self, file_id: UUID, rows: AsyncIterator[bytes], looking_from: int | None = None
+    ) -> int:
+        """Add lines, in binary COPY format without head and tail; how many.
+
+        Those that are there from `looking_from` on are looked at, which spares whoever reads them first.
+        """
         async with self._database.transaction() as connection:
             await self._hold(connection, file_id)
-            await connection.copy_to_table(
+            if looking_from is not None:
+                await connection.execute(self._sql["look_at_lines"], file_id, looking_from)
+            told: str = await connection.copy_to_table(
                 "file_lines", source=_framed(rows), columns=COLUMNS, format="binary"
             )
+            return int(told.removeprefix("COPY "))
 
     async def add_piece(self, file_id: UUID, number: int, content: bytes) -> None:
         """Add a piece."""
@@ -225,6 +233,10 @@ class FileStore:
             ids = [row["id"] for row in await connection.fetch(self._sql["take_expired"], most)]
             return await self._let_go(connection, ids, expired=True) if ids else 0
 
+    async def end_outputs(self, seconds: int, most: int) -> int:
+        """Let output and error files without an end of their own end so long after their batch; how many got theirs."""
+        return len(await self._database.fetch(self._sql["end_outputs"], seconds, most))
+
     async def _let_go(self, connection: Connection, ids: Sequence[UUID], *, expired: bool) -> int:
         """Batches that run over them are cancelled, as anybody cancels them."""
         gone = [row["id"] for row in await connection.fetch(self._sql["let_go"], ids, expired)]
@@ -239,7 +251,7 @@ class FileStore:
         await self._database.execute(self._sql["orphaned_uploads"], silent_secs, list(failed))
 
     async def clear_step(self, lines: int, pieces: int, file_id: UUID | None = None) -> bool | None:
-        """Take some lines and pieces of a deleted file, or the file if it has none left; True when it is gone.
+        """Take some lines, pieces or answers of a deleted file, or the file if none is left; True when it is gone.
 
         None when there is no such file that nobody works on.
         """
@@ -250,7 +262,8 @@ class FileStore:
             # A statement of its own, which sees what was copied until the row was taken.
             taken = await connection.execute(self._sql["clear_lines"], found, lines)
             taken += await connection.execute(self._sql["clear_pieces"], found, pieces)
-            if taken != "DELETE 0DELETE 0":
+            await connection.execute(self._sql["clear_outcomes"], found, lines)
+            if taken != "DELETE 0DELETE 0" or await connection.fetchval(self._sql["has_outcomes"], found):
                 return False
             await connection.execute(self._sql["forget_file"], found)
             return True

@@ -14,6 +14,7 @@ from dwctl.core.ids import new_uuid
 from dwctl.engine.files.access import check
 from dwctl.engine.files.form import Event, Field, FileBegins, FileEnds, UploadForm
 from dwctl.engine.files.keeping import LINES, PIECES
+from dwctl.engine.files.line_copy import LineCopy
 from dwctl.engine.files.lines import Sums, Terms
 from dwctl.engine.files.pieces import PieceIntake
 from dwctl.engine.files.reading import LineIntake
@@ -201,7 +202,7 @@ class Upload:
         return LineIntake(
             terms,
             lambda targets: check(uploads.routing.snapshot, owner_id, access, targets),
-            partial(self._store.copy_lines, file_id),
+            LineCopy(self._store, file_id).copy,
         )
 
     async def _write(self, data: bytes) -> None:

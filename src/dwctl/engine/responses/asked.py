@@ -8,11 +8,11 @@ import hashlib
 
 import msgspec
 
+from dwctl.engine.idempotency import fault_of
 from dwctl.wire.answers.fields import FAULTS
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.metadata import metadata_of
 
-LONGEST_KEY = 255
 Members = dict[str, msgspec.Raw]
 
 
@@ -50,9 +50,9 @@ def key_of(header: bytes | None) -> str | None:
     if header is None:
         return None
     key = header.decode("latin-1").strip()
-    if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
-        text = f"Idempotency-Key: expected 1 to {LONGEST_KEY} characters"
-        raise Refused(Problem(status=400, message=text))
+    fault = fault_of(key)
+    if fault is not None:
+        raise Refused(Problem(status=400, message=fault))
     return key
 
 

@@ -1,70 +1,3 @@
--- name: populate
--- The next $2 lines of a batch become requests and wait. Nothing for a batch that has started, failed or is being
--- cancelled. Repeated after a crash it goes on where the last committed step ended.
-with batch as (
-    select * from batches
-    where id = $1 and started_at is null and failed_at is null and cancelling_at is null and deleted_at is null
-    for update
-),
--- Numbered so that lines with the same beginning run one after the other, within a step; ids, ranks and the order in which
--- rows lie are then the same, without which claims and settlements of a large queue touch a page for every row.
-numbered as (
-    select l.*, b.created_at, b.populated + row_number() over (order by l.prefix, l.line) - 1 as number
-    from batch b
-    join file_lines l on l.file_id = b.file_id and l.line >= b.populated and l.line < b.populated + $2::integer
-),
-lines as (
-    select uuidv7_of_line(created_at, number::integer) as id, number, line, custom_id, model, url, length(body) as size
-    from numbered
-),
-made as (
-    insert into requests (
-        id, state, background, created_at, owner_id, creator_id, key_id, path, model, purpose, origin, service_tier,
-        request_size, batch_id, line, custom_id, deadline
-    )
-    select
-        l.id, 0, true, b.created_at, b.owner_id, b.creator_id, b.key_id, l.url, l.model, 'batch', 'batch',
-        case b.completion_window when '1h' then 'flex' else 'default' end, l.size,
-        b.id, l.line, l.custom_id, b.expires_at
-    from lines l cross join batch b
-    order by l.number
-),
-waiting as (
-    insert into queue (id, lane_id, rank, deadline, line)
-    select l.id, a.id, l.number, b.expires_at, l.line
-    from lines l cross join batch b
-    join lanes a on a.batch_id = b.id and a.model = l.model
-    order by l.number
-    returning lane_id
-),
-lengthened as (
-    update lanes a set live = a.live + n.n, promised = greatest(0, a.promised - n.n)
-    from (select lane_id, count(*)::integer as n from waiting group by lane_id) n
-    where a.id = n.lane_id
-),
-counted as (
-    update batches b set
-        populated = b.populated + (select count(*) from lines),
-        started_at = case when b.populated + (select count(*) from lines) >= b.total then now() end
-    from batch
-    where b.id = batch.id
-    returning b.started_at
-)
-select (select count(*) from lines)::integer as made, started_at is not null as started from counted;
-
--- name: open_lanes
--- The batch has started: its lanes can be claimed from.
-update lanes set closed = false
-where batch_id = $1 and closed
-    and exists (select from batches b where b.id = $1 and b.started_at is not null and b.cancelling_at is null);
-
--- name: unstarted_batches
--- Batches to populate, oldest first, at most $1.
-select id from batches
-where started_at is null and failed_at is null and cancelled_at is null and cancelling_at is null and deleted_at is null
-order by created_at
-limit $1;
-
 -- name: live_lanes
 -- Lanes that something waits in and can be claimed at once.
 -- row: dwctl.requests.queue.structs:Lane
@@ -293,16 +226,13 @@ update queue q set holder = null, claimed_at = null
 where q.id = any ($2::uuid[]) and q.holder = $1
 returning q.lane_id;
 
--- name: abandon
--- Lines of a batch that has not started can never be made, for its file is gone: it is cancelled, and says why.
-update batches set
-    cancelling_at = now(),
-    errors = jsonb_build_object('object', 'list', 'data', jsonb_build_array(jsonb_build_object(
-        'code', 'file_not_found', 'line', null, 'param', 'input_file_id',
-        'message', 'The input file was deleted before all of its lines were read.'
-    )))
-where id = $1 and started_at is null and failed_at is null and cancelling_at is null
-    and not exists (select from file_lines l where l.file_id = batches.file_id and l.line = batches.populated);
+-- name: put_off
+-- A request whose outcome cannot be written: it waits for its next attempt, $4 seconds from now.
+update queue q set
+    holder = null, claimed_at = null, attempt = q.attempt + 1, retries = q.retries + 1,
+    not_before = now() + make_interval(secs => $4)
+where q.id = $2 and q.holder = $1 and q.attempt = $3
+returning q.id;
 
 -- name: rescue
 -- Requests that a dead process held, at most $2 at once: they wait again, each in its next attempt.
@@ -429,22 +359,6 @@ waiting as (
     returning id
 )
 select id, created_at, pg_notify('dwctl_queue', '') as told from waiting join made using (id);
-
--- name: depths
--- What waits, is being run or is still to become requests, by model and deadline: of batches from the lanes' counters,
--- single calls one by one. Not what is being cancelled.
--- row: dwctl.requests.queue.structs:Depth
-select a.model, a.deadline, sum(a.live + a.promised)::bigint as requests
-from lanes a
-join batches b on b.id = a.batch_id and b.cancelling_at is null
-where a.live + a.promised > 0
-group by a.model, a.deadline
-union all
-select a.model, q.deadline, count(*)
-from lanes a
-join queue q on q.lane_id = a.id
-where a.batch_id is null
-group by a.model, q.deadline;
 
 -- name: forget_lanes
 -- Lanes of single calls that nothing has waited in; whoever comes next makes them anew.

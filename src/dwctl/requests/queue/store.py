@@ -1,8 +1,9 @@
 """The queue in PostgreSQL: who waits, who is run by whom, what came of it. Decision 0034.
 
-Every method is one transaction, and what it did is on disk when it returns, but for a claim: if the database's server
-dies, what was claimed in its last moments waits again. If the process dies in the middle, nothing of it happened; if it
-dies before it hears of the commit, repeating it changes nothing: a settled request is no longer held.
+Every method is one transaction, and what it did is on disk when it returns, but for a claim and a step of populating:
+if the database's server dies, what was claimed in its last moments waits again, and lines that were made ready then are
+made ready once more. If the process dies in the middle, nothing of it happened; if it dies before it hears of the
+commit, repeating it changes nothing: a settled request is no longer held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import msgspec
 from dwctl.db.postgres import Connection, Database
 from dwctl.db.queries import Queries
 from dwctl.requests.events.store import EventStore
-from dwctl.requests.queue.structs import AGAIN, Claimed, Depth, Lane, Settled, Settlement, Single, Told
+from dwctl.requests.queue.structs import AGAIN, Claimed, Lane, Settled, Settlement, Single, Step, Told
 from dwctl.requests.record import Record
 
 CHANNEL = "dwctl_queue"
@@ -35,6 +36,7 @@ class QueueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = Queries.load(__package__)
+        self._populating = Queries.load(f"{__package__}.populating")
         self._commands = Queries.load(f"{__package__}.commands")
         self._unheld = Queries.load(f"{__package__}.unheld")
         self._events = EventStore(database)
@@ -49,20 +51,23 @@ class QueueStore:
         With the last of them the batch has started and can be claimed from.
         """
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(self._sql["populate"], batch_id, lines)
+            row = await connection.fetchrow(self._populating["populate"], batch_id, lines)
             if row is None:
                 return False
-            if row["started"]:
-                await connection.execute(self._sql["open_lanes"], batch_id)
-            elif not row["made"]:
+            step = Step(*row.values())
+            if step.started:
+                await connection.execute(self._sql["durable"])
+                await connection.execute(self._populating["open_lanes"], batch_id)
+            elif not step.made:
                 # It would wait for ever.
-                await connection.execute(self._sql["abandon"], batch_id)
+                await connection.execute(self._sql["durable"])
+                await connection.execute(self._populating["abandon"], batch_id)
                 return False
-            return not row["started"]
+            return not step.started
 
     async def unstarted(self, most: int) -> list[UUID]:
         """Batches to populate, oldest first."""
-        return [row["id"] for row in await self._database.fetch(self._sql["unstarted_batches"], most)]
+        return [row["id"] for row in await self._database.fetch(self._populating["unstarted_batches"], most)]
 
     async def enqueue(self, singles: Sequence[Single]) -> dict[UUID, datetime]:
         """Accept single calls: rows, contents and places in the queue; gives when, of those whose id was free."""
@@ -225,6 +230,13 @@ class QueueStore:
         await connection.execute(self._sql["durable"])
         return Settlement(frozenset(accepted), frozenset(ended))
 
+    async def put_off(self, holder: UUID, request_id: UUID, attempt: int, seconds: float) -> None:
+        """Let go of a request whose outcome cannot be written: its next attempt comes later."""
+        async with self._database.transaction() as connection:
+            found = await connection.fetchval(self._sql["put_off"], holder, request_id, attempt, seconds)
+            if found is not None:
+                await connection.execute(self._sql["reopen_requests"], [found], holder)
+
     async def _belong(self, connection: Connection, records: list[Record]) -> None:
         """Let each say of which batch it is; settling has told that of those that were still held."""
         by_id = {UUID(record.id): record for record in records}
@@ -261,10 +273,6 @@ class QueueStore:
     async def to_abort(self, holder: UUID) -> set[UUID]:
         """What this process runs and is to end."""
         return {row["id"] for row in await self._database.fetch(self._sql["to_abort"], holder)}
-
-    async def depths(self) -> list[Depth]:
-        """What is to be done, by model and deadline."""
-        return [Depth(*row.values()) for row in await self._database.fetch(self._sql["depths"])]
 
     # After a death
 
@@ -359,6 +367,7 @@ class QueueStore:
         again, ended, more = row
         if again:
             await connection.execute(self._sql["reopen_requests"], again, None)
+            await connection.execute(self._commands["move_end"], batch_id)
         if ended:
             await connection.execute(self._sql["close_lanes"], [batch_id])
         return len(again), more

@@ -14,6 +14,15 @@ AGAIN = 0
 """A verdict: another try follows. The other verdicts are the terminal states of `record.State`."""
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What one step of populating has done."""
+
+    made: int
+    """Lines that wait now."""
+    started: bool
+    """They were the last ones."""
+
+
 class Lane(msgspec.Struct, frozen=True, gc=False):
     """A line of waiting: the requests of one batch for one model, or single calls of one account, tier and model."""
 
@@ -63,14 +72,6 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     """Whether its events are shown while it runs."""
     created_at: datetime | None
     """Of a single call."""
-
-
-class Depth(msgspec.Struct, frozen=True):
-    """What is due of a model at a moment."""
-
-    model: str
-    deadline: datetime
-    requests: int
 
 
 class Settled(msgspec.Struct, kw_only=True, gc=False):

@@ -26,6 +26,18 @@ where id = $1 and failed > 0 and file_id is not null and started_at is not null 
     and deleted_at is null
 returning id;
 
+-- name: move_end
+-- Outputs of a batch that goes on again: where their end was counted from its end, they get another one when it has ended.
+-- One that is just expiring is left alone.
+with kept as (
+    select f.id
+    from batches b
+    join files f on f.id in (b.output_file_id, b.error_file_id) and f.ends_by_default and f.status = 'processed'
+    where b.id = $1
+    for update of f skip locked
+)
+update files f set ends_by_default = false, expires_at = null from kept where f.id = kept.id;
+
 -- name: retrying_batches
 -- Batches of which failed requests are being put back, at most $1, and their windows.
 select id, completion_window from batches where retry_to is not null and cancelling_at is null and deleted_at is null limit $1;

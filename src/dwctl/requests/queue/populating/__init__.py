@@ -1,0 +1,1 @@
+"""Statements that make the lines of a batch wait, step by step."""
