@@ -4,6 +4,7 @@ A `ToolServer` answers as a function of the arguments, by the path that it is as
 that calls the tools which a script names, one entry for each time that it is asked, and then says something.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ class Caller:
 
 def _chunks(text: str, calls: list[Json], finish: str) -> list[Json]:
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": piece} for piece in text.split(" ") if piece]
+    deltas += [{"content": piece} for piece in re.findall(r"\S+\s*", text)]
     deltas += [{"tool_calls": [call]} for call in calls]
     chunks: list[Any] = [
         {"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas

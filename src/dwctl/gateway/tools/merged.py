@@ -83,7 +83,8 @@ class Merged:
         """Events of items of a round that was not streamed; they are settled already."""
         told = []
         for index, item in enumerate(items, self._offset):
-            told += [self._of_item("added", index, item), self._of_item("done", index, item)]
+            begun = {**item, "status": "in_progress"} if "status" in item else item
+            told += [self._of_item("added", index, begun), self._of_item("done", index, item)]
         return b"".join(told)
 
     def open_result(self, call_id: str) -> tuple[int, bytes]:
