@@ -1,4 +1,4 @@
-"""Tools that the server runs, with the official client: given by an administrator, called by the model (decision 0042)."""
+"""Tools that the server runs, with the official client: given by an admin, called by the model (decision 0042)."""
 
 import uuid
 from collections.abc import Iterator

@@ -225,10 +225,9 @@ class ToolLoop:
         """All tools of a round have run."""
         self._stop_timer()
         self._given += self._turn.results()
-        if cut:
-            self._finish(call, response, cut=True)
-        elif mixed:
-            self._finish(call, response)
+        late = not mixed and (self._turn.late or self._gateway.perf() >= self._until)
+        if cut or late or mixed:
+            self._finish(call, response, cut=cut or late)
         else:
             self._ask(self._offer.following(self._given))
 

@@ -160,7 +160,7 @@ def _unknown(number: int, name: object, available: Mapping[str, Tool]) -> Refuse
 
 
 def _collision(number: int, name: str) -> Refused:
-    text = f"Tool name collision: '{name}' is a tool that the server runs for this model; name the function otherwise."
+    text = f"Tool name collision: '{name}' is a tool of the server; give the function another name."
     return Refused(_wrong(f"tools.{number}.name", text))
 
 

@@ -22,6 +22,7 @@ from dwctl.routing.tools import Tool
 from dwctl.wire.loose import FAULTS
 
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
+TIMEOUT = "timeout"
 MAX_QUOTED = 1024
 """Bytes of a failed answer that the model is told."""
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -110,13 +111,13 @@ class ToolRun:
 
     def on_end(self) -> None:
         """It is whole."""
-        self._ticket = None
+        self._close()
         if self._head is not None:
             self._tell(self._result(self._head, b"".join(self._body)))
 
     def on_whole(self, head: Head, body: bytes) -> None:
         """It came in one piece."""
-        self._ticket = None
+        self._close()
         self._tell(self._too_large() if len(body) > self._limit else self._result(head, body))
 
     def on_failure(self, failure: Failure, detail: str) -> None:
@@ -126,8 +127,14 @@ class ToolRun:
         outcome = "not_allowed" if failure is Failure.NOT_ALLOWED else "unreachable"
         self._tell(Result(f"Error: the server of the tool {failure.value}.", outcome))
 
+    def _close(self) -> None:
+        """Whatever the server says, the connection serves no other call."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None and ticket.connection is not None:
+            ticket.connection.abandon()
+
     def _late(self, within: float) -> None:
-        self._tell(Result(f"Error: the tool did not answer within {within:g} seconds.", "timeout"))
+        self._tell(Result(f"Error: the tool did not answer within {within:g} seconds.", TIMEOUT))
 
     def _too_large(self) -> Result:
         return Result(f"Error: the answer of the tool is longer than {self._limit} bytes.", "too_large")

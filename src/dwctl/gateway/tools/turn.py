@@ -8,7 +8,7 @@ import msgspec
 
 from dwctl.gateway.tools.counts import ToolCounts
 from dwctl.gateway.tools.offer import Offer
-from dwctl.gateway.tools.run import Result, ToolRun, key_of
+from dwctl.gateway.tools.run import TIMEOUT, Result, ToolRun, key_of
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.wire.loose import string_of
@@ -31,7 +31,7 @@ class Turn:
 
     __slots__ = (
         "_client", "_counts", "_done", "_left", "_most", "_offer", "_order", "_perf", "_results", "_running", "_same",
-        "_settings", "_told", "_until", "_waiting",
+        "_settings", "_told", "_until", "_waiting", "late",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,8 @@ class Turn:
         self._results: dict[int, str] = {}
         self._left = 0
         self._until = 0.0
+        self.late = False
+        """Whether the time of the whole response was over before all had run."""
 
     def run(
         self,
@@ -115,12 +117,17 @@ class Turn:
             called = self._waiting.popleft()
             now = self._perf()
             if now >= self._until:
+                self.late = True
                 self._skip(called)
                 continue
             tool = self._offer.tools[called.name]
-            within = min(tool.timeout, self._until - now)
+            left = self._until - now
+            within = min(tool.timeout, left)
 
-            def ended(result: Result, called: _Called = called, began: float = now) -> None:
+            def ended(
+                result: Result, called: _Called = called, began: float = now, last: bool = left < tool.timeout
+            ) -> None:
+                self.late = self.late or (last and result.outcome == TIMEOUT)
                 self._ended(called, result, began)
 
             run = ToolRun(tool, self._settings.max_result_bytes, ended, now + within)
