@@ -221,7 +221,8 @@ async def test_names_that_do_not_go(
         400,
         {"message": text, "type": "invalid_request_error", "param": param, "code": "invalid_value"},
     )
-    assert upstream.posts == running.ledger.started == []
+    assert upstream.posts == []
+    assert running.ledger.started == []
 
 
 async def test_a_call_may_name_the_tools_that_it_wants(upstream: FakeUpstream, server: FakeUpstream) -> None:
