@@ -13,6 +13,7 @@ import msgspec
 from tests.fakes import shapes
 from tests.fakes.answers import Answer, frames, json_reply, stream_reply
 from tests.fakes.incoming import Request
+from tests.fakes.model import ModelServer
 from tests.fakes.shapes import Json
 
 Function = Callable[[Json], Json]
@@ -44,7 +45,9 @@ class Caller:
         self.asked: list[Json] = []
 
     def __call__(self, request: Request) -> Answer:
-        """The next turn."""
+        """The next turn; whoever looks for models finds the usual one."""
+        if request.method != "POST":
+            return ModelServer()(request)
         asked: Json = request.json()
         number = sum(1 for message in asked["messages"] if message["role"] == "assistant")
         self.asked.append(asked)
