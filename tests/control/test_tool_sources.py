@@ -160,8 +160,8 @@ async def test_attached_to_models_and_groups(
     tools = (await routed(house))["one"]
     assert tools is not None
     assert [(each.name, each.secret, each.groups) for each in tools] == [
-        ("clock", None, {str(group)}),
-        ("weather", "s3cret", {str(group)}),
+        ("clock", None, frozenset([str(group)])),
+        ("weather", "s3cret", frozenset([str(group)])),
     ]
     assert (tools[1].url, tools[1].timeout, tools[1].parameters) == (URL, 30.0, None)
     assert (await routed(house))["two"] is None

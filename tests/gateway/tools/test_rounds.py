@@ -1,28 +1,23 @@
 """Rounds with the model and what runs between them."""
 
-from typing import Any
-
 import msgspec
 import pytest
 
 from dwctl.core.settings import Duration
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.requests.record import State
-from dwctl.routing.limits import Limits
 from tests.fakes import shapes
-from tests.fakes.answers import HANG, Answer, Hang, frames, json_reply, server_error, stream_reply
+from tests.fakes.answers import HANG, frames, json_reply, stream_reply
 from tests.fakes.shapes import Json
 from tests.fakes.tools import Caller
 from tests.fakes.upstream import FakeUpstream
-from tests.gateway.house import SECRET, bearer, encoded, key
+from tests.gateway.house import bearer, encoded
 from tests.gateway.tools.bench import (
-    GROUP,
     PATH,
     SCHEMA,
     asked,
     at_rest,
     house,
-    keys,
     kinds,
     results,
     tool,
@@ -163,143 +158,6 @@ async def test_no_more_run_at_a_time_than_may(
         assert all(text.startswith("Error: the tool did not answer") for text in results(answer.json()))
 
 
-# What the client asks of its own
-
-
-async def test_a_function_of_the_client_ends_the_response(
-    upstream: FakeUpstream, server: FakeUpstream
-) -> None:
-    caller = Caller([ULM, ("mine", {})])
-    upstream.forget(caller)
-    mine: Json = {"type": "function", "name": "mine", "parameters": SCHEMA}
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(tools=[mine]), PATH)
-        shown = answer.json()
-        # The client answers its own call alone, and the model has both.
-        result = {"type": "function_call_output", "call_id": shown["output"][1]["call_id"], "output": "42"}
-        await running.call(asked(input=[*shown["output"], result], tools=[mine]), PATH)
-    assert (shown["status"], kinds(shown)) == (
-        "completed",
-        ["function_call", "function_call", "function_call_output"],
-    )
-    assert shown["output"][2]["call_id"] == shown["output"][0]["call_id"]
-    assert [one["name"] for one in shown["tools"]] == ["mine"]
-    assert [one["function"]["name"] for one in caller.asked[0]["tools"]] == ["mine", "weather"]
-    assert [one["role"] for one in caller.asked[1]["messages"]] == ["assistant", "tool", "tool"]
-
-
-async def test_a_name_that_nobody_knows_is_the_clients(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([("nonsense", {})]))
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(), PATH)
-    assert kinds(answer.json()) == ["function_call"]
-    assert (answer.json()["status"], server.posts) == ("completed", [])
-
-
-@pytest.mark.parametrize(
-    ("tools", "param", "text"),
-    [
-        (
-            [{"type": "hosted_tool", "name": "x"}],
-            "tools.0.name",
-            "Unknown hosted tool: 'x'. Available tools: [clock, weather]",
-        ),
-        (
-            [{"type": "function", "name": "a"}, {"type": "function", "name": "weather"}],
-            "tools.1.name",
-            "Tool name collision: 'weather' is a tool of the server; give the function another name.",
-        ),
-    ],
-)
-async def test_names_that_do_not_go(
-    upstream: FakeUpstream, server: FakeUpstream, tools: Any, param: str, text: str
-) -> None:
-    async with house(tooled(upstream, tool(server, "weather"), tool(server, "clock"))) as running:
-        answer = await running.call(asked(tools=tools), PATH)
-        assert at_rest(running)
-    assert (answer.status, answer.json()["error"]) == (
-        400,
-        {"message": text, "type": "invalid_request_error", "param": param, "code": "invalid_value"},
-    )
-    assert upstream.posts == []
-    assert running.ledger.started == []
-
-
-async def test_a_call_may_name_the_tools_that_it_wants(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller()
-    upstream.forget(caller)
-    weather = {"type": "hosted_tool", "name": "weather"}
-    async with house(tooled(upstream, tool(server, "weather"), tool(server, "clock"))) as running:
-        answer = await running.call(asked(tools=[weather], tool_choice=weather), PATH)
-        # The other one's name is free then.
-        await running.call(asked(tools=[weather, {"type": "function", "name": "clock"}]), PATH)
-    first, second = caller.asked
-    assert [one["function"]["name"] for one in first["tools"]] == ["weather"]
-    assert first["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
-    assert answer.json()["tools"] == [weather]
-    assert [one["function"]["name"] for one in second["tools"]] == ["clock", "weather"]
-
-
-@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "weather"}])
-async def test_a_choice_forces_the_first_round_alone(
-    upstream: FakeUpstream, server: FakeUpstream, choice: Any
-) -> None:
-    caller = Caller([ULM])
-    upstream.forget(caller)
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(tool_choice=choice), PATH)
-    assert [one["tool_choice"] == "auto" for one in caller.asked] == [False, True]
-    assert answer.json()["tool_choice"] == choice
-
-
-async def test_none_means_none(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller()
-    upstream.forget(caller)
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        await running.call(asked(tool_choice="none"), PATH)
-    assert "tools" not in caller.asked[0]
-
-
-@pytest.mark.parametrize("groups", [("00000000-0000-4000-8000-0000000000bb",), ()])
-async def test_whose_groups_do_not_have_it(
-    upstream: FakeUpstream, server: FakeUpstream, groups: tuple[str, ...]
-) -> None:
-    caller = Caller()
-    upstream.forget(caller)
-    other = {SECRET: key(groups=groups)}
-    async with house(tooled(upstream, tool(server, "weather")), keys=other) as running:
-        assert (await running.call(asked(), PATH)).status == 200
-        named = asked(tools=[{"type": "hosted_tool", "name": "weather"}])
-        refused = await running.call(named, PATH)
-    assert "tools" not in caller.asked[0]
-    assert refused.json()["error"]["message"] == "Unknown hosted tool: 'weather'. Available tools: []"
-
-
-async def test_a_model_without_tools_says_the_same(upstream: FakeUpstream) -> None:
-    async with house(msgspec.structs.replace(tooled(upstream), tools=None)) as running:
-        refused = await running.call(asked(tools=[{"type": "hosted_tool", "name": "x"}]), PATH)
-    assert (refused.status, refused.json()["error"]["message"]) == (
-        400,
-        "Invalid 'tools.0.name': Unknown hosted tool: 'x'. Available tools: [].",
-    )
-
-
-async def test_only_tools_of_shared_groups(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller()
-    upstream.forget(caller)
-    other = "00000000-0000-4000-8000-0000000000bb"
-    tools = (tool(server, "weather"), tool(server, "clock", groups=(other,)))
-    async with house(tooled(upstream, *tools), keys=keys(GROUP)) as running:
-        await running.call(asked(), PATH)
-    assert [one["function"]["name"] for one in caller.asked[0]["tools"]] == ["weather"]
-
-
-async def test_chats_have_no_tools_of_the_server(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        await running.call({"model": "m", "messages": [{"role": "user", "content": "x"}]})
-    assert "tools" not in upstream.posts[0].json()
-
-
 # Bounds
 
 
@@ -350,165 +208,6 @@ async def test_time_is_limited(upstream: FakeUpstream, server: FakeUpstream) -> 
     assert (shown["status"], shown["incomplete_details"]) == ("incomplete", {"reason": "max_tool_calls"})
     assert results(shown)[0].startswith("Error: the tool did not answer within 0.")
     assert len(caller.asked) == 1
-
-
-# What goes wrong
-
-
-async def test_a_later_round_fails(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller([ULM])
-    upstream.forget(caller)
-    upstream.push(caller, server_error())
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(), PATH)
-        record = await running.recorded()
-        assert at_rest(running)
-    assert answer.status == 500
-    assert (record.state, record.status_code, record.total_tokens) == (State.FAILED, 500, 14)
-
-
-async def test_a_later_round_of_a_stream_fails(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller([ULM])
-    upstream.forget(caller)
-    for broken in (server_error(), stream_reply(frames(shapes.chat_chunks("m", ["a", "b"]))).cut(-40)):
-        upstream.push(caller, broken)
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answers = [await running.call(asked(stream=True), PATH) for _ in range(2)]
-        record = await running.recorded(2)
-        assert at_rest(running)
-    for answer in answers:
-        found = told(answer.body)
-        types = [event["type"] for event in found]
-        assert (types.count("response.created"), types[-1]) == (1, "response.failed")
-        last = found[-1]["response"]
-        assert (last["status"], kinds(last)[:2]) == ("failed", ["function_call", "function_call_output"])
-        assert last["error"]["code"] == "server_error"
-    assert (record.state, record.status_code) == (State.FAILED, 502)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_the_first_round_fails(upstream: FakeUpstream, server: FakeUpstream, stream: bool) -> None:
-    upstream.push(server_error())
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(stream=stream), PATH)
-        record = await running.recorded()
-        assert at_rest(running)
-    assert (answer.status, record.state, record.status_code) == (500, State.FAILED, 500)
-    assert answer.json()["error"]["message"]
-
-
-async def test_an_error_before_anything_of_a_stream(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    broken: Json = {"error": {"message": "no room", "type": "server_error", "code": None}}
-    upstream.push(stream_reply(frames([broken])))
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        answer = await running.call(asked(stream=True), PATH)
-        record = await running.recorded()
-    found = told(answer.body)
-    assert [event["type"] for event in found] == ["error"]
-    assert found[0]["message"] == "no room"
-    assert record.state == State.FAILED
-
-
-async def test_a_revoked_key_is_not_asked_for_again(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([ULM]))
-    server.push(Answer((Hang(),)))
-    async with house(tooled(upstream, tool(server, "weather", timeout=0.2))) as running:
-        async with running.wire() as wire:
-            wire.send(PATH, encoded(asked()), bearer())
-            await running.until(lambda: len(server.posts) == 1, "the tool runs")
-            running.routing.snapshot = msgspec.structs.replace(running.routing.snapshot, keys={})
-            answer = await wire.answer()
-        record = await running.recorded()
-        assert at_rest(running)
-    assert (answer.status, answer.json()["error"]["code"]) == (401, "invalid_api_key")
-    assert (record.state, record.status_code, len(upstream.posts)) == (State.FAILED, 401, 1)
-
-
-async def test_a_limit_is_waited_for_in_the_middle(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    caller = Caller([ULM])
-    upstream.forget(caller)
-    made = tooled(upstream, tool(server, "weather"))
-    limits = Limits.of("model:m", 1.0, 1, None, None, None)
-    async with house(msgspec.structs.replace(made, limits=limits)) as running:
-        answer = await running.call(asked(), PATH)
-        await running.recorded()
-        refused = await running.call(asked(), PATH)
-    assert kinds(answer.json()) == ["function_call", "function_call_output", "message"]
-    assert refused.status == 429
-
-
-async def test_a_limit_that_lasts_too_long_ends_it(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([ULM]))
-    made = tooled(upstream, tool(server, "weather"))
-    limits = Limits.of("model:m", None, None, 1, None, None)
-    settings = ToolSettings(total_time=Duration(2))
-    async with house(msgspec.structs.replace(made, limits=limits), settings) as running:
-        answer = await running.call(asked(), PATH)
-        record = await running.recorded()
-        assert at_rest(running)
-    assert (answer.status, record.status_code, record.total_tokens) == (429, 429, 14)
-
-
-async def test_places_are_free_while_a_tool_runs(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([ULM]))
-    server.push(HANG)
-    made = tooled(upstream, tool(server, "weather", timeout=0.5))
-    limits = Limits.of("model:m", None, None, None, None, 1)
-    async with (
-        house(msgspec.structs.replace(made, limits=limits)) as running,
-        running.wire() as wire,
-    ):
-        wire.send(PATH, encoded(asked()), bearer())
-        await running.until(lambda: len(server.posts) == 1, "the tool runs")
-        assert (await running.call(asked(tool_choice="none"), PATH)).status == 200
-        assert (await wire.answer()).status == 200
-
-
-# Whoever leaves
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_leaves_while_a_tool_runs(
-    upstream: FakeUpstream, server: FakeUpstream, stream: bool
-) -> None:
-    upstream.forget(Caller([ULM]))
-    server.push(HANG)
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        async with running.wire() as wire:
-            wire.send(PATH, encoded(asked(stream=stream)), bearer())
-            await running.until(lambda: len(server.posts) == 1, "the tool runs")
-        record = await running.recorded()
-        await running.until(lambda: not server.open_connections, "nobody waits for the tool")
-        assert at_rest(running)
-    assert (record.state, record.status_code, record.total_tokens) == (State.FAILED, 499, 14)
-    assert len(upstream.posts) == 1
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_leaves_in_a_later_round(
-    upstream: FakeUpstream, server: FakeUpstream, stream: bool
-) -> None:
-    upstream.push(Caller([ULM]), HANG)
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        async with running.wire() as wire:
-            wire.send(PATH, encoded(asked(stream=stream)), bearer())
-            await running.until(lambda: len(upstream.posts) == 2, "the model is asked again")
-        record = await running.recorded()
-        assert at_rest(running)
-    # The second round is an estimate: it was asked, and did not answer.
-    assert (record.status_code, record.estimated) == (499, True)
-    assert record.total_tokens is not None
-    assert record.total_tokens > 14
-
-
-async def test_a_silent_stream_lives(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([ULM]))
-    server.push(json_reply({"late": True}).delayed(0.4))
-    async with house(tooled(upstream, tool(server, "weather"))) as running:
-        running.gateway.stream_keep_alive = 0.05
-        answer = await running.call(asked(stream=True), PATH)
-    assert answer.body.count(b": keep-alive\n\n") >= 3
-    assert kinds(told(answer.body.replace(b": keep-alive\n\n", b""))[-1]["response"])[-1] == "message"
 
 
 # Servers that know responses themselves
