@@ -98,9 +98,11 @@ async def test_an_answer_is_so_long_at_most(
 async def test_a_tool_takes_so_long_at_most(
     upstream: FakeUpstream, server: FakeUpstream, late: Answer
 ) -> None:
-    server.push(late)
+    usual = server.respond
+    server.forget(lambda _: late)
     text = await said(upstream, server, timeout=0.2)
     assert text == "Error: the tool did not answer within 0.2 seconds."
+    server.forget(usual)
     assert await said(upstream, server, timeout=5.0) == '{"city":"Ulm","sun":true}'
 
 

@@ -13,6 +13,7 @@ stream was shown.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ import msgspec
 
 from dwctl.core.ids import new_id
 from dwctl.gateway.caller import Caller
+from dwctl.gateway.failures import INTERNAL
 from dwctl.gateway.peek import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.record import CLIENT_LEFT
@@ -42,6 +44,8 @@ from dwctl.wire.stateful import Expanded
 from dwctl.wire.translate.chats import counted
 from dwctl.wire.translate.problems import failure_of, problem_of_error, problem_of_reply
 from dwctl.wire.translate.stream import BROKEN_OFF
+
+logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 CUT = "max_tool_calls"
@@ -137,9 +141,20 @@ class ToolLoop:
 
     def ended(self, call: RoundCall) -> None:
         """The model has answered."""
-        if self._over:
-            return
-        self._call = None
+        if not self._over:
+            self._call = None
+            self._step(self._ended, call)
+
+    def _step(self, step: Callable[..., None], *args: object) -> None:
+        """What fails in a step ends the call: nobody else would."""
+        try:
+            step(*args)
+        except Exception:
+            logger.exception("a call with tools failed in the gateway")
+            if not self._over:
+                self._fail(INTERNAL)
+
+    def _ended(self, call: RoundCall) -> None:
         record = call.record
         if record is not None:
             self._totals.add(record)
@@ -212,7 +227,7 @@ class ToolLoop:
             self._told_client(event)
 
         def done() -> None:
-            self._ran(call, response, mixed=mixed, cut=not runs)
+            self._step(self._ran, call, response, mixed, not runs)
 
         self._later_comment()
         self._turn.run(self._merged.ident, places, self._until if runs else None, self._result, done)
@@ -221,7 +236,7 @@ class ToolLoop:
         """What came of a tool."""
         self._told_client(self._merged.close_result(place, text))
 
-    def _ran(self, call: RoundCall, response: Json, *, mixed: bool, cut: bool) -> None:
+    def _ran(self, call: RoundCall, response: Json, mixed: bool, cut: bool) -> None:
         """All tools of a round have run."""
         self._stop_timer()
         self._given += self._turn.results()
