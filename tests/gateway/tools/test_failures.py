@@ -85,7 +85,7 @@ async def test_an_error_before_anything_of_a_stream(upstream: FakeUpstream, serv
 async def test_a_revoked_key_is_not_asked_for_again(upstream: FakeUpstream, server: FakeUpstream) -> None:
     upstream.forget(Caller([ULM]))
     server.push(Answer((Hang(),)))
-    async with house(tooled(upstream, tool(server, "weather", timeout=0.2))) as running:
+    async with house(tooled(upstream, tool(server, "weather", timeout=1.0))) as running:
         async with running.wire() as wire:
             wire.send(PATH, encoded(asked()), bearer())
             await running.until(lambda: len(server.posts) == 1, "the tool runs")
@@ -125,7 +125,7 @@ async def test_a_limit_that_lasts_too_long_ends_it(upstream: FakeUpstream, serve
 async def test_places_are_free_while_a_tool_runs(upstream: FakeUpstream, server: FakeUpstream) -> None:
     upstream.forget(Caller([ULM]))
     server.push(HANG)
-    made = tooled(upstream, tool(server, "weather", timeout=0.5))
+    made = tooled(upstream, tool(server, "weather"))
     limits = Limits.of("model:m", None, None, None, None, 1)
     async with (
         house(msgspec.structs.replace(made, limits=limits)) as running,
@@ -134,7 +134,6 @@ async def test_places_are_free_while_a_tool_runs(upstream: FakeUpstream, server:
         wire.send(PATH, encoded(asked()), bearer())
         await running.until(lambda: len(server.posts) == 1, "the tool runs")
         assert (await running.call(asked(tool_choice="none"), PATH)).status == 200
-        assert (await wire.answer()).status == 200
 
 
 # Whoever leaves

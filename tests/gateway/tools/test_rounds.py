@@ -7,7 +7,8 @@ from dwctl.core.settings import Duration
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.requests.record import State
 from tests.fakes import shapes
-from tests.fakes.answers import HANG, frames, json_reply, stream_reply
+from tests.fakes.answers import HANG, Answer, frames, json_reply, stream_reply
+from tests.fakes.incoming import Request
 from tests.fakes.shapes import Json
 from tests.fakes.tools import Caller
 from tests.fakes.upstream import FakeUpstream
@@ -135,10 +136,15 @@ async def test_tools_run_beside_each_other_and_results_keep_their_order(
 ) -> None:
     caller = Caller([("weather", {"city": name}) for name in "abc"])
     upstream.forget(caller)
-    server.push(json_reply({"first": 1}).delayed(0.2), json_reply({"second": 2}), json_reply({"third": 3}))
+
+    def slow_first(request: Request) -> Answer:
+        answer = json_reply(request.json())
+        return answer.delayed(0.2) if request.json() == {"city": "a"} else answer
+
+    server.forget(slow_first)
     async with house(tooled(upstream, tool(server, "weather"))) as running:
         answer = await running.call(asked(), PATH)
-    assert results(answer.json()) == ['{"first":1}', '{"second":2}', '{"third":3}']
+    assert results(answer.json()) == ['{"city":"a"}', '{"city":"b"}', '{"city":"c"}']
     assert [one["content"] for one in caller.asked[1]["messages"][2:]] == results(answer.json())
 
 
@@ -149,7 +155,7 @@ async def test_no_more_run_at_a_time_than_may(
     upstream.forget(Caller([("weather", {"city": name}) for name in "abc"]))
     server.push(*[HANG] * 3)
     settings = ToolSettings(max_parallel=most)
-    async with house(tooled(upstream, tool(server, "weather", timeout=0.3)), settings) as running:
+    async with house(tooled(upstream, tool(server, "weather", timeout=0.6)), settings) as running:
         async with running.wire() as wire:
             wire.send(PATH, encoded(asked()), bearer())
             await running.until(lambda: len(server.posts) == most, "as many run as may")
