@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import openai
 import pytest
 
@@ -14,6 +15,7 @@ from tests.fakes.answers import Answer, Hang
 from tests.fakes.model import MODEL
 from tests.fakes.tools import Caller, ToolServer
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
+from tests.waiting import until
 from tests.wire.open_responses import rebuilt, response, told
 
 pytestmark = pytest.mark.xdist_group("contract")
@@ -166,3 +168,38 @@ def test_compact_calls_no_tool(client: openai.OpenAI, given: Given, caller: Call
     caller.turns = ()
     client.responses.compact(model=MODEL, input="How is it in Ulm?")
     assert "tools" not in caller.asked[0]
+
+
+def test_a_line_of_a_batch(client: openai.OpenAI, given: Given, caller: Caller) -> None:
+    body = {"model": MODEL, "input": "How is it in Ulm?"}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": body}
+    made = client.files.create(file=("in.jsonl", msgspec.json.encode(line)), purpose="batch")
+    batch = client.batches.create(input_file_id=made.id, endpoint="/v1/responses", completion_window="24h")
+    until(lambda: client.batches.retrieve(batch.id).status == "completed", "the batch ends")
+    output = client.batches.retrieve(batch.id).output_file_id
+    assert output is not None
+    answer = msgspec.json.decode(client.files.content(output).content)["response"]["body"]
+    assert [item["type"] for item in answer["output"]][1:3] == ["function_call", "function_call_output"]
+    assert answer["usage"]["total_tokens"] == 28
+
+
+def test_in_a_conversation(client: openai.OpenAI, given: Given, caller: Caller) -> None:
+    talk = client.conversations.create()
+    client.responses.create(model=MODEL, input="How is it in Ulm?", conversation=talk.id)
+    kinds = [item.type for item in client.conversations.items.list(talk.id, order="asc")]
+    assert kinds == ["message", "message", "function_call", "function_call_output", "message"]
+    # A call that is refused gives its place back, so that the conversation takes the next one.
+    wanted: Any = [{"type": "hosted_tool", "name": "nonsense"}]
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model=MODEL, input="x", conversation=talk.id, tools=wanted)
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model=MODEL, input=[], conversation=talk.id, extra_body={"max_tokens": 7})
+    client.responses.create(model=MODEL, input="And tomorrow?", conversation=talk.id)
+    assert len(client.conversations.items.list(talk.id, order="asc").data) > len(kinds)
+
+
+def test_what_is_not_stored(client: openai.OpenAI, given: Given, caller: Caller) -> None:
+    answer = client.responses.create(model=MODEL, input="How is it in Ulm?", store=False)
+    assert answer.output_text == "Let me look.All done."
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(answer.id)
