@@ -153,6 +153,9 @@ async def test_a_client_leaves_while_a_tool_runs(
         await running.until(lambda: not server.open_connections, "nobody waits for the tool")
         assert at_rest(running)
     assert (record.state, record.status_code, record.total_tokens) == (State.FAILED, 499, 14)
+    # What was asked may have been done.
+    assert record.tool_calls is not None
+    assert [each.outcome for each in record.tool_calls] == ["cancelled"]
     assert len(upstream.posts) == 1
 
 

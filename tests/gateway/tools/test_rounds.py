@@ -55,6 +55,9 @@ async def test_a_tool_runs_between_two_rounds(upstream: FakeUpstream, server: Fa
     function = {"name": "weather", "description": "Does weather.", "parameters": SCHEMA, "strict": False}
     assert first["tools"] == second["tools"] == [{"type": "function", "function": function}]
     assert [one["role"] for one in second["messages"]] == ["user", "assistant", "tool"]
+    assert record.tool_calls is not None
+    assert [(each.name, each.outcome) for each in record.tool_calls] == [("weather", "ok")]
+    assert record.tool_calls[0].latency_ms > 0
     # One row, with the client's own words and the whole answer.
     assert len(running.ledger.started) == len(running.ledger.finished) == 1
     assert running.ledger.started[0][1] == encoded(asked())

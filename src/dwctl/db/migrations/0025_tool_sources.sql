@@ -33,6 +33,21 @@ create table group_tool_sources (
 );
 create index group_tool_sources_source_idx on group_tool_sources (tool_source_id);
 
+-- One row for each time that a tool was called; written with its request's record, in the order in which calls ended.
+create table tool_calls (
+    request_id uuid not null,
+    attempt smallint not null,
+    number smallint not null,
+    -- The source may be gone.
+    tool_source_id uuid not null,
+    name text not null,
+    -- `ok`, or why it failed (gateway/tools/run.py).
+    outcome text not null,
+    latency_ms real not null,
+    ended_at timestamptz not null,
+    primary key (request_id, attempt, number)
+);
+
 create trigger tool_sources_updated_at before update on tool_sources
     for each row execute function set_updated_at();
 

@@ -318,6 +318,7 @@ class ToolLoop:
             return
         gateway = self._gateway
         self._totals.into(record)
+        record.tool_calls = self._turn.called or None
         record.status_code = status
         record.state = _COMPLETED if error is None else _FAILED
         if error is not None:

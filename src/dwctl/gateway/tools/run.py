@@ -23,6 +23,7 @@ from dwctl.wire.loose import FAULTS
 
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
 TIMEOUT = "timeout"
+CANCELLED = "cancelled"
 MAX_QUOTED = 1024
 """Bytes of a failed answer that the model is told."""
 _raw = msgspec.json.Decoder(msgspec.Raw).decode

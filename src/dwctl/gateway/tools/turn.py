@@ -8,9 +8,10 @@ import msgspec
 
 from dwctl.gateway.tools.counts import ToolCounts
 from dwctl.gateway.tools.offer import Offer
-from dwctl.gateway.tools.run import TIMEOUT, Result, ToolRun, key_of
+from dwctl.gateway.tools.run import CANCELLED, TIMEOUT, Result, ToolRun, key_of
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.upstream.client import UpstreamClient
+from dwctl.requests.record import ToolCalled
 from dwctl.wire.loose import string_of
 
 NOT_RUN = "Error: the tool was not run, for the limit of this response is reached."
@@ -30,8 +31,24 @@ class Turn:
     """Those of one call; used again for each of its answers."""
 
     __slots__ = (
-        "_client", "_counts", "_done", "_left", "_most", "_offer", "_order", "_perf", "_results", "_running", "_same",
-        "_settings", "_told", "_until", "_waiting", "late",
+        "_began",
+        "_client",
+        "_counts",
+        "_done",
+        "_left",
+        "_most",
+        "_offer",
+        "_order",
+        "_perf",
+        "_results",
+        "_running",
+        "_same",
+        "_settings",
+        "_told",
+        "_until",
+        "_waiting",
+        "called",
+        "late",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +75,10 @@ class Turn:
         self._results: dict[int, str] = {}
         self._left = 0
         self._until = 0.0
+        self.called: list[ToolCalled] = []
+        """What was called, in the order in which it ended."""
+        self._began: dict[int, tuple[str, float]] = {}
+        """Names of what runs, and since when."""
         self.late = False
         """Whether the time of the whole response was over before all had run."""
 
@@ -109,8 +130,9 @@ class Turn:
         """Nobody wants to know any more."""
         self._waiting.clear()
         running, self._running = self._running, {}
-        for run in running.values():
+        for place, run in running.items():
             run.cancel()
+            self._note(place, CANCELLED)
 
     def _begin_some(self) -> None:
         while self._waiting and len(self._running) < self._settings.max_parallel:
@@ -124,14 +146,13 @@ class Turn:
             left = self._until - now
             within = min(tool.timeout, left)
 
-            def ended(
-                result: Result, called: _Called = called, began: float = now, last: bool = left < tool.timeout
-            ) -> None:
+            def ended(result: Result, called: _Called = called, last: bool = left < tool.timeout) -> None:
                 self.late = self.late or (last and result.outcome == TIMEOUT)
-                self._ended(called, result, began)
+                self._ended(called, result)
 
             run = ToolRun(tool, self._settings.max_result_bytes, ended, now + within)
             self._running[called.place] = run
+            self._began[called.place] = called.name, now
             run.begin(self._client, called.key, called.arguments, within)
         if not self._left:
             self._done()
@@ -140,13 +161,23 @@ class Turn:
         self._counts.skipped(called.name)
         self._take(called, NOT_RUN)
 
-    def _ended(self, called: _Called, result: Result, began: float) -> None:
+    def _ended(self, called: _Called, result: Result) -> None:
         if self._running.pop(called.place, None) is None:
             # The call is over.
             return
-        self._counts.ran(called.name, result.outcome, self._perf() - began)
+        self._note(called.place, result.outcome)
         self._take(called, result.text)
         self._begin_some()
+
+    def _note(self, place: int, outcome: str) -> None:
+        """A tool was called."""
+        name, began = self._began.pop(place)
+        seconds = self._perf() - began
+        self._counts.ran(name, outcome, seconds)
+        source = self._offer.tools[name].id
+        self.called.append(
+            ToolCalled(source_id=source, name=name, outcome=outcome, latency_ms=seconds * 1000)
+        )
 
     def _take(self, called: _Called, text: str) -> None:
         self._results[called.place] = text
