@@ -10,11 +10,13 @@ import pytest
 
 from dwctl.wire.sse import events
 from tests.contract.test_queued import ended
+from tests.contract.test_response_socket import connected
 from tests.contract.tool_house import Given
 from tests.fakes.answers import Answer, Hang
 from tests.fakes.model import MODEL
 from tests.fakes.tools import Caller, ToolServer
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
+from tests.server_process import Product
 from tests.waiting import until
 from tests.wire.open_responses import rebuilt, response, told
 
@@ -203,3 +205,25 @@ def test_what_is_not_stored(client: openai.OpenAI, given: Given, caller: Caller)
     assert answer.output_text == "Let me look.All done."
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(answer.id)
+
+
+async def test_over_a_socket(product: Product, given: Given, caller: Caller) -> None:
+    async with connected(product) as socket:
+        found = await socket.turn(input="How is it in Ulm?", store=False)
+        first = found[-1]["response"]
+        assert rebuilt(found) == first["output"]
+        # The connection remembers what tools said.
+        await socket.turn(input="And tomorrow?", store=False, previous_response_id=first["id"])
+    roles = [message["role"] for message in caller.asked[-1]["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_on_the_playground(
+    client: openai.OpenAI, admin: httpx.Client, given: Given, caller: Caller, stream: bool
+) -> None:
+    body = {"model": MODEL, "input": "How is it in Ulm?", "stream": stream}
+    answer = admin.post("/admin/api/v1/ai/v1/responses", json=body)
+    assert answer.status_code == 200, answer.text
+    shown = told(answer.content)[-1]["response"] if stream else answer.json()
+    assert [item["type"] for item in shown["output"]][1:3] == ["function_call", "function_call_output"]
