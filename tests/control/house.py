@@ -21,6 +21,7 @@ from dwctl.control.keys.structs import KeyCreate
 from dwctl.control.models.structs import ModelCreate
 from dwctl.control.organizations.structs import OrganizationCreate
 from dwctl.control.plane import Plane, build_plane
+from dwctl.control.tools.structs import ToolSourceCreate
 from dwctl.control.users.store import UserStore
 from dwctl.control.users.structs import UserCreate
 from dwctl.core.clock import SystemClock
@@ -358,6 +359,11 @@ class House:
         for model_id in models:
             await self._groups.add_model(model_id, group_id, UUID(int=0))
         return group_id
+
+    async def tool_source(self) -> UUID:
+        """A new tool source that nobody has."""
+        wanted = ToolSourceCreate(name=f"tool_{self.number()}", url="http://127.0.0.1:9/tool")
+        return (await self.plane.tools.create((await self.manager()).principal, wanted)).id
 
     async def organization(self, owner: Person) -> UUID:
         """A new organization of a person's."""

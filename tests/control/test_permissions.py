@@ -192,6 +192,17 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/ai/v1/conversations/{conversation_id}/items"): ai(200, 404, 404, {"items": [MESSAGE]}),
     ("GET", "/ai/v1/conversations/{conversation_id}/items/{item_id}"): ai(200, 404, 404),
     ("DELETE", "/ai/v1/conversations/{conversation_id}/items/{item_id}"): ai(200, 404, 404),
+    ("GET", f"{ADMIN}/tool-sources"): managed(),
+    ("POST", f"{ADMIN}/tool-sources"): managed(201, {"name": "new_{n}", "url": "http://127.0.0.1:9/tool"}),
+    ("GET", f"{ADMIN}/tool-sources/{{source_id}}"): managed(),
+    ("PATCH", f"{ADMIN}/tool-sources/{{source_id}}"): managed(200, {"description": "x"}),
+    ("DELETE", f"{ADMIN}/tool-sources/{{source_id}}"): managed(204),
+    ("GET", f"{ADMIN}/deployments/{{model_id}}/tool-sources"): managed(),
+    ("PUT", f"{ADMIN}/deployments/{{model_id}}/tool-sources/{{source_id}}"): managed(204),
+    ("DELETE", f"{ADMIN}/deployments/{{model_id}}/tool-sources/{{source_id}}"): managed(204),
+    ("GET", f"{ADMIN}/groups/{{group_id}}/tool-sources"): managed(),
+    ("PUT", f"{ADMIN}/groups/{{group_id}}/tool-sources/{{source_id}}"): managed(204),
+    ("DELETE", f"{ADMIN}/groups/{{group_id}}/tool-sources/{{source_id}}"): managed(204),
     ("GET", f"{ADMIN}/config"): anybody(),
     ("GET", f"{ADMIN}/monitoring/pending-request-counts"): managed(),
     ("GET", f"{ADMIN}/monitoring/demand"): managed(400),
@@ -278,6 +289,8 @@ async def fresh(house: House, server: ModelServer, text: str) -> Fresh:
             names |= {"batch_request_id": line["id"], "batch_file_id": await ground.file(owner, [alias])}
     if "group_id" in wanted:
         names["group_id"] = await house.group()
+    if "source_id" in wanted:
+        names["source_id"] = await house.tool_source()
     if "conversation_id" in wanted:
         names["conversation_id"], names["item_id"] = await house.conversation(owner)
     if wanted & {"key_id", "request_id", "response_id"}:

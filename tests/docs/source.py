@@ -34,13 +34,17 @@ def metrics() -> set[str]:
 
 
 def services() -> set[str]:
-    """Names of all classes that are a `Service`: a name, and start, run and stop."""
-    found = set()
-    for node in nodes():
-        if not isinstance(node, ast.ClassDef) or any(_is_protocol(base) for base in node.bases):
+    """Names of all classes that are a `Service`: a name, and start, run and stop, of their own or of such a class."""
+    found, kinds = set(), set()
+    classes = [node for node in nodes() if isinstance(node, ast.ClassDef)]
+    for node in classes:
+        if any(_is_protocol(base) for base in node.bases):
             continue
         steps = {part.name for part in node.body if isinstance(part, ast.AsyncFunctionDef)}
         if {"start", "run", "stop"} <= steps:
+            kinds.add(node.name)
+    for node in classes:
+        if node.name in kinds or any(isinstance(base, ast.Name) and base.id in kinds for base in node.bases):
             found |= {name for part in node.body if (name := _own_name(part))}
     return found
 

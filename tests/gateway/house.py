@@ -18,6 +18,8 @@ from dwctl.gateway.funds import Funds
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
+from dwctl.gateway.tools.box import ToolBox, ToolClient
+from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
 from dwctl.routing.limit_book import LimitBook
@@ -108,6 +110,7 @@ class House:
         max_body_bytes: int = 32 << 20,
         uploads_folder: Path | None = None,
         gateway: Callable[..., Gateway] = Gateway,
+        tools: ToolSettings | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
         self.ledger = Ledger()
@@ -130,6 +133,8 @@ class House:
             max_body_bytes=max_body_bytes,
             uploads_folder=uploads_folder,
         )
+        self.tool_client = ToolClient(settings.upstream, sweep_every=0.02)
+        self.gateway.tools = ToolBox(self.tool_client, tools or ToolSettings(), self.metrics)
         self.listener = Listener(
             host="127.0.0.1",
             port=0,
@@ -151,16 +156,18 @@ class House:
 
     async def __aenter__(self) -> Self:
         await self.client.start()
+        await self.tool_client.start()
         await self.listener.start()
         self.port = int(self.listener.address.rpartition(":")[2])
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        sweeping = tasks.create_task(self.client.run())
-        self._stack.callback(sweeping.cancel)
+        for client in (self.client, self.tool_client):
+            self._stack.callback(tasks.create_task(client.run()).cancel)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.listener.stop()
         await self.client.stop()
+        await self.tool_client.stop()
         await self._stack.aclose()
 
     def wire(self) -> Wire:

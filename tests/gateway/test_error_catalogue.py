@@ -267,6 +267,9 @@ SITUATIONS: dict[str, Provoke] = {
         chat(), headers={"content-encoding": "br"}
     ),
     "an effort that needs a limit of the answer's length": with_effort(reasoning_effort="high"),
+    "a tool of the server that the call does not have, or a function with the name of one": translated(
+        tools=[{"type": "hosted_tool", "name": "weather"}]
+    ),
     "strict mode: the body does not fit its schema": calls({"model": "m"}, strict=True),
     "a rate of the key, model or endpoint is used up": at_a_limit(requests_per_minute=1),
     "all calls at once that the key, model or endpoint takes are under way": at_a_limit(max_concurrent=1),

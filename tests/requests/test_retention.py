@@ -48,7 +48,7 @@ async def left(database: Database, table: str = "requests") -> list[int]:
 
 
 async def add_call(database: Database, days: int, state: State = State.COMPLETED) -> UUID:
-    """A call of that day, with bodies, contents, an earlier attempt, and a charge."""
+    """A call of that day, with bodies, contents, an earlier attempt, a tool that was called, and a charge."""
     ident: UUID = await database.fetch_value(
         "select uuidv7_of_line($1::date::timestamp at time zone 'UTC' + interval '12 hours', 1)", ago(days)
     )
@@ -65,6 +65,11 @@ async def add_call(database: Database, days: int, state: State = State.COMPLETED
     await database.execute("insert into request_bodies (id, request) values ($1, 'a')", ident)
     await database.execute("insert into contents (id, response) values ($1, 'b')", ident)
     await database.execute("insert into attempts (request_id, attempt) values ($1, 1)", ident)
+    await database.execute(
+        """insert into tool_calls (request_id, attempt, number, tool_source_id, name, outcome, latency_ms, ended_at)
+        values ($1, 1, 1, $1, 'weather', 'ok', 1, now())""",
+        ident,
+    )
     await database.execute(
         """insert into ledger_entries (id, kind, account_id, amount, request_id, attempt)
         values ($1, 'usage', $2, -1, $1, 2)""",
@@ -109,9 +114,10 @@ async def sweep(database: Database) -> int:
 async def test_a_day_goes_with_all_that_hangs_on_it(database: Database) -> None:
     await make_days(database, 7, 6, 5, 1, 0)
     old, young = await add_call(database, 7), await add_call(database, 5)
-    assert await sweep(database) == 3
+    assert await sweep(database) == 4
     for table in TABLES:
         assert await left(database, table) == [5, 1, 0]
+    assert [row[0] for row in await database.fetch("select request_id from tool_calls")] == [young]
     rows = await database.fetch(
         """select id from requests union all select id from request_bodies union all select id from contents"""
     )
@@ -172,7 +178,7 @@ async def test_what_a_process_that_died_has_left_goes_next(database: Database) -
     await add_call(database, 9)
     assert await database.fetch_value("select drop_request_day($1)", ago(9))
     assert await left(database, "contents") == [9, 0]
-    assert await sweep(database) == 2
+    assert await sweep(database) == 3
     for table in TABLES:
         assert await left(database, table) == [0]
 
@@ -251,6 +257,7 @@ async def add_foreign(database: Database, days: float, state: State = State.COMP
     await database.execute("update request_bodies set id = $1 where id = $2", foreign, ident)
     await database.execute("update contents set id = $1 where id = $2", foreign, ident)
     await database.execute("update attempts set request_id = $1 where request_id = $2", foreign, ident)
+    await database.execute("update tool_calls set request_id = $1 where request_id = $2", foreign, ident)
     await database.execute(
         "update requests set created_at = now() - $1::interval where id = $2", timedelta(days=days), foreign
     )
@@ -274,6 +281,7 @@ async def test_ids_that_lie_in_no_day_go_one_by_one(database: Database) -> None:
     )
     assert Counter(row["id"] for row in rows) == dict.fromkeys((young, running, queued), 3)
     assert await database.fetch_value("select count(*) from attempts") == 3
+    assert await database.fetch_value("select count(*) from tool_calls") == 3
     assert await database.fetch_value("select count(*) from ledger_entries") == 28
 
 

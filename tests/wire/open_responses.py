@@ -54,6 +54,13 @@ class FunctionCall(Closed, tag_field="type", tag="function_call"):
     arguments: str
 
 
+class FunctionCallOutput(Closed, tag_field="type", tag="function_call_output"):
+    id: Ident
+    status: Status
+    call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    output: str
+
+
 class Reasoning(Closed, tag_field="type", tag="reasoning"):
     id: Ident
     status: Status
@@ -61,7 +68,7 @@ class Reasoning(Closed, tag_field="type", tag="reasoning"):
     content: list[ReasoningText] | msgspec.UnsetType = msgspec.UNSET
 
 
-Item: TypeAlias = Message | FunctionCall | Reasoning
+Item: TypeAlias = Message | FunctionCall | FunctionCallOutput | Reasoning
 
 
 class Tool(Closed, tag_field="type", tag="function"):
@@ -123,7 +130,7 @@ class Usage(Closed):
 
 
 class Reason(Closed):
-    reason: Literal["max_output_tokens", "content_filter"]
+    reason: Literal["max_output_tokens", "content_filter", "max_tool_calls"]
 
 
 class Failure(Closed):
@@ -377,7 +384,9 @@ class Rebuilt:
             assert at not in self.done, "an item that is done changes"
             item = self.items[at]
             if kind == "output_item.done":
-                assert event["item"] == item | {"status": event["item"]["status"]}
+                # What a tool gives comes at once.
+                told = ("status", "output") if item["type"] == "function_call_output" else ("status",)
+                assert event["item"] == item | {name: event["item"][name] for name in told}
                 assert event["item"]["status"] in ("completed", "incomplete")
                 self.items[at] = event["item"]
                 self.done.add(at)

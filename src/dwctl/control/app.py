@@ -27,6 +27,7 @@ from dwctl.control.plane import Plane
 from dwctl.control.playground import api as playground_api
 from dwctl.control.requests import api as requests_api
 from dwctl.control.session import api as session_api
+from dwctl.control.tools import api as tools_api
 from dwctl.control.transactions import api as transactions_api
 from dwctl.control.users import api as users_api
 from dwctl.identity.authenticate import ADMIN_PURPOSES, ANY_PURPOSE, NO_KEYS
@@ -81,6 +82,7 @@ def build_app(
             requests_api.router(plane.requests),
             transactions_api.router(plane.transactions),
             monitoring_api.router(plane.monitoring),
+            tools_api.router(plane.tools),
             config_api.router(config),
         ],
     )

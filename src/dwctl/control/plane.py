@@ -26,6 +26,8 @@ from dwctl.control.playground.actions import PlaygroundActions
 from dwctl.control.requests.actions import Recorded, RequestActions
 from dwctl.control.requests.store import RequestLog
 from dwctl.control.session.actions import SessionActions
+from dwctl.control.tools.actions import ToolActions
+from dwctl.control.tools.store import ToolStore
 from dwctl.control.transactions.actions import TransactionActions
 from dwctl.control.transactions.store import TransactionStore
 from dwctl.control.users.actions import UserActions
@@ -67,6 +69,7 @@ class Plane(msgspec.Struct, frozen=True, kw_only=True):
     requests: RequestActions
     transactions: TransactionActions
     monitoring: MonitoringActions
+    tools: ToolActions
     bootstrap: Bootstrap
 
 
@@ -98,7 +101,8 @@ def build_plane(
     groups = GroupActions(group_store, propagation)
     ledger = LedgerStore(database)
     users = UserActions(user_store, groups, propagation, ledger, clock)
-    endpoints = EndpointActions(endpoint_store, propagation, clock, dialer or Dialer())
+    dialer = dialer or Dialer()
+    endpoints = EndpointActions(endpoint_store, propagation, clock, dialer)
     return Plane(
         authenticator=Authenticator(
             identity,
@@ -139,6 +143,7 @@ def build_plane(
         ),
         transactions=TransactionActions(TransactionStore(database), ledger),
         monitoring=MonitoringActions(DemandStore(database, reading), clock, windows),
+        tools=ToolActions(ToolStore(database, seal), propagation, dialer),
         bootstrap=Bootstrap(
             identity=identity,
             users=user_store,

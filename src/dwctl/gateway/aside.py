@@ -23,11 +23,36 @@ Begun = tuple[Caller, Upload | None, Peek]
 """What a call began with."""
 
 
+class Toolbox(Protocol):
+    """What runs calls that use tools of the server (gateway/tools)."""
+
+    def take(
+        self, ways: "Ways", exchange: Exchange, admission: Admission, route: Route, begun: Begun
+    ) -> bool:
+        """Whether the call has such tools, and is answered from there; raises `Refused`."""
+        ...
+
+
+class NoTools:
+    """Implements `Toolbox` where there are none."""
+
+    def take(
+        self, ways: "Ways", exchange: Exchange, admission: Admission, route: Route, begun: Begun
+    ) -> bool:
+        """The model does without."""
+        del ways, exchange, admission, route, begun
+        return False
+
+
 class Ways(Calls, Protocol):
     """The gateway, as far as it is needed here."""
 
     contexts: Contexts | None
     stateful: Stateful | None
+
+    def with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
+        """A body with all that it refers to."""
+        ...
 
     def context_call(self, body: bytes, key: Key) -> ContextCall:
         """What a call's context is found by."""

@@ -42,6 +42,8 @@ class Funds(Collector):
         """Of the call that is being admitted."""
         self.held: dict[str, Reservation] = {}
         """Of the calls under way, by the id of their record."""
+        self.spent: dict[str, list[tuple[Reservation, Decimal]]] = {}
+        """Of calls under way that ask their model several times: what for, and how much, each ended round has cost."""
         self._waits = 0
         self._exceeded = 0
         self._refused = dict.fromkeys(Shortage, 0)
@@ -101,6 +103,11 @@ class Funds(Collector):
         if self.book.settle(reservation, cost):
             self._exceeded += 1
 
+    def keep(self, ident: str) -> None:
+        """The call that was entering is under way."""
+        if self.entering is not None:
+            self.held[ident], self.entering = self.entering, None
+
     def undo(self) -> None:
         """The call that was entering is none."""
         reservation, self.entering = self.entering, None
@@ -113,11 +120,21 @@ class Funds(Collector):
         if reservation is not None and record.cost is not None and record.cost > reservation.amount:
             record.cost = reservation.amount
 
+    def keep_cost(self, ident: str, cost: Decimal) -> None:
+        """A round of a call has ended: what it has cost stays reserved until the call is recorded."""
+        reservation = self.held.pop(ident, None)
+        if reservation is not None:
+            self.book.shrink(reservation, cost)
+            self.spent.setdefault(ident, []).append((reservation, cost))
+
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
         reservation = self.held.pop(record.id, None)
-        if reservation is not None and self.book.settle(reservation, record.cost or ZERO):
-            self._exceeded += 1
+        if reservation is not None:
+            self.settle(reservation, record.cost or ZERO)
+        if self.spent:
+            for earlier, cost in self.spent.pop(record.id, ()):
+                self.settle(earlier, cost)
 
     def problem(self, shortage: Shortage, purse: Purse | None) -> Problem:
         """The answer to a call that gets nothing from this budget, or no credit; counted."""

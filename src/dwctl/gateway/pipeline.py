@@ -17,7 +17,7 @@ from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admit import Admission, admit, asking_usage, authenticate
-from dwctl.gateway.aside import awaits_context, put_aside
+from dwctl.gateway.aside import NoTools, Toolbox, awaits_context, put_aside
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import Caller, caller_of, headers_for
 from dwctl.gateway.choose import targets
@@ -126,6 +126,8 @@ class Gateway:
         """Who takes calls that are to be queued; given by the composition root."""
         self.contexts: Contexts | None = None
         """Who finds what calls refer to; given by the composition root. Without it such calls go on as they are."""
+        self.tools: Toolbox = NoTools()
+        """Who takes calls whose models use tools of the server; given by the composition root."""
         self._counts = counts = Counts()
         # What a flight needs of the gateway, without a step in between.
         self.submit = client.submit
@@ -193,9 +195,8 @@ class Gateway:
         """A call has been admitted."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
-        funds = self.funds
-        if funds.entering is not None:
-            funds.held[record.id], funds.entering = funds.entering, None
+        if self.funds.entering is not None:
+            self.funds.keep(record.id)
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
         if self.onlooker is not None:
@@ -206,7 +207,7 @@ class Gateway:
         self._counts.ended(record)
         if self._gate.held:
             self._gate.ended(record)
-        if self.funds.held:
+        if self.funds.held or self.funds.spent:
             self.funds.ended(record)
         if self.onlooker is not None:
             self.onlooker.ended(record)
@@ -296,11 +297,13 @@ class Gateway:
             admission = admit(snapshot, key, caller, peeked)
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
-        via, sent = route, asked
+        via, sent, begun = route, asked, (caller, upload, peeked)
         if route.context:
-            if awaits_context(self, exchange, admission.key, asked, (caller, upload, peeked)):
+            if awaits_context(self, exchange, admission.key, asked, begun) or (
+                admission.model.tools is not None and self.tools.take(self, exchange, admission, route, begun)
+            ):
                 return
-            sent = self._with_context(asked, peeked, admission.key)
+            sent = self.with_context(asked, peeked, admission.key)
             if route.adapter is not None and route.adapter.serves(admission.answering):
                 via, dialect, admission = route.adapter.via, route.adapter.dialect, asking_usage(admission)
                 translated = dialect.request(sent)
@@ -311,13 +314,12 @@ class Gateway:
         ):
             return
         size = len(sent) if upload is None else upload.size
-        key = admission.key
         if (
             tariff is not None
             and self.reserves
-            and (short := self.funds.reserve(key, tariff, route, peeked.caps, size, now)) is not None
+            and (short := self.funds.reserve(admission.key, tariff, route, peeked.caps, size, now))
         ):
-            self.funds.put_off(self, exchange, (caller, upload, peeked), key, short, now)
+            self.funds.put_off(self, exchange, begun, admission.key, short, now)
             return
         if known is not None:
             limit_lines = self._limited(admission, known.upstream.target) if known.limited else b""
@@ -365,7 +367,7 @@ class Gateway:
         peeked = self._peeker.peek(exchange.body) if peeked is None else peeked
         return (found if peeked.model == found.name else None), peeked
 
-    def _with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
+    def with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
         """A body with all that it refers to, and summed up conversations as the model reads them."""
         if peeked.expanded is not None:
             asked = peeked.expanded.body
@@ -479,12 +481,9 @@ class Gateway:
         if route is not None and route.dialect is not None:
             problem = route.dialect.refusal(problem)
         self._counts.refused(*self._place(exchange), problem.status, self.perf() - exchange.received)
-        lines = (
-            our_lines(new_id().encode(), None),
-            self._cors.lines(exchange.header(b"origin")),
-            connection_line(exchange, keep_alive=exchange.keep_alive),
-        )
-        exchange.finish(render(problem, b"".join(lines)))
+        lines = our_lines(new_id().encode(), None) + self._cors.lines(exchange.header(b"origin"))
+        lines += connection_line(exchange, keep_alive=exchange.keep_alive)
+        exchange.finish(render(problem, lines))
 
     def _place(self, exchange: Exchange) -> tuple[str, str]:
         """Method and path as they are counted: a model's own path is not, for clients choose it."""

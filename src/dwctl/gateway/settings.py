@@ -6,6 +6,7 @@ import msgspec
 
 from dwctl.core.reach import NetworkSettings
 from dwctl.core.settings import Duration
+from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.uploads.settings import UploadSettings
 
 MIB = 1024 * 1024
@@ -78,6 +79,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     pools: PoolSettings = PoolSettings()
     uploads: UploadSettings = UploadSettings()
     realtime: RealtimeSettings = RealtimeSettings()
+    tools: ToolSettings = ToolSettings()
     trusted_proxies: tuple[str, ...] = ()
     """Networks of reverse proxies whose `X-Forwarded-For` says where a client is, such as `10.0.0.0/8`."""
     overhead_header: bool = True

@@ -8,7 +8,8 @@
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
 -- whatever the row's record changes. Entries, rows, balances, then what budgets have spent: always in this order, for the
 -- same reason. Whether a budget counts is read where the balance is written, so that no budget can be made in between.
--- Bodies of a request that is not stored, or not any more, are left out (singles/store.py).
+-- Bodies of a request that is not stored, or not any more, are left out (singles/store.py). What tools of the server were
+-- called in an attempt is written once, whatever becomes of its row.
 with incoming as (
     select *
     from rows from (json_to_recordset(convert_from($1::bytea, 'UTF8')::json) as (
@@ -19,8 +20,19 @@ with incoming as (
         completion_tokens integer, reasoning_tokens integer, cached_tokens integer, total_tokens integer,
         request_size integer, response_size integer, finish_reason text, error_code text, error_message text,
         user_agent text, cache_write_tokens integer, audio_seconds real, estimated boolean, tariff_id uuid, cost numeric,
-        position integer, batch_id uuid, stored boolean
+        position integer, batch_id uuid, stored boolean, tool_calls json
     )) with ordinality as r
+),
+tooled as (
+    insert into tool_calls (request_id, attempt, number, tool_source_id, name, outcome, latency_ms, ended_at)
+    select i.id, coalesce(i.attempt, 1), c.number, c.source_id, c.name, c.outcome, c.latency_ms, to_timestamp(i.completed_at)
+    from incoming i
+    cross join lateral rows from (
+        json_to_recordset(i.tool_calls) as (source_id uuid, name text, outcome text, latency_ms real)
+    ) with ordinality as c (source_id, name, outcome, latency_ms, number)
+    where i.tool_calls is not null
+    order by i.id, c.number
+    on conflict do nothing
 ),
 booked as (
     insert into ledger_entries (

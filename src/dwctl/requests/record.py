@@ -28,6 +28,16 @@ class State(IntEnum):
     CANCELED = 5
 
 
+class ToolCalled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A call of a tool that the server ran."""
+
+    source_id: str
+    name: str
+    outcome: str
+    """`ok`, or why it failed."""
+    latency_ms: float
+
+
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One call. Times are unix seconds. Made when it is admitted; what follows `request_size` is set at its end."""
 
@@ -92,6 +102,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Of a batch's line that has ended: its place in the output or error file, from 1."""
     batch_id: str | None = None
     """Of a batch's line that has ended: what its charge belongs to."""
+    tool_calls: list[ToolCalled] | None = None
+    """Of a call that has ended: the tools of the server that were called."""
 
 
 class Recording(Protocol):

@@ -37,6 +37,7 @@ RETRY_MOST = 5.0
 DRAIN_WITHIN = 6.0
 """Seconds to commit what is left when the process stops; then the database counts as hanging."""
 _COST = b'"cost":'
+_TOOLS = b'"tool_calls":'
 AWAY = (
     *UNREACHABLE,
     asyncpg.InterfaceError,
@@ -137,7 +138,7 @@ class Batch(msgspec.Struct, frozen=True):
     """Length of each client's body; None when there is none."""
     responses: list[int | None]
     displaced: list[Entry]
-    """Ends that gave way to others of the same requests, and have a cost: for a statement after this one."""
+    """Ends that gave way to others of the same requests, and have a cost or called tools: for a next statement."""
 
 
 def merged(entries: Iterable[Entry]) -> Batch:
@@ -159,7 +160,7 @@ def merged(entries: Iterable[Entry]) -> Batch:
             lost, kept[place] = kept[place], entry
             if entry.kind != started:
                 bodies[2 * place + 1] = entry.body
-        if lost.kind != started and _COST in lost.meta:
+        if lost.kind != started and (_COST in lost.meta or _TOOLS in lost.meta):
             displaced.append(lost)
         if entry.kind == started and not bodies[2 * place]:
             bodies[2 * place] = entry.body

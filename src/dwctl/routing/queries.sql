@@ -115,3 +115,15 @@ select
     cache_write_price
 from model_tariffs
 where model_id = any ($1::uuid[]) and valid_until is null;
+
+-- name: list_tools
+-- The tools of models $1 that some group has, in the order of their names.
+select
+    m.model_id, t.id, t.name, t.description, t.parameters, t.url, t.api_key_sealed, t.timeout_secs,
+    array_agg(g.group_id) as groups
+from model_tool_sources m
+join tool_sources t on t.id = m.tool_source_id
+join group_tool_sources g on g.tool_source_id = t.id and g.group_id <> '00000000-0000-0000-0000-000000000000'
+where m.model_id = any ($1::uuid[])
+group by m.model_id, t.id
+order by m.model_id, t.name;

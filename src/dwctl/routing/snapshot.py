@@ -14,6 +14,7 @@ from dwctl.core.networks import Networks
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import Pool
 from dwctl.routing.rules import Rules
+from dwctl.routing.tools import Tool
 from dwctl.usage.budgets.windows import Budgets
 from dwctl.usage.prices import Tariffs
 from dwctl.wire.reasoning import Reasoning
@@ -118,6 +119,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """None for a model that is free. They count for the model that answers, not for one whose rule leads here."""
     batch_capacity: int | None = None
     """How many queued requests each process runs at a time; None: as the settings say."""
+    tools: tuple[Tool, ...] | None = None
+    """What the gateway runs for it, if a caller has it; None for a model without tools."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):

@@ -1,5 +1,6 @@
 """Reads the routing state from PostgreSQL: everything, or just what a notice names."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,12 @@ from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
 from dwctl.routing.rules import by_model
 from dwctl.routing.snapshot import Allowed, Key, Model, Target, Timeouts
+from dwctl.routing.tools import tools_of
 from dwctl.usage.budgets.windows import Budget, Budgets, Scope
 from dwctl.usage.prices import tariffs_of
 from dwctl.wire.reasoning import reasoning_of
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 100
 """Rows turned into objects at a time: about a millisecond of the event loop."""
@@ -78,7 +82,7 @@ class RoutingStore:
                 models.append(self._model(row, parts.get(row["id"], ())))
             except (SealError, ValueError) as error:
                 bad.append(BadRow(str(row["id"]), str(row["endpoint_id"]), row["alias"], str(error)))
-        return await self._priced(await self._ruled(models)), bad
+        return await self._tooled(await self._priced(await self._ruled(models))), bad
 
     async def _with_leading(self, ids: list[UUID]) -> list[UUID]:
         """These models, and those whose traffic rules lead to them."""
@@ -103,6 +107,18 @@ class RoutingStore:
             found.setdefault(row["model_id"], []).append(row)
         return [
             msgspec.structs.replace(model, tariffs=tariffs_of(found[ident])) if ident in found else model
+            for model in models
+            for ident in (UUID(model.id),)
+        ]
+
+    async def _tooled(self, models: list[Model]) -> list[Model]:
+        """The models with their tools."""
+        rows = await self._database.fetch(self._sql["list_tools"], [UUID(model.id) for model in models])
+        tools, bad = tools_of(rows, self._seal)
+        for name in bad:
+            logger.error("tool %s is left out: its api_key cannot be opened with this secret_key", name)
+        return [
+            msgspec.structs.replace(model, tools=tools[ident]) if ident in tools else model
             for model in models
             for ident in (UUID(model.id),)
         ]

@@ -33,6 +33,7 @@ from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.realtime import Realtime
+from dwctl.gateway.tools.box import ToolBox, ToolClient
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.key_use import KeyUse
 from dwctl.identity.settings import CorsSettings
@@ -193,6 +194,8 @@ def build(
         uploads_folder=uploads,
         compactions=compactions,
     )
+    tool_client = ToolClient(settings.gateway.upstream, dialer=dialer)
+    gateway.tools = ToolBox(tool_client, settings.gateway.tools, metrics)
     context = contexts_of(settings.responses.context, database, crew)
     gateway.contexts = context.contexts
     work_parts = work_of(settings, database, reading, routing, daemon_id)
@@ -310,7 +313,7 @@ def build(
         place=place,
         crew=crew,
         served=served,
-        end_calls=client.end,
+        end_calls=_end(client, tool_client),
         trusted=proxies,
         upgrades=Realtime(
             calls=gateway,
@@ -345,10 +348,18 @@ def build(
     port = () if settings.role == "worker" else (listener,)
     services = (
         *owned, Connections(database), *replicas, daemon, supply, writer, replay, notices, sync, streams.followers,
-        *work.services, *traced, client, context.contexts, LoopLag(metrics, clock), KeyUse(database, gateway.used),
-        *runs, *beside, *port, *gate,
+        *work.services, *traced, client, tool_client, context.contexts, LoopLag(metrics, clock),
+        KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
+
+
+def _end(*clients: UpstreamClient) -> Callable[[], None]:
+    def end() -> None:
+        for client in clients:
+            client.end()
+
+    return end
 
 
 def _dashboard() -> Dashboard:

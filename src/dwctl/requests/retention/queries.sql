@@ -41,6 +41,22 @@ where (request_id, attempt) in (
     limit $1
 );
 
+-- name: clear_tool_calls
+-- The same of calls of tools.
+delete from tool_calls
+where (request_id, attempt, number) in (
+    select t.request_id, t.attempt, t.number
+    from tool_calls t
+    where t.request_id < (
+            select uuidv7_floor(min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp at time zone 'UTC')
+            from pg_inherits i
+            join pg_class c on c.oid = i.inhrelid
+            where i.inhparent = 'requests'::regclass and c.relname ~ '^requests_[0-9]{8}$'
+        )
+        and not exists (select from requests r where r.id = t.request_id)
+    limit $1
+);
+
 -- name: old_outputs
 -- Output and error files without an end of their own, of batches that ended $1 days ago or earlier; at most $2, held.
 select f.id
@@ -94,6 +110,9 @@ delete from response_events_default where id = any ($1::uuid[]);
 
 -- name: clear_foreign_attempts
 delete from attempts where request_id = any ($1::uuid[]);
+
+-- name: clear_foreign_tool_calls
+delete from tool_calls where request_id = any ($1::uuid[]);
 
 -- name: clear_foreign
 -- Last, so that whoever waits for a row finds all of it or nothing.

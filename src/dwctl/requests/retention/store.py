@@ -26,6 +26,7 @@ FOREIGN = (
     "clear_foreign_contents",
     "clear_foreign_events",
     "clear_foreign_attempts",
+    "clear_foreign_tool_calls",
     "clear_foreign",
 )
 
@@ -56,8 +57,11 @@ class Retention:
                 return 0
             logger.info("calls of %s are dropped", day)
             return 1
-        cleared = await self._database.execute(self._sql["clear_attempts"], most)
-        return int(cleared.removeprefix("DELETE ")) or await self._clear("old_foreign", FOREIGN, most)
+        for name in ("clear_attempts", "clear_tool_calls"):
+            cleared = await self._database.execute(self._sql[name], most)
+            if done := int(cleared.removeprefix("DELETE ")):
+                return done
+        return await self._clear("old_foreign", FOREIGN, most)
 
     async def _clear(self, find: str, then: Sequence[str], most: int) -> int:
         """Hold some rows that are old enough, and do away with them; how many."""

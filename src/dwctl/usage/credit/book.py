@@ -142,6 +142,17 @@ class PocketBook:
                 self.settle(other, cost)
         return exceeds
 
+    def shrink(self, reservation: Reservation, cost: Decimal) -> None:
+        """It is known what a part of a call has cost, but not noted yet: no more than that stays reserved."""
+        pocket, left = reservation.pocket, reservation.amount - cost
+        if pocket is not None and left > ZERO:
+            reservation.amount = cost
+            pocket.settle(left, ZERO)
+            if pocket.bare:
+                self.is_due(pocket)
+        for other in reservation.others:
+            self.shrink(other, cost)
+
     def give_up(self, pocket: Pocket, waiter: Waiter) -> None:
         """It has waited long enough: tell it so, unless it was told already."""
         if pocket.leave(waiter):

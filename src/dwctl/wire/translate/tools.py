@@ -64,6 +64,9 @@ def allowed_by(choice: object) -> frozenset[str] | None:
 
 
 def _function(tool: _Tool, place: str) -> Json:
+    if tool.type == "hosted_tool":
+        # Whoever has tools of the server does not come here with them (gateway/tools/offer.py).
+        raise wrong(f"{place}.name", f"Unknown hosted tool: '{str(tool.name)[:64]}'. Available tools: []")
     if tool.type != "function":
         text = f"the model's server has no tools of the type '{tool.type[:64]}'; expected 'function'"
         raise wrong(f"{place}.type", text)

@@ -39,6 +39,8 @@ def response_body(model: str, text: str, instructions: str | None, cache_key: st
         "model": model,
         "instructions": _task(instructions),
         "input": text,
+        # Tools that the server runs have no part in it.
+        "tool_choice": "none",
     }
     if cache_key is not None:
         body["prompt_cache_key"] = cache_key

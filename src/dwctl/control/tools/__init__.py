@@ -1,0 +1,1 @@
+"""The resource tool sources: tools that the server runs for models."""
