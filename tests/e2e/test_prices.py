@@ -83,7 +83,7 @@ def test_a_tariff_is_added_changed_and_closed(house: House, signed_in: SignedIn,
 def test_a_tariff_for_the_same_calls_takes_the_place_of_the_other(
     house: House, signed_in: SignedIn, model: Priced
 ) -> None:
-    page = signed_in(house.admin)
+    page = signed_in(house.admin, (409, f"/admin/api/v1/models/{model.id}"))
     page.goto(f"/models/{model.id}?tab=prices")
     (there,) = in_force(house, model)
     page.get_by_role("button", name="Add tariff").click()
@@ -97,6 +97,10 @@ def test_a_tariff_for_the_same_calls_takes_the_place_of_the_other(
     others = {"name": "play", "input_price_per_token": "0", "output_price_per_token": "0"}
     wanted = {"tariffs": [STANDARD, {**others, "api_key_purpose": "playground"}]}
     house.call("PATCH", f"/models/{model.id}", wanted)
+    dialog.get_by_role("button", name="Put in force").click()
+    expect(dialog.get_by_text("somebody has changed them")).to_be_visible()
+    table = page.get_by_role("table", name="Tariffs", exact=True, include_hidden=True)
+    expect(table.get_by_role("row", include_hidden=True)).to_have_count(3)
     dialog.get_by_role("button", name="Put in force").click()
     expect(dialog).to_have_count(0)
     found = {each["name"]: each for each in in_force(house, model)}
