@@ -10,7 +10,7 @@ from benchmarks import engine
 @pytest.mark.long
 async def test_the_stub_part_measures_a_worker() -> None:
     said: list[str] = []
-    figures = await backlog.measure(pending=2_000, rounds=1, seconds=5, say=said.append, few=2_000)
+    figures = await backlog.measure(pending=20_000, rounds=1, seconds=5, say=said.append, few=20_000)
     assert all(len(values) == 1 and values[0] > 0 for values in figures.values())
     assert figures.keys() <= engine.HEADINGS.keys()
     assert len(said) == 3

@@ -1,6 +1,8 @@
 """Whoever reads leaves room for whoever ends calls, and for what runs (`engine/responses/actions.py`)."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import openai
@@ -12,10 +14,20 @@ from tests.fakes.model import MODEL
 from tests.fakes.upstream import UpstreamThread
 from tests.server_process import Product
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("contract")]
 
 READERS = 40
 """More than there are connections to the database."""
+ADAPTIVE = "DWCTL_BACKGROUND_SERVICES__BATCH_DAEMON__ADAPTIVE__ENABLED"
+
+
+@pytest.fixture
+def product(data_dir: Path, upstream: UpstreamThread) -> Iterator[Product]:
+    """One that runs queued calls side by side from the beginning, whatever it knows of the model server."""
+    running = Product(data_dir, upstream=upstream.url, environment={ADAPTIVE: "false"})
+    running.start()
+    yield running
+    running.close()
 
 
 async def test_readers_that_wait_for_the_database_hold_nothing_up(
@@ -23,6 +35,7 @@ async def test_readers_that_wait_for_the_database_hold_nothing_up(
 ) -> None:
     run = async_client.responses.create
     read = await run(model=MODEL, input="x", background=True)
+    await asyncio.to_thread(upstream.wait_until, lambda: len(upstream.posts) == 1, "the first is run")
     upstream.push(HANG)
     hanging = await run(model=MODEL, input="x", background=True)
     await asyncio.to_thread(upstream.wait_until, lambda: len(upstream.posts) == 2, "both are run")

@@ -88,4 +88,4 @@ def settled(page: Page) -> None:
 
 def said(page: Page, text: str) -> None:
     """Wait for a message of the page."""
-    expect(page.get_by_role("status").get_by_text(text).first).to_be_visible()
+    expect(page.get_by_role("status").get_by_text(text, exact=True).first).to_be_visible()

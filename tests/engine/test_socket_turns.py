@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dwctl.engine.responses.socket.turns import Memory, remembers, told, turn_of
@@ -25,6 +25,7 @@ def event(turn_fields: dict[str, Any], memory: Memory | None, response: dict[str
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
+@example({"model": None})
 def test_whatever_else_a_message_says_goes_on_as_it_came(fields: dict[str, Any]) -> None:
     sent = json.loads(turn_of(message(input="hi", **fields), None).body)
     assert sent == {**fields, "input": "hi", "stream": True}

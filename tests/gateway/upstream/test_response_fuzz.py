@@ -245,6 +245,8 @@ TOLERATED = (
 )
 """Where we are less strict than llhttp, as the RFC lets a client be."""
 DARING = re.compile(b"|".join(TOLERATED), re.IGNORECASE)
+OTHERWISE = re.compile(rb"\ntransfer-encoding:[^\n]*\t\r?\n", re.IGNORECASE)
+"""To llhttp a tab at the end belongs to the coding's name; it is whitespace (RFC 9110 section 5.6.3)."""
 
 
 def compare(data: bytes) -> None:
@@ -255,6 +257,8 @@ def compare(data: bytes) -> None:
     if other is None and DARING.search(data):
         return
     assert other is not None, "we accept what llhttp refuses"
+    if OTHERWISE.search(data):
+        return
     assert other.headed
     assert mine.status == other.status
     assert mine.body == other.body
@@ -267,6 +271,7 @@ def compare(data: bytes) -> None:
 
 @settings(max_examples=examples(1500))
 @given(ANSWERS)
+@example(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\t\r\n\r\n0 \r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 0\r\n\r\n")
 @example(b"HTTP/1.1 200 O\x7fK\r\ncontent-length: 0\r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a\x01\r\nhello\r\n0\r\n\r\n")

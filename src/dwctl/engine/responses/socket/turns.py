@@ -43,7 +43,8 @@ class _Said(msgspec.Struct):
     store: bool | None = None
     input: str | list[msgspec.Raw] | None = None
     generate: bool | None = None
-    model: str = ""
+    model: Any = None
+    """Judged where any call's is."""
 
 
 class _Answered(msgspec.Struct):
@@ -140,7 +141,7 @@ def turn_of(message: bytes, memory: Memory | None) -> Turn:
         base=base,
         items=items,
         own=len(own),
-        model=said.model,
+        model=said.model if isinstance(said.model, str) else "",
         generates=said.generate is not False,
     )
 
