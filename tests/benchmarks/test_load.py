@@ -12,6 +12,8 @@ from benchmarks.load import Door, Load, LoadReport, run_load
 from benchmarks.programs import Programs
 from benchmarks.upstream import Upstream, UpstreamCounts, UpstreamOptions
 
+pytestmark = pytest.mark.long
+
 
 def exchange(
     programs: Programs, load: Load, options: UpstreamOptions, path: str = "/v1/chat/completions"

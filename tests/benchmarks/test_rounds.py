@@ -16,6 +16,7 @@ from benchmarks.summary import summarize
 
 from benchmarks import cores
 
+pytestmark = pytest.mark.long
 RELAY = """
 import asyncio, sys
 listening, upstream = int(sys.argv[1]), int(sys.argv[2])
