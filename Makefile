@@ -52,7 +52,7 @@ test: $(VENV)/.dev ## run the tests (under five minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long and not soak' $(ARGS)
 
 test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, several workers, the dashboard in Chromium, all examples of property tests (under an hour)
-	@$(BIN)/python -m pytest -m '(long or hypothesis) and not soak' --hypothesis-profile=thorough \
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m '(long or hypothesis) and not soak' --hypothesis-profile=thorough \
 		-o faulthandler_timeout=1200 $(ARGS)
 
 test-soak: $(VENV)/.dev ## run the endurance tests (minutes to hours, by hand)
