@@ -46,6 +46,12 @@ _decode = msgspec.json.Decoder(_List).decode
 
 def normal_url(url: str) -> str:
     """With a trailing slash; raises 400 for what is no http address."""
+    text = checked_url(url, "http://127.0.0.1:8000/v1", with_query=False)
+    return text if text.endswith("/") else text + "/"
+
+
+def checked_url(url: str, example: str, *, with_query: bool) -> str:
+    """An address of somebody's server as it is called; raises 400, which names the field and shows an example."""
     text = url.strip()
     try:
         parts = urlsplit(text)
@@ -56,17 +62,17 @@ def normal_url(url: str) -> str:
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or port == 0
-        or parts.query
+        or (parts.query and not with_query)
         or parts.fragment
         or not text.isascii()
         or len(text) > MAX_URL
     ):
-        raise BadRequest(f"url: expected an address such as http://127.0.0.1:8000/v1, got '{url}'")
+        raise BadRequest(f"url: expected an address such as {example}, got '{url}'")
     if parts.username or parts.password:
         raise BadRequest("url: credentials belong in api_key, not in the address")
     if any(character <= " " or character == "\x7f" for character in text):
         raise BadRequest("url: expected no white space or control characters")
-    return text if text.endswith("/") else text + "/"
+    return text
 
 
 async def check_allowed(url: str, dialer: Dialer) -> None:

@@ -3,18 +3,17 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from msgspec import UnsetType
 
+from dwctl.control.endpoints.discovery import checked_url
 from dwctl.control.endpoints.rows import check_headers
 from dwctl.control.tools.structs import ToolSource, ToolSourceCreate, ToolSourceUpdate
 from dwctl.core.errors import BadRequest
 from dwctl.core.ids import new_uuid
 
-MAX_URL = 2048
 MAX_DESCRIPTION = 8192
 MAX_SCHEMA = 64 * 1024
 """Bytes of JSON."""
@@ -70,7 +69,7 @@ def _checked(row: ToolRow) -> ToolRow:
         raise BadRequest(f"timeout_secs: expected 1 to {MAX_TIMEOUT}, got {row.timeout_secs}")
     if row.parameters is not None:
         _check_schema(row.parameters)
-    row.url = _checked_url(row.url)
+    row.url = checked_url(row.url, "https://tools.example/weather", with_query=True)
     return row
 
 
@@ -88,26 +87,3 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
         raise BadRequest("parameters.required: expected a list of names")
     if len(msgspec.json.encode(schema)) > MAX_SCHEMA:
         raise BadRequest(f"parameters: expected at most {MAX_SCHEMA} bytes of JSON")
-
-
-def _checked_url(url: str) -> str:
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or port == 0
-        or parts.fragment
-        or not text.isascii()
-        or len(text) > MAX_URL
-    ):
-        raise BadRequest(f"url: expected an address such as https://tools.example/weather, got '{url}'")
-    if parts.username or parts.password:
-        raise BadRequest("url: credentials belong in api_key, not in the address")
-    if any(character <= " " or character == "\x7f" for character in text):
-        raise BadRequest("url: expected no white space or control characters")
-    return text
