@@ -93,3 +93,12 @@ def test_an_event_may_be_cut_at_any_byte() -> None:
     whole = _relayed([event, event, event], True)
     for at in range(len(event) + 1):
         assert _relayed([event, event[:at], event[at:] + event], True) == whole
+
+
+def test_an_empty_line_before_hidden_usage_is_the_clients_in_whatever_read_it_came() -> None:
+    chunk = b'data: {"id":"up-1","choices":[{"delta":{"content":"a"}}]}\n\n'
+    usage = b'data: {"id":"up-1","choices":[],"usage":{"total_tokens":3}}\n\n'
+    expected = (b'data: {"id":"resp_1","choices":[{"delta":{"content":"a"}}]}\n\n\n', usage, False)
+    assert _relayed([chunk, b"\n", usage], True) == expected
+    assert _relayed([chunk + b"\n", usage], True) == expected
+    assert _relayed([chunk + b"\n" + usage], True) == expected

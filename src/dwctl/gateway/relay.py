@@ -120,7 +120,9 @@ class EventRelay:
         kept: list[bytes] = []
         for event in events(whole):
             if _may_be_usage(event) and has_only_usage(data_of(event)):
-                self.hidden = event
+                # Empty lines before it are the client's, as they are when they came in a read of their own.
+                self.hidden = event.lstrip(b"\r\n")
+                kept.append(event[: -len(self.hidden)])
             else:
                 kept.append(event)
         return b"".join(kept)

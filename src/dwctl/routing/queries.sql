@@ -23,7 +23,7 @@ where k.deleted_at is null
 
 -- name: list_models
 -- Live, active models with their endpoint, if they have one of their own. $1 limits them to these models and the pools
--- that hold them, $2 to models of these endpoints and the pools that hold those; null means all.
+-- that hold them, $2 adds those of these endpoints and the pools that hold those; both null means all.
 select
     m.id,
     m.alias,
@@ -55,12 +55,9 @@ left join endpoints e on e.id = m.endpoint_id
 where m.deleted_at is null
     and m.status = 'active'
     and (
-        $1::uuid[] is null
+        ($1::uuid[] is null and $2::uuid[] is null)
         or m.id = any ($1)
         or exists (select 1 from model_components c where c.pool_id = m.id and c.component_id = any ($1))
-    )
-    and (
-        $2::uuid[] is null
         or m.endpoint_id = any ($2)
         or exists (
             select 1 from model_components c

@@ -70,7 +70,8 @@ class RoutingStore:
     ) -> tuple[list[Model], list[BadRow]]:
         """Live, active models, and the rows that had to be left out with the reason.
 
-        Those named, and every pool that one of them is part of.
+        Those named by either, and every pool that one of them is part of; all of them in one reading, so that what
+        is found of a model is of one moment.
         """
         named = None if ids is None else await self._with_leading(_uuids(ids) or [])
         rows = await self._database.fetch(self._sql["list_models"], named, _uuids(endpoints))

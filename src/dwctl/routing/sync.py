@@ -194,14 +194,8 @@ class RoutingSync:
         return keys
 
     async def _refresh_models(self, dirty: Dirty, old: Iterable[Model]) -> dict[str, Model]:
-        fresh: list[Model] = []
-        bad: list[BadRow] = []
-        for named in ({"ids": dirty.models}, {"endpoints": dirty.endpoints}):
-            if any(named.values()):
-                found, unusable = await self._store.models(**named)
-                fresh += found
-                bad += unusable
-        stale = dirty.models | {row.model_id for row in bad}
+        fresh, bad = await self._store.models(dirty.models, dirty.endpoints)
+        stale = dirty.models | {row.model_id for row in bad} | {model.id for model in fresh}
         kept = {
             model.alias: model
             for model in old
@@ -211,7 +205,7 @@ class RoutingSync:
         still = (
             row
             for row in self.excluded.values()
-            if row.model_id not in dirty.models and row.endpoint_id not in dirty.endpoints
+            if row.model_id not in stale and row.endpoint_id not in dirty.endpoints
         )
         self.excluded = {row.model_id: row for row in (*still, *bad)}
         self._report(bad)
