@@ -55,8 +55,8 @@ test-long: $(VENV)/.dev ## run kill loops, a full disk, real model servers, seve
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m '(long or hypothesis) and not soak' --hypothesis-profile=thorough \
 		-o faulthandler_timeout=1200 $(ARGS)
 
-test-soak: $(VENV)/.dev ## run the endurance tests (minutes to hours, by hand)
-	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=1200 $(ARGS)
+test-soak: $(VENV)/.dev ## run the endurance tests and look for new examples for the property tests (hours, by hand)
+	@$(BIN)/python -m pytest -m 'soak or hypothesis' --hypothesis-profile=search -o faulthandler_timeout=1200 $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layer contracts and the repository's own rules
 	@$(BIN)/ruff check src tests tools benchmarks
