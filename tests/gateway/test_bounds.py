@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwctl.gateway.bounds import MOST, bound
-from dwctl.gateway.peek import NO_CAPS, Caps, Peeker
+from dwctl.gateway.peek import Peeker
+from dwctl.gateway.peeked import NO_CAPS, Caps
 from dwctl.gateway.routes import ROUTES
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwctl.requests import frames
+from dwctl.requests.entries import Position
 from dwctl.requests.frames import Kind
-from dwctl.requests.spool import Position, Spool, segments, take_lock
+from dwctl.requests.spool import Spool, segments, take_lock
 from tests.examples import examples
 
 Written = tuple[Kind, bytes, bytes]

@@ -8,7 +8,8 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dwctl.server.head import HeadError, RepeatedHeads, RequestHead, parse
+from dwctl.server.head import HeadError, RepeatedHeads, parse
+from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Memo
 from tests.examples import examples
 

@@ -24,7 +24,8 @@ from dwctl.requests.record import Record, State
 from dwctl.requests.writer import Committer
 from dwctl.usage.budgets.windows import Budget, Period, Purse, purses
 from dwctl.usage.credit.claims import Claim
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.ledger import Booking, LedgerStore
 from tests.usage.credit_house import Worker
 

@@ -9,7 +9,8 @@ from dwctl.usage.budgets.windows import Budget, Purse, purses
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.claims import Claim
 from dwctl.usage.credit.leases import ZERO, Account, Grant, Report, Terms
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 
 DAY = 86_400.0
 CREDIT = new_id()

@@ -13,7 +13,8 @@ from dwctl.core.ids import new_uuid
 from dwctl.db.postgres import Database
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import Terms
-from dwctl.usage.credit.pockets import Pocket, Reservation, Shortage, Waiter
+from dwctl.usage.credit.pockets import Pocket, Shortage, Waiter
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.store import LeaseStore
 from dwctl.usage.credit.supply import CreditSupply
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO, Account, Grant, Report, Terms
-from dwctl.usage.credit.pockets import Pocket, Reservation, Shortage, Waiter
+from dwctl.usage.credit.pockets import Pocket, Shortage, Waiter
+from dwctl.usage.credit.reservation import Reservation
 
 ACCOUNT = "account"
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dwctl.usage import estimate
-from dwctl.usage.meter import Metered, of_reply, of_rest, of_stream
+from dwctl.usage.meter import of_reply, of_rest, of_stream
+from dwctl.usage.metered import Metered
 from dwctl.usage.shapes import MAX_TOKENS
 from tests.fakes.answers import frames
 

@@ -13,11 +13,13 @@ import pytest
 
 from dwctl.db.postgres import Database
 from dwctl.requests.audit import WrongSpend, audit
-from dwctl.requests.frames import Entry, Kind, entry_of
+from dwctl.requests.entries import Entry
+from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.record import Record
 from dwctl.usage.budgets.store import BudgetStore
 from dwctl.usage.credit.leases import Terms
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from tests.usage.budget_house import NOON, Owner, Spender, charge, committer, owner
 from tests.usage.credit_house import running
 

@@ -9,7 +9,8 @@ import pytest
 
 from dwctl.db.postgres import Database
 from dwctl.usage.credit.leases import Terms
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.store import LeaseStore
 from tests.usage.credit_house import INSTALLATION, Worker, balance, credit, outstanding, workers
 

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dwctl.usage.meter import Metered, of_reply, of_stream
+from dwctl.usage.meter import of_reply, of_stream
+from dwctl.usage.metered import Metered
 from tests.fakes.answers import frames
 
 COUNTS = (

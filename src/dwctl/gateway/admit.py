@@ -2,34 +2,16 @@
 
 import msgspec
 
-from dwctl.gateway.caller import Caller
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.rules import answering
 from dwctl.routing.access import lists, may_infer, may_use
-from dwctl.routing.snapshot import Key, Model, Snapshot
-from dwctl.usage.prices import Tariff
+from dwctl.routing.snapshot import Key, Snapshot
 from dwctl.wire.errors import Problem, Refused
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 MAX_MODEL_NAME = 256
 """Characters of an unknown model's name that are repeated to the client."""
-
-
-class Admission(msgspec.Struct, frozen=True, gc=False):
-    """A call that may go on."""
-
-    key: Key
-    model: Model
-    """The one asked for: on the record, and what the client is told."""
-    answering: Model
-    """The one whose targets are called; another one when a traffic rule leads there."""
-    peeked: Peek
-
-    @property
-    def tariff(self) -> Tariff | None:
-        """What prices the call; None when it is free."""
-        tariffs = self.answering.tariffs
-        return None if tariffs is None else tariffs.of(self.key.purpose)
 
 
 def authenticate(snapshot: Snapshot, caller: Caller, now: float) -> Key:

@@ -3,13 +3,12 @@
 from typing import Protocol
 
 from dwctl.core.ids import new_id
-from dwctl.gateway.admit import Admission
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.contexts import Expanding, refers
 from dwctl.gateway.counting import counted
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.queued import queued_call
 from dwctl.gateway.reply import page_of
 from dwctl.gateway.routes import Route

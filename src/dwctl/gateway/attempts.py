@@ -10,10 +10,10 @@ import asyncio
 
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.pools import LATE, Plan, Pools, Reason, Render, following
-from dwctl.gateway.prepare import Rendered
+from dwctl.gateway.rendered import Rendered
 from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.gateway.verdict import Peek, as_error, failing, whole_status
 from dwctl.routing.backoff import Waits
 from dwctl.routing.snapshot import Timeouts

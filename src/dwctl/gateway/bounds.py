@@ -10,7 +10,7 @@ Both at the dearest price that could count: tokens of a cache and thoughts may c
 from decimal import Decimal
 from math import ceil
 
-from dwctl.gateway.peek import Caps
+from dwctl.gateway.peeked import Caps
 from dwctl.gateway.routes import Route
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff

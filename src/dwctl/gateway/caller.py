@@ -2,8 +2,7 @@
 
 from hashlib import sha256
 
-import msgspec
-
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.inflate import coding_of
 from dwctl.gateway.prepare import passed_on
 from dwctl.gateway.trace import trace_lines
@@ -12,24 +11,6 @@ from dwctl.wire.cors import Cors
 from dwctl.wire.exchange import Exchange
 
 MAX_USER_AGENT = 256
-
-
-class Caller(msgspec.Struct, frozen=True, gc=False):
-    """From the headers alone: nothing here depends on keys, models or the body."""
-
-    digest: bytes | None
-    """SHA-256 of the API key; None when there is none."""
-    override: str | None
-    """The model that goes before the body's."""
-    user_agent: str | None
-    passed_on: bytes
-    """The headers that go on to an upstream, each line ended."""
-    coding: str | None
-    """How the body is compressed (gateway/inflate.py); None when it is not."""
-    cors: bytes
-    """The lines by which a browser may show its page the answer."""
-    trace: bytes
-    """The trace that it belongs to, as lines for an upstream that is trusted; empty when there is none."""
 
 
 def caller_of(exchange: Exchange, cors: Cors) -> Caller:

@@ -9,7 +9,7 @@ import msgspec
 
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.stateful import ContextCall, Contexts, Expanded

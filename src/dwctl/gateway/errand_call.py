@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.routes import PREFIX
 from dwctl.gateway.verdict import embedded_status, pause_in
 from dwctl.requests.dispatch import Done, Errand

@@ -18,12 +18,12 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from dwctl.core.ids import new_id
-from dwctl.gateway.admit import Admission, authenticate
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.admit import authenticate
 from dwctl.gateway.errand_call import ErrandCall
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import MAX_UPSTREAMS, Gateway
-from dwctl.gateway.prepare import Rendered, Upstream
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.routes import Route
 from dwctl.gateway.traced import TracedGateway
 from dwctl.gateway.uploads.upload import Upload

@@ -9,10 +9,10 @@ from dwctl.gateway.echo import Echo
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.keeping import shorten
 from dwctl.gateway.masking import ACCOUNT
-from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.reckoning import Passed, reckoned
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
@@ -21,10 +21,11 @@ from dwctl.gateway.surroundings import Surroundings
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Ticket
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Timeouts
-from dwctl.usage.meter import NOTHING, Metered, of_reply, of_stream
+from dwctl.usage.meter import of_reply, of_stream
+from dwctl.usage.metered import NOTHING, Metered
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange

@@ -12,11 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.bounds import bound
-from dwctl.gateway.caller import Caller
 from dwctl.gateway.intake import Calls
 from dwctl.gateway.parked import Body, Parked
-from dwctl.gateway.peek import Caps, Peek
+from dwctl.gateway.peeked import Caps, Peek
 from dwctl.gateway.routes import Route
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.record import Record
@@ -24,7 +24,8 @@ from dwctl.routing.snapshot import Key
 from dwctl.usage.budgets.windows import Purse, Scope, place
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.money import plain
 from dwctl.usage.prices import Tariff

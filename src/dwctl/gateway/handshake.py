@@ -4,8 +4,8 @@ import base64
 import hashlib
 from urllib.parse import quote, unquote_plus
 
-from dwctl.gateway.prepare import Upstream
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.rendered import Upstream
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.errors import Problem, Refused, status_line
 from dwctl.wire.exchange import Headers
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.failures import not_recorded
 from dwctl.gateway.inflate import unsupported
 from dwctl.gateway.inflating import Inflating
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.uploads.form import boundary_of, not_a_form
 from dwctl.gateway.uploads.settings import UploadSettings
 from dwctl.gateway.uploads.spill import SpillRoom

@@ -11,10 +11,11 @@ from weakref import ref
 
 import msgspec
 
-from dwctl.gateway.admit import Admission
-from dwctl.gateway.caller import Caller, headers_for
-from dwctl.gateway.peek import Peek
-from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, head_start, request_body
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.caller import headers_for
+from dwctl.gateway.peeked import Peek
+from dwctl.gateway.prepare import JSON_LINE, head_start, request_body
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot
 from dwctl.usage.prices import Tariff

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.answers.fields import FAULTS, number
 from dwctl.wire.errors import Header, Problem
 

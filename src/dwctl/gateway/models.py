@@ -10,8 +10,9 @@ from urllib.parse import unquote
 import msgspec
 
 from dwctl.core.ids import new_id
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.admit import unknown_model
-from dwctl.gateway.caller import Caller, caller_of
+from dwctl.gateway.caller import caller_of
 from dwctl.gateway.reply import page_of
 from dwctl.routing.access import lists, may_use
 from dwctl.routing.snapshot import Key, Model, Snapshot

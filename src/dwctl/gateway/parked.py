@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.intake import Calls
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.claims import Claim
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange

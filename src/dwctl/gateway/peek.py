@@ -8,105 +8,24 @@ What limits the answer is read in that pass too, for calls that reserve what the
 and what is no count is for the model server to judge.
 """
 
-from typing import Any
-
 import msgspec
 
+from dwctl.gateway.peeked import Peek
+from dwctl.gateway.shapes import (
+    FIELD_NAMES,
+    BackgroundValue,
+    CallFields,
+    ConversationValue,
+    ModelValue,
+    PreviousValue,
+    StoreValue,
+    StreamOptionsValue,
+    StreamValue,
+    TierValue,
+)
 from dwctl.wire.errors import Problem, Refused
-from dwctl.wire.stateful import Expanded
 
-
-class Caps(msgspec.Struct, frozen=True, gc=False):
-    """What limits the output of a call, as the body has it; None where it does not."""
-
-    max_completion_tokens: Any = None
-    max_output_tokens: Any = None
-    max_tokens: Any = None
-    n: Any = None
-    best_of: Any = None
-
-
-NO_CAPS = Caps()
-
-
-class Peek(msgspec.Struct, frozen=True, gc=False):
-    """What the body says."""
-
-    model: str | None
-    stream: bool
-    includes_usage: bool
-    """Whether the client itself asks for usage in the stream."""
-    has_stream_options: bool
-    """Whether the key is there at all, be it null."""
-    caps: Caps = NO_CAPS
-    tier: str | None = None
-    """What `service_tier` says, if it is a text."""
-    background: bool | None = False
-    """What `background` says; None if that is no boolean."""
-    store: bool | None = True
-    """What `store` says, true where it says nothing; None if that is no boolean."""
-    continues: bool = False
-    """Whether there is a `previous_response_id` or a `conversation`, be it a wrong one."""
-    expanded: Expanded | None = None
-    """The call with what it refers to, once that has been found."""
-
-
-class _Model:
-    """Stands for the value of `model`."""
-
-
-class _Stream:
-    """Stands for the value of `stream`."""
-
-
-class _StreamOptions:
-    """Stands for the value of `stream_options`."""
-
-
-class _Tier:
-    """Stands for the value of `service_tier`."""
-
-
-class _Background:
-    """Stands for the value of `background`."""
-
-
-class _Previous:
-    """Stands for the value of `previous_response_id`."""
-
-
-class _Conversation:
-    """Stands for the value of `conversation`."""
-
-
-class _Store:
-    """Stands for the value of `store`."""
-
-
-class _Fields(Caps, frozen=True, gc=False):
-    """Every other key is skipped unparsed."""
-
-    model: _Model | msgspec.UnsetType = msgspec.UNSET
-    stream: _Stream | msgspec.UnsetType = msgspec.UNSET
-    stream_options: _StreamOptions | msgspec.UnsetType = msgspec.UNSET
-    service_tier: _Tier | msgspec.UnsetType = msgspec.UNSET
-    background: _Background | msgspec.UnsetType = msgspec.UNSET
-    previous_response_id: _Previous | msgspec.UnsetType = msgspec.UNSET
-    conversation: _Conversation | msgspec.UnsetType = msgspec.UNSET
-    store: _Store | msgspec.UnsetType = msgspec.UNSET
-
-
-_NAMES: dict[type, str] = {
-    _Model: "model",
-    _Stream: "stream",
-    _StreamOptions: "stream_options",
-    _Tier: "service_tier",
-    _Background: "background",
-    _Previous: "previous_response_id",
-    _Conversation: "conversation",
-    _Store: "store",
-}
-_PLACEHOLDERS = {kind: kind() for kind in _NAMES}
+_PLACEHOLDERS = {kind: kind() for kind in FIELD_NAMES}
 
 
 class Peeker:
@@ -116,7 +35,7 @@ class Peeker:
 
     def __init__(self) -> None:
         self._values: dict[type, object] = {}
-        self._decode = msgspec.json.Decoder(_Fields, dec_hook=self._found).decode
+        self._decode = msgspec.json.Decoder(CallFields, dec_hook=self._found).decode
 
     def peek(self, body: bytes) -> Peek:
         """Read the fields; raises `Refused` with 400 for what cannot be understood."""
@@ -130,26 +49,26 @@ class Peeker:
             raise Refused(_not_json(body)) from error
         except RecursionError as error:
             raise Refused(_problem("The body is nested too deeply.")) from error
-        model = values.pop(_Model, None)
-        stream = values.pop(_Stream, None)
+        model = values.pop(ModelValue, None)
+        stream = values.pop(StreamValue, None)
         if model is not None and type(model) is not str:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
         if not values:
             return Peek(model, bool(stream), False, False, fields)
-        has_options = _StreamOptions in values
-        asked = has_options and _includes_usage(values[_StreamOptions])
-        tier = values.get(_Tier)
+        has_options = StreamOptionsValue in values
+        asked = has_options and _includes_usage(values[StreamOptionsValue])
+        tier = values.get(TierValue)
         told = tier if isinstance(tier, str) else None
-        background = _flag(values.get(_Background), unsaid=False)
-        store = _flag(values.get(_Store), unsaid=True)
-        continues = values.get(_Previous) is not None or values.get(_Conversation) is not None
+        background = _flag(values.get(BackgroundValue), unsaid=False)
+        store = _flag(values.get(StoreValue), unsaid=True)
+        continues = values.get(PreviousValue) is not None or values.get(ConversationValue) is not None
         return Peek(model, bool(stream), asked, has_options, fields, told, background, store, continues)
 
     def _found(self, kind: type, value: object) -> object:
         if kind in self._values:
-            name = _NAMES[kind]
+            name = FIELD_NAMES[kind]
             text = f"The field '{name}' stands in the body twice; send it once."
             raise Refused(_problem(text, param=name, code="invalid_value"))
         self._values[kind] = value

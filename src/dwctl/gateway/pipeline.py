@@ -16,10 +16,11 @@ from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
-from dwctl.gateway.admit import Admission, admit, asking_usage, authenticate
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.admit import admit, asking_usage, authenticate
 from dwctl.gateway.aside import NoTools, Toolbox, awaits_context, put_aside
 from dwctl.gateway.attempts import Attempts
-from dwctl.gateway.caller import Caller, caller_of, headers_for
+from dwctl.gateway.caller import caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.complaints import Complaints
 from dwctl.gateway.counts import Counts
@@ -31,11 +32,13 @@ from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
 from dwctl.gateway.known import Known, remember
 from dwctl.gateway.models import ModelPages
-from dwctl.gateway.peek import Peek, Peeker
+from dwctl.gateway.peek import Peeker
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.place import Places
 from dwctl.gateway.pools import Plan, Pools, Render
-from dwctl.gateway.prepare import JSON_LINE, Rendered, Upstream, request_body, request_head, upstream_of
+from dwctl.gateway.prepare import JSON_LINE, request_body, request_head, upstream_of
 from dwctl.gateway.reasoning import check_effort, with_effort
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.responses import in_responses
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route

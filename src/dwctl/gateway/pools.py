@@ -14,10 +14,10 @@ from dwctl.core.clock import Clock
 from dwctl.core.metrics import Metrics
 from dwctl.gateway.gate import Gate
 from dwctl.gateway.pool_counts import PoolCounts
-from dwctl.gateway.prepare import Rendered
+from dwctl.gateway.rendered import Rendered
 from dwctl.gateway.settings import HealthSettings, PoolSettings
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.gateway.verdict import retry_after
 from dwctl.routing.budget import Bucket
 from dwctl.routing.choice import Choice, Member, Pick, no_limits

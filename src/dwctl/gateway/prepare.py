@@ -5,10 +5,11 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
+from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.routes import Route
-from dwctl.gateway.upstream.connection import Source
-from dwctl.gateway.upstream.origin import Address, split_url
+from dwctl.gateway.shapes import GivenOptions
+from dwctl.gateway.upstream.address import split_url
 from dwctl.routing.condition import Load
 from dwctl.routing.snapshot import Target
 from dwctl.wire.exchange import Headers
@@ -47,39 +48,7 @@ _JSON = "content-type: application/json"
 JSON_LINE = f"{_JSON}\r\n".encode()
 
 
-class _StreamOptions(msgspec.Struct):
-    stream_options: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_options_of = msgspec.json.Decoder(_StreamOptions).decode
-
-
-class Upstream(msgspec.Struct, frozen=True):
-    """What is the same for every call to a target on a route, rendered once."""
-
-    target: Target
-    address: Address
-    path: bytes
-    """The request target without the query."""
-    headers: bytes
-    """Host, credential and coding of the answer, each line ended; and the body's type where a route has just one."""
-    load: Load
-    """Of the target, on whatever route and under whatever alias."""
-    announced: bytes = b""
-    """Headers for the client that this target's answers carry, each line ended."""
-    announced_names: frozenset[bytes] = frozenset()
-    """In lower case; the answer's own headers of these names give way."""
-
-
-class Rendered(msgspec.Struct, frozen=True):
-    """A call as one target gets it."""
-
-    upstream: Upstream
-    request: bytes
-    hide_usage: bool
-    """Whether usage was asked for in the client's place."""
-    source: Source | None = None
-    """The body, when it is not part of the request's bytes."""
+_options_of = msgspec.json.Decoder(GivenOptions).decode
 
 
 def upstream_of(target: Target, route: Route, load: Load) -> Upstream:

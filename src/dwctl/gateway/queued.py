@@ -1,8 +1,8 @@
 """Which calls are queued instead of being run at once. Pure."""
 
-from dwctl.gateway.admit import Admission
-from dwctl.gateway.caller import Caller
-from dwctl.gateway.peek import Peek, no_flag
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.peek import no_flag
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.routes import Route
 from dwctl.wire.errors import Refused
 from dwctl.wire.stateful import QueuedCall

@@ -2,11 +2,10 @@
 
 from typing import Protocol
 
-from dwctl.gateway.admit import Admission
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.funds import Funds
 from dwctl.gateway.pools import Plan, Pools, Render
-from dwctl.gateway.prepare import Rendered, Upstream
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.routes import Route
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record, Recording

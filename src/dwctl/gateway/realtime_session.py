@@ -23,19 +23,19 @@ from hashlib import sha256
 import msgspec
 
 from dwctl.core.ids import new_id
-from dwctl.gateway.admit import Admission
-from dwctl.gateway.caller import Caller, caller_of
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.caller import caller_of
 from dwctl.gateway.failures import problem_of
 from dwctl.gateway.handshake import model_in, nonce_of, subprotocols, switching, upgrade_request, with_model
 from dwctl.gateway.pools import LATE, Plan, Reason, following
-from dwctl.gateway.prepare import Rendered, Upstream
 from dwctl.gateway.realtime_charges import Charges
 from dwctl.gateway.realtime_shared import PATH, ROUTE, Shared
 from dwctl.gateway.realtime_tab import Tab, bound_of_response
 from dwctl.gateway.record import CLIENT_LEFT, MAX_SIZE, complete, upstream_error
+from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.reply import our_lines
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.gateway.upstream.tunnel import TunnelConnection
 from dwctl.gateway.verdict import failing
 from dwctl.requests.record import Record
@@ -43,7 +43,7 @@ from dwctl.routing.backoff import Waits
 from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Target
 from dwctl.usage.credit.leases import ZERO
-from dwctl.usage.meter import NOTHING
+from dwctl.usage.metered import NOTHING
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import Problem, Refused, render, status_line
 from dwctl.wire.exchange import Exchange

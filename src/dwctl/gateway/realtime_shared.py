@@ -8,12 +8,12 @@ import msgspec
 from dwctl.core.ids import new_id
 from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
-from dwctl.gateway.admit import Admission, admit
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Admission, Caller
+from dwctl.gateway.admit import admit
 from dwctl.gateway.failures import busy, not_recorded
 from dwctl.gateway.peek import Peeker
-from dwctl.gateway.prepare import Upstream
 from dwctl.gateway.realtime_calls import Calls
+from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.routes import PREFIX, IdStyle, Route
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient

@@ -16,7 +16,8 @@ from dwctl.gateway.funds import Funds
 from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.claims import Claim
 from dwctl.usage.credit.leases import ZERO
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.settings import ReservationSettings
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem

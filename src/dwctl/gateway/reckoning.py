@@ -12,9 +12,10 @@ import zlib
 
 import msgspec
 
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.usage import estimate
-from dwctl.usage.meter import NOTHING, Metered, of_reply, of_rest, of_stream
+from dwctl.usage.meter import of_reply, of_rest, of_stream
+from dwctl.usage.metered import NOTHING, Metered
 from dwctl.usage.shapes import MAX_TOKENS, within
 
 TEXT_PATHS = frozenset(

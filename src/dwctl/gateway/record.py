@@ -1,9 +1,9 @@
 """How a call ended, as the record that is written of it. Pure."""
 
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
-from dwctl.usage.meter import NOTHING, Metered
+from dwctl.usage.metered import NOTHING, Metered
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 

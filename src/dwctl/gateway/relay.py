@@ -16,6 +16,7 @@ import msgspec
 
 from dwctl.gateway.reply import with_id
 from dwctl.gateway.routes import IdStyle
+from dwctl.gateway.shapes import EventFields
 from dwctl.usage.meter import has_only_usage
 from dwctl.wire.splice import Member
 from dwctl.wire.sse import Cutter, data_of, events, with_data
@@ -31,16 +32,8 @@ _LF = ord("\n")
 _response = Member("response")
 
 
-class _Event(msgspec.Struct, gc=False):
-    """The keys that matter here; of any type."""
-
-    type: object = None
-    error: object = None
-    response: msgspec.Raw = msgspec.Raw(b"")
-
-
-_read = msgspec.json.Decoder(_Event).decode
-_NOTHING = _Event()
+_read = msgspec.json.Decoder(EventFields).decode
+_NOTHING = EventFields()
 
 
 class EventRelay:
@@ -163,7 +156,7 @@ def _may_be_usage(data: bytes) -> bool:
     return data.find(_USAGE) >= 0 and _NO_CHOICES.search(data) is not None
 
 
-def _known(data: bytes) -> _Event:
+def _known(data: bytes) -> EventFields:
     try:
         return _read(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

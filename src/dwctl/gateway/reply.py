@@ -2,8 +2,8 @@
 
 import msgspec
 
-from dwctl.gateway.prepare import Upstream
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.rendered import Upstream
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
 from dwctl.wire.exchange import Exchange

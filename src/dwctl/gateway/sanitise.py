@@ -20,7 +20,7 @@ from dwctl.gateway.masking import (
     retry_after,
 )
 from dwctl.gateway.relay import DONE
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.answers.chat import ChatAnswer
 from dwctl.wire.answers.completions import CompletionAnswer, EmbeddingAnswer
 from dwctl.wire.answers.fields import Answer, Malformed, missing, object_of

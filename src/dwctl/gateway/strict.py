@@ -7,7 +7,8 @@ import re
 
 import msgspec
 
-from dwctl.gateway.peek import Peek, Peeker
+from dwctl.gateway.peek import Peeker
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.routes import ROUTES, Route
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.typed_requests import ChatRequest, CompletionRequest, EmbeddingRequest, ResponseRequest

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
+from dwctl.gateway.upstream.address import Address
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
-from dwctl.gateway.upstream.origin import Address, Ticket
+from dwctl.gateway.upstream.origin import Ticket
 from dwctl.requests.onlooker import Onlooker
 from dwctl.requests.record import Record, Recording
 from dwctl.routing.snapshot import Target

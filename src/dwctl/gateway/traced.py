@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dwctl.gateway.caller import Caller, headers_for
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.admission import Caller
+from dwctl.gateway.caller import headers_for
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.trace import Parent, our_trace_lines, parent_in
 from dwctl.gateway.uploads.upload import Upload

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.routing.pool import is_status
 from dwctl.wire.sse import Cutter, EventTooLarge, data_of, events
 

@@ -6,24 +6,11 @@ them back from the spool; it returns to memory when it has caught up.
 
 from collections import deque
 
-import msgspec
-
 from dwctl.requests import frames
-from dwctl.requests.frames import Entry
-from dwctl.requests.spool import Position, Spool
+from dwctl.requests.entries import Block, Position
+from dwctl.requests.spool import Spool
 
 READ_BYTES = 8 * 1024 * 1024
-
-
-class Block(msgspec.Struct, gc=False):
-    """Records that were written to the spool together, or the part of them that is left."""
-
-    entries: list[Entry]
-    size: int
-    """Bytes on disk."""
-    start: Position
-    end: Position
-    """Everything before this place is committed once these entries are."""
 
 
 class Backlog:

@@ -20,7 +20,7 @@ from enum import IntEnum
 
 import msgspec
 
-from dwctl.requests.record import State
+from dwctl.requests.entries import Entry, Stamp
 
 _BLOCK = struct.Struct("<II")
 _FRAME = struct.Struct("<BII")
@@ -36,18 +36,6 @@ class Kind(IntEnum):
 
     STARTED = 1
     FINISHED = 2
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One record on its way to the database."""
-
-    kind: int
-    id: str
-    attempt: int
-    state: int
-    meta: bytes
-    """The record as JSON."""
-    body: bytes
 
 
 def block(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
@@ -88,13 +76,7 @@ def block_length(data: bytes) -> int:
     return BLOCK_HEAD + length
 
 
-class _Known(msgspec.Struct, gc=False):
-    id: str
-    attempt: int = 1
-    state: int = State.PROCESSING
-
-
-_decode = msgspec.json.Decoder(_Known).decode
+_decode = msgspec.json.Decoder(Stamp).decode
 
 
 def entry_of(kind: int, meta: bytes, body: bytes) -> Entry:

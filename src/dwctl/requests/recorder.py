@@ -15,11 +15,12 @@ import msgspec
 
 from dwctl.core.metrics import Metrics
 from dwctl.requests import frames
-from dwctl.requests.backlog import Backlog, Block
-from dwctl.requests.frames import Entry, Kind, frame_head
+from dwctl.requests.backlog import Backlog
+from dwctl.requests.entries import Block, Entry, Position
+from dwctl.requests.frames import Kind, frame_head
 from dwctl.requests.record import Record
 from dwctl.requests.settings import RecordingSettings
-from dwctl.requests.spool import Position, Spool
+from dwctl.requests.spool import Spool
 
 logger = logging.getLogger(__name__)
 

@@ -9,18 +9,10 @@ import fcntl
 import os
 from pathlib import Path
 
-import msgspec
-
 from dwctl.core.errors import SetupError
+from dwctl.requests.entries import Position
 
 PROBE = "probe"
-
-
-class Position(msgspec.Struct, frozen=True, order=True):
-    """A place in the spool: everything before it is complete frames."""
-
-    segment: int
-    offset: int
 
 
 class Spool:

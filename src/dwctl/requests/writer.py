@@ -23,11 +23,11 @@ from dwctl.core.metrics import Metrics
 from dwctl.core.services import run_within
 from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
-from dwctl.requests.backlog import Block
-from dwctl.requests.frames import Entry, Kind
+from dwctl.requests.entries import Block, Entry, Position
+from dwctl.requests.frames import Kind
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import COMPRESS_UP_TO, RecordingSettings
-from dwctl.requests.spool import Position, Spool
+from dwctl.requests.spool import Spool
 from dwctl.requests.states import supersedes
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from dwctl.server.connection import Connection
-from dwctl.server.head import RequestHead
+from dwctl.server.request_head import RequestHead
 from dwctl.wire.dates import date_line
 from dwctl.wire.errors import status_line
 

@@ -8,9 +8,10 @@ import asyncio
 from typing import Protocol, cast
 
 from dwctl.server.exchange import HttpExchange
-from dwctl.server.head import HeadError, Lines, RepeatedHeads, RequestHead
+from dwctl.server.head import HeadError, Lines, RepeatedHeads
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.refusal import asked_path, refusal
+from dwctl.server.request_head import RequestHead
 from dwctl.server.slow_reader import SlowReader
 from dwctl.wire.chunks import ChunkError, Chunks
 from dwctl.wire.exchange import BodySink as Upload

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from dwctl.server.head import RequestHead
+from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Headers
 
 

@@ -7,8 +7,7 @@ never both, exactly one host in HTTP/1.1.
 
 import re
 
-import msgspec
-
+from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Headers, Memo
 from dwctl.wire.repeats import Repeats
 
@@ -36,38 +35,6 @@ class HeadError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-
-
-class RequestHead(msgspec.Struct, gc=False):
-    """One request's head."""
-
-    method: bytes
-    target: bytes
-    path: bytes
-    query: bytes
-    headers: Headers
-    minor: int
-    """1 for HTTP/1.1."""
-    length: int
-    """Bytes of the body; -1 when it is chunked."""
-    keep_alive: bool
-    expects_continue: bool
-    memo: Memo
-    digits: bytes = b""
-    """The content-length of this request, where `headers` still has that of an earlier one."""
-
-    def fields(self) -> Headers:
-        """The header lines of this request; of a repeated head hardly anybody asks for them."""
-        if self.digits:
-            place = [name for name, _ in self.headers].index(b"content-length")
-            # Another list: whoever was given the old one keeps it.
-            self.headers = [
-                *self.headers[:place],
-                (b"content-length", self.digits),
-                *self.headers[place + 1 :],
-            ]
-            self.digits = b""
-        return self.headers
 
 
 Lines = dict[bytes, tuple[bytes, bytes]]

@@ -24,9 +24,10 @@ from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection, Tunnel
 from dwctl.server.exchange import HttpExchange
-from dwctl.server.head import Lines, RequestHead
+from dwctl.server.head import Lines
 from dwctl.server.introduction import Introductions, NotIntroduced
 from dwctl.server.limits import ListenerSettings
+from dwctl.server.request_head import RequestHead
 from dwctl.server.served import Served
 from dwctl.server.websocket import WebSocketCall, wants_websocket
 from dwctl.server.workers.fellows import Alone, Crew

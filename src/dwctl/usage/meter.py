@@ -6,11 +6,12 @@ What a reply says is written to a database later: texts are cut to a sane length
 32 bits.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from dwctl.usage.shapes import MAX_TOKENS, Tokens, normal, tokens_in
+from dwctl.usage.metered import NOTHING, Metered, UsualChunk, UsualReply, UsualUsage
+from dwctl.usage.shapes import Tokens, normal, tokens_in
 from dwctl.wire.sse import data_of, events, last_events
 
 MAX_TEXT = 256
@@ -29,75 +30,8 @@ _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MARKS = (b'"usage":{', b'"usage": {')
 
 
-class Metered(msgspec.Struct, kw_only=True, gc=False):
-    """What a reply says of itself; None where it says nothing. What the counts include: `usage/shapes.py::Tokens`."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    total_tokens: int | None = None
-    audio_seconds: float | None = None
-    model: str | None = None
-    finish_reason: str | None = None
-    error: str | None = None
-    """The message of an error that the reply reports, be its HTTP status 200."""
-    estimated: bool = False
-    """Whether a count is ours, for the upstream did not tell it (`usage/estimate.py`)."""
-
-
-NOTHING = Metered()
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)]
-
-
-class _Details(msgspec.Struct, gc=False):
-    cached_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    total_tokens: _Count | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cached_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-    prompt_cache_hit_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    finish_reason: str | None = None
-
-
-class _Reply(msgspec.Struct, gc=False):
-    """The usual shape of a reply, or of a chunk; every other key is skipped unparsed."""
-
-    usage: _Usage | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    status: str | None = None
-    error: object = None
-    response: msgspec.Raw = msgspec.Raw(b"")
-    type: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    """What tells whether a chunk is there for its usage alone."""
-
-    usage: Any = None
-    choices: Any = None
-
-
-_decode = msgspec.json.Decoder(_Reply).decode
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode = msgspec.json.Decoder(UsualReply).decode
+_decode_chunk = msgspec.json.Decoder(UsualChunk).decode
 _decode_loosely = msgspec.json.Decoder().decode
 
 
@@ -257,14 +191,14 @@ def _elsewhere(text: bytes) -> list[bytes]:
     return [data for data in (*found, *reversed(opening)) if data.startswith(b"{")]
 
 
-def _reason_of(reply: _Reply) -> str | None:
+def _reason_of(reply: UsualReply) -> str | None:
     for choice in reply.choices or ():
         if choice.finish_reason is not None:
             return _text(choice.finish_reason)
     return None if reply.status is None else _text(reply.status)
 
 
-def _details_of(usage: _Usage) -> tuple[int | None, int | None, int | None]:
+def _details_of(usage: UsualUsage) -> tuple[int | None, int | None, int | None]:
     """(reasoning tokens, cached tokens, tokens written to a cache, None where there are none)."""
     asked = usage.prompt_tokens_details or usage.input_tokens_details
     made = usage.completion_tokens_details or usage.output_tokens_details

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from dwctl.requests.record import State
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO, Account
-from dwctl.usage.credit.pockets import Reservation, Shortage
+from dwctl.usage.credit.pockets import Shortage
+from dwctl.usage.credit.reservation import Reservation
 from tests.fakes.answers import HANG, json_reply
 from tests.fakes.tools import Caller
 from tests.fakes.upstream import FakeUpstream

@@ -4,7 +4,7 @@ import asyncio
 import math
 
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.routing.snapshot import Timeouts
 
 DEADLINE = 10.0

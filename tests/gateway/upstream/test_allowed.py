@@ -9,9 +9,9 @@ import pytest
 from dwctl.core.dial import Dialer, Found
 from dwctl.core.reach import NetworkSettings, NotAllowed, Reach
 from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.address import split_url
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.origin import split_url
 from tests.fakes.answers import reply
 from tests.fakes.upstream import FakeUpstream
 from tests.gateway.house import House, chat, model, target, upstream_settings

@@ -12,9 +12,10 @@ import pytest
 
 from dwctl.core.dial import Dialer
 from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.address import Address, split_url
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.origin import Address, Origin, Ticket, split_url
+from dwctl.gateway.upstream.origin import Origin, Ticket
 from dwctl.routing.snapshot import Timeouts
 from tests.fakes.answers import (
     CLOSED,

@@ -12,9 +12,9 @@ from dwctl.core.proxies import read_proxies
 from dwctl.core.reach import NetworkSettings, Reach
 from dwctl.core.settings import Duration
 from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.address import split_url
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.origin import split_url
 from tests.fakes.answers import reply
 from tests.fakes.certificates import Certificate
 from tests.fakes.proxy import FakeProxy

@@ -3,7 +3,8 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from dwctl.gateway.upstream.response import HeadReader, ResponseError
+from dwctl.gateway.upstream.response_head import Head
 from tests.examples import examples
 
 NAMES = st.sampled_from(

@@ -1,7 +1,7 @@
 """Takes calls whose models use tools of the server. Implements `Toolbox`."""
 
 from dwctl.core.metrics import Metrics
-from dwctl.gateway.admit import Admission
+from dwctl.gateway.admission import Admission
 from dwctl.gateway.aside import Begun, Ways, put_aside
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.routes import Route

@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from dwctl.core.ids import new_id
-from dwctl.gateway.caller import Caller
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.failures import INTERNAL
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.record import CLIENT_LEFT
 from dwctl.gateway.reply import connection_line, our_lines

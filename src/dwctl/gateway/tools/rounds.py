@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from dwctl.gateway.admission import Caller
 from dwctl.gateway.aside import NoTools
-from dwctl.gateway.caller import Caller
 from dwctl.gateway.errand_call import ErrandCall
 from dwctl.gateway.errands import ErrandGateway, TracedErrandGateway
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.tools.round_call import RoundCall
 from dwctl.gateway.traced import TracedCaller, TracedGateway

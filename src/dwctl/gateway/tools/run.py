@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from dwctl.gateway.upstream.address import Address, split_url
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.origin import Address, Ticket, split_url
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.origin import Ticket
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.routing.snapshot import Timeouts
 from dwctl.routing.tools import Tool
 from dwctl.wire.loose import FAULTS

@@ -9,7 +9,7 @@ import re
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.uploads.spill import Piece, Spill, SpillSource
 from dwctl.wire.errors import Problem, Refused
 

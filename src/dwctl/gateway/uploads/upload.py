@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from dwctl.gateway.peek import Peek
+from dwctl.gateway.peeked import Peek
 from dwctl.gateway.uploads.form import Form
 from dwctl.gateway.uploads.spill import RoomFull, Spill, SpillRoom
 from dwctl.wire.errors import Problem, Refused

@@ -13,8 +13,9 @@ from dwctl.core.dial import Dialer
 from dwctl.core.reach import Reach
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.address import Address
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
-from dwctl.gateway.upstream.origin import Address, Origin, Ticket
+from dwctl.gateway.upstream.origin import Origin, Ticket
 
 SWEEP_EVERY = 0.5
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
-from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from dwctl.gateway.upstream.response import HeadReader, ResponseError
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.routing.snapshot import Timeouts
 from dwctl.wire.chunks import ChunkError, Chunks
 

@@ -5,12 +5,12 @@ the path of a call. A sweep of half a second enforces the limits of time: they a
 import asyncio
 import ssl
 from collections import OrderedDict
-from urllib.parse import SplitResult, urlsplit
 
 from dwctl.core.dial import Dialer
 from dwctl.core.reach import NotAllowed
 from dwctl.core.services import TaskSet
 from dwctl.gateway.settings import UpstreamSettings
+from dwctl.gateway.upstream.address import Address
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source, UpstreamConnection
 from dwctl.gateway.upstream.proxied import ProxiedConnection
 from dwctl.gateway.upstream.response import HeadReader
@@ -69,7 +69,7 @@ class Origin:
         self.name = f"{host}:{port}"
         self.reader = HeadReader()
         self.max_head_bytes = settings.max_head_bytes
-        self._address = Address((scheme, host, port))
+        self._address = Address(scheme, host, port)
         self._dialer = dialer
         self._proxy = dialer.way(self._address) if scheme == "http" else None
         self._settings = settings
@@ -258,16 +258,3 @@ def _lateness(
     if quiet > QUIET:
         receiver.on_quiet(quiet)
     return None
-
-
-class Address(tuple[str, str, int]):
-    """(scheme, host, port)."""
-
-    __slots__ = ()
-
-
-def split_url(url: str) -> tuple[Address, SplitResult]:
-    """The origin of a base URL, and its parts. Raises ValueError for a port that is none."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Address((parts.scheme, parts.hostname or "", port)), parts

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dwctl.core.proxies import Proxy
 from dwctl.gateway.upstream.connection import Failure, Owner, Receiver, Source, UpstreamConnection
-from dwctl.gateway.upstream.response import Head
+from dwctl.gateway.upstream.response_head import Head
 
 
 class ProxiedConnection(UpstreamConnection):

@@ -7,8 +7,7 @@ a reply's head is read in one pass and sent as it came.
 
 import re
 
-import msgspec
-
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.repeats import Repeats
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
@@ -22,24 +21,6 @@ MAX_KNOWN_NAMES = 2048
 
 class ResponseError(Exception):
     """The bytes are not an HTTP response."""
-
-
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """A response's head."""
-
-    status: int
-    length: int | None
-    """Bytes of the body by content-length."""
-    chunked: bool
-    keep_alive: bool
-    coded: bool
-    """Whether the body has a content coding, such as gzip."""
-    json: bool
-    """Whether the body is announced as JSON and can be read."""
-    events: bool
-    """Whether the body is a stream of events."""
-    lines: bytes
-    """The fields that may go on to a client, each line ended."""
 
 
 _PASS = b"+"

@@ -4,7 +4,8 @@ import asyncio
 from typing import Protocol, cast
 
 from dwctl.gateway.upstream.connection import Failure
-from dwctl.gateway.upstream.response import Head, HeadReader, ResponseError
+from dwctl.gateway.upstream.response import HeadReader, ResponseError
+from dwctl.gateway.upstream.response_head import Head
 from dwctl.wire.chunks import ChunkError, Chunks
 
 MAX_DENIAL = 64 * 1024

@@ -11,7 +11,8 @@ from decimal import Decimal
 from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.leases import ZERO, Grant, Report, Terms
 from dwctl.usage.credit.limited import LimitedPocket
-from dwctl.usage.credit.pockets import Ahead, Pocket, Reservation, Shortage, Waiter
+from dwctl.usage.credit.pockets import Pocket, Shortage, Waiter
+from dwctl.usage.credit.reservation import Ahead, Reservation
 
 MAX_REPORTS = 500
 """Pockets in one question to the database; others wait for the next one."""

@@ -11,7 +11,8 @@ from decimal import Decimal
 from dwctl.usage.budgets.windows import Purse
 from dwctl.usage.credit.book import PocketBook
 from dwctl.usage.credit.leases import ZERO
-from dwctl.usage.credit.pockets import Pocket, Reservation, Shortage, Waiter
+from dwctl.usage.credit.pockets import Pocket, Shortage, Waiter
+from dwctl.usage.credit.reservation import Reservation
 
 Told = Callable[[Reservation | Shortage, Purse | None], None]
 """Called once: with all reservations, or with why there are none and which budget has nothing; None is the account."""

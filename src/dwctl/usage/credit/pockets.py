@@ -18,9 +18,8 @@ from decimal import ROUND_UP, Decimal
 from enum import Enum
 from math import ceil, inf
 
-import msgspec
-
 from dwctl.usage.credit.leases import UNIT, ZERO, Grant, Report, Terms
+from dwctl.usage.credit.reservation import Ahead, Reservation
 
 SPENT_OF_LEASE = 0.75
 """Part of a lease's time in which its credit is spent; the rest covers clocks that run at different speeds."""
@@ -45,30 +44,6 @@ class Shortage(Enum):
     """There is none: 402."""
     UNKNOWN = "unknown"
     """Nobody can tell now, for the database or a process that may have some does not answer: 503."""
-
-
-class Ahead(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a process keeps ahead, in seconds."""
-
-    seconds: float = 2.0
-    """What was used in so long."""
-    idle: float = 10.0
-    """After so long without a call everything goes back."""
-
-
-class Reservation(msgspec.Struct, eq=False, gc=False):
-    """What one call may cost; settled exactly once, whatever is called how often."""
-
-    pocket: "Pocket | None"
-    """None once it is settled."""
-    amount: Decimal
-    others: "tuple[Reservation, ...]" = ()
-    """As much from each of the budgets of the call; the book settles them with it."""
-
-    @property
-    def purses(self) -> list[str]:
-        """Names of the pockets of these."""
-        return [other.pocket.account for other in self.others if other.pocket is not None]
 
 
 class Waiter:

@@ -6,7 +6,7 @@ import msgspec
 
 from dwctl.core.settings import Duration
 from dwctl.usage.credit.leases import Terms
-from dwctl.usage.credit.pockets import Ahead
+from dwctl.usage.credit.reservation import Ahead
 
 
 class ReservationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

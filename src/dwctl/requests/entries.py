@@ -1,0 +1,43 @@
+"""Records on their way to the database, and their place in the spool."""
+
+import msgspec
+
+from dwctl.requests.record import State
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One record on its way to the database."""
+
+    kind: int
+    id: str
+    attempt: int
+    state: int
+    meta: bytes
+    """The record as JSON."""
+    body: bytes
+
+
+class Stamp(msgspec.Struct, gc=False):
+    """What of a record's JSON an entry has."""
+
+    id: str
+    attempt: int = 1
+    state: int = State.PROCESSING
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """A place in the spool: everything before it is complete frames."""
+
+    segment: int
+    offset: int
+
+
+class Block(msgspec.Struct, gc=False):
+    """Records that were written to the spool together, or the part of them that is left."""
+
+    entries: list[Entry]
+    size: int
+    """Bytes on disk."""
+    start: Position
+    end: Position
+    """Everything before this place is committed once these entries are."""
