@@ -53,6 +53,7 @@ from dwctl.engine.responses.compact.actions import Compacting
 from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.settings import ContextSettings
 from dwctl.engine.settings import BatchSettings
+from dwctl.gateway.parts import parts_of
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.settings import GatewaySettings
 from dwctl.gateway.upstream.client import UpstreamClient
@@ -113,7 +114,7 @@ def idle_sync(database: Database, seal: Seal) -> RoutingSync:
 def calls(routing: Routing) -> InnerCalls:
     """The gateway as the control plane has it; no model server is ever called from here."""
     settings = GatewaySettings()
-    gateway = Gateway(
+    parts = parts_of(
         routing=routing,
         recording=Ledger(),
         client=UpstreamClient(settings.upstream),
@@ -123,7 +124,7 @@ def calls(routing: Routing) -> InnerCalls:
         daemon_id=str(UUID(int=1)),
         max_record_bytes=1 << 20,
     )
-    return InnerCalls(gateway, routing, max_body_bytes=1 << 20)
+    return InnerCalls(Gateway(parts), routing, max_body_bytes=1 << 20)
 
 
 async def _well() -> str | None:

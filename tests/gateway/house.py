@@ -10,15 +10,17 @@ from typing import Any, Self
 
 import msgspec
 
-from dwctl.core.clock import SystemClock
+from dwctl.core.clock import Clock, SystemClock
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.core.settings import Duration
 from dwctl.gateway.funds import Funds
+from dwctl.gateway.parts import Parts, parts_of
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.realtime import Realtime
 from dwctl.gateway.settings import GatewaySettings, UpstreamSettings
-from dwctl.gateway.tools.box import ToolBox, ToolClient
+from dwctl.gateway.tools.box import ToolBox
+from dwctl.gateway.tools.client import ToolClient
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record
@@ -109,7 +111,8 @@ class House:
         application: Any = None,
         max_body_bytes: int = 32 << 20,
         uploads_folder: Path | None = None,
-        gateway: Callable[..., Gateway] = Gateway,
+        gateway: Callable[[Parts], Gateway] = Gateway,
+        clock: Clock | None = None,
         tools: ToolSettings | None = None,
     ) -> None:
         settings = settings or GatewaySettings()
@@ -117,12 +120,12 @@ class House:
         self.metrics = Metrics()
         self.routing = Routing(snapshot({SECRET: key()} if keys is None else keys, *models))
         self.client = UpstreamClient(settings.upstream, sweep_every=0.02, tls=tls)
-        self.gateway = gateway(
+        parts = parts_of(
             routing=self.routing,
             recording=self.ledger,
             client=self.client,
             settings=settings,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             metrics=self.metrics,
             daemon_id=new_id(),
             max_record_bytes=max_record_bytes,
@@ -133,6 +136,7 @@ class House:
             max_body_bytes=max_body_bytes,
             uploads_folder=uploads_folder,
         )
+        self.gateway = gateway(parts)
         self.tool_client = ToolClient(settings.upstream, sweep_every=0.02)
         self.gateway.tools = ToolBox(self.tool_client, tools or ToolSettings(), self.metrics)
         self.listener = Listener(

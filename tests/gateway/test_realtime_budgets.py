@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from wsproto.events import AcceptConnection, CloseConnection, TextMessage
 
-from dwctl.gateway.pipeline import Gateway
 from dwctl.routing.snapshot import Key
 from tests.fakes.clock import FakeClock
 from tests.fakes.realtime import RealtimeServer
@@ -129,16 +128,11 @@ async def test_a_budget_that_is_raised_lets_a_session_go_on() -> None:
 
 
 async def test_a_session_belongs_to_the_period_in_which_it_began() -> None:
-    clock = FakeClock(NOON)
-
-    def gateway(**given: Any) -> Gateway:
-        return Gateway(**{**given, "clock": clock})
-
-    till = make("100")
+    clock, till = FakeClock(NOON), make("100")
     known = till.bind(key(), "50", "day")
     async with (
         RealtimeServer() as server,
-        house(server, till, known, gateway=gateway) as running,
+        house(server, till, known, clock=clock) as running,
         client(running) as (first, _),
     ):
         clock.advance(DAY)

@@ -14,6 +14,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Collection
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from dwctl.core.ids import new_id
 from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.admit import authenticate
 from dwctl.gateway.errand_call import ErrandCall
+from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import MAX_UPSTREAMS, Gateway
 from dwctl.gateway.rendered import Rendered, Upstream
@@ -69,32 +71,28 @@ class _Taken:
         callback(*args)
 
 
+class UnderWay:
+    """What the gateways that run the errands of a process have in common."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.calls: dict[tuple[str, int], ErrandCall] = {}
+        """By id and attempt: a process that was taken for dead may run two attempts at a request."""
+        self.running: Counter[str] = Counter()
+        """Errands that have begun and are not over, by model."""
+        self.bounded: dict[tuple[str, str, str], tuple[Target, Target]] = {}
+        """Targets, and what they are with the limits of time of errands."""
+
+
 class ErrandGateway(Gateway):
-    """The gateway that an errand goes through. Made of a running one."""
+    """The gateway that an errand goes through. It has no onlooker: nobody's first token is looked at."""
 
     _admitting: ErrandCall
     """The errand that is being admitted: there is one at a time."""
-    _under_way: dict[tuple[str, int], ErrandCall]
-    """By id and attempt: a process that was taken for dead may run two attempts at a request."""
-    running: Counter[str]
-    """Errands that have begun and are not over, by model."""
 
-    def __init__(self, gateway: Gateway, timeouts: Timeouts) -> None:
-        # Everything but the recording is shared with the gateway of this process.
-        self.__dict__.update(vars(gateway))
-        self._under_way = {}
-        self.running = Counter()
-        # Nobody's first token is looked at.
-        self.onlooker = None
-        self.recording = _Taken(self._under_way)
-        # What is queued has been.
-        self.stateful = None
-        # No two errands have the same headers.
-        self._remembers = False
-        self._timeouts = timeouts
-        self._bounded: dict[tuple[str, str, str], tuple[Target, Target]] = {}
-        # Targets have other limits of time here.
-        self._upstreams = {}
+    def __init__(self, parts: Parts, *, errands: UnderWay, **more: Any) -> None:
+        super().__init__(parts, **more)
+        self.errands = errands
 
     def begin(self, call: ErrandCall) -> None:
         """Admit it and send it, or refuse it; it is told of the end either way."""
@@ -138,16 +136,17 @@ class ErrandGateway(Gateway):
     def upstream(self, alias: str, target: Target, route: Route) -> Upstream:
         """A target as errands are sent to it: its own limits of time and those of errands, whichever is stricter."""
         place = (alias, target.endpoint_id, target.model_name)
-        known = self._bounded.get(place)
+        ours = self.errands.bounded
+        known = ours.get(place)
         if known is None or known[0] is not target:
-            if len(self._bounded) > MAX_UPSTREAMS:
-                self._bounded.clear()
+            if len(ours) > MAX_UPSTREAMS:
+                ours.clear()
             bounded = msgspec.structs.replace(target, timeouts=self._stricter(target.timeouts))
-            known = self._bounded[place] = (target, bounded)
+            known = ours[place] = (target, bounded)
         return super().upstream(alias, known[1], route)
 
     def _stricter(self, own: Timeouts | None) -> Timeouts:
-        usual, ours = self._upstream_settings, self._timeouts
+        usual, ours = self._upstream_settings, self.errands.timeouts
         own = own or NO_TIMEOUTS
         return Timeouts(
             connect=own.connect,
@@ -178,7 +177,7 @@ class ErrandGateway(Gateway):
         record.service_tier = errand.service_tier
         record.background = True
         record.stream = False
-        self._under_way[record.id, record.attempt] = call
+        self.errands.calls[record.id, record.attempt] = call
         return record
 
     def _rendered(
@@ -198,7 +197,7 @@ class ErrandGateway(Gateway):
     def began(self, record: Record) -> None:
         """It has been admitted."""
         super().began(record)
-        self.running[record.model] += 1
+        self.errands.running[record.model] += 1
 
     def ended(self, record: Record) -> None:
         """It has its record; the rest follows when the engine gets it."""
@@ -218,10 +217,10 @@ class ErrandGateway(Gateway):
     def over(self, call: ErrandCall) -> None:
         """The engine is about to get its record: everything it held is given back."""
         record = call.record
-        known = self._under_way.pop((str(call.errand.id), call.errand.attempt), None)
+        known = self.errands.calls.pop((str(call.errand.id), call.errand.attempt), None)
         if record is not None and known is not None:
             super().ended(record)
-            self.running[record.model] -= 1
+            self.errands.running[record.model] -= 1
 
     def unmade(self, errand: Errand) -> Record:
         """The record of an errand that never became a call."""
@@ -251,19 +250,35 @@ class TracedErrandGateway(ErrandGateway, TracedGateway):
     """The same for an installation that exports spans."""
 
 
+def errand_gateway(gateway: Gateway, timeouts: Timeouts) -> ErrandGateway:
+    """Made of the running one: all but the recording is shared, and what time targets have."""
+    errands = UnderWay(timeouts)
+    # No two errands have the same headers, so that none is remembered.
+    parts = msgspec.structs.replace(
+        gateway.parts, recording=_Taken(errands.calls), remembers=False, upstreams={}
+    )
+    made = (
+        TracedErrandGateway(parts, errands=errands, tracer=gateway.tracer, calls=gateway.calls)
+        if isinstance(gateway, TracedGateway)
+        else ErrandGateway(parts, errands=errands)
+    )
+    # Nothing is stateful here: what is queued has been.
+    made.contexts, made.tools = gateway.contexts, gateway.tools
+    return made
+
+
 class Errands:
     """Implements `Dispatch`."""
 
     def __init__(
         self, gateway: Gateway, *, streamable: Collection[str] = (), timeouts: Timeouts = NO_TIMEOUTS
     ) -> None:
-        kind = TracedErrandGateway if isinstance(gateway, TracedGateway) else ErrandGateway
-        self._gateway = kind(gateway, timeouts)
+        self._gateway = errand_gateway(gateway, timeouts)
         self._streamable = frozenset(streamable)
 
     def interactive(self, model: str) -> int:
         """Calls for a model under way in this process that are none of these."""
-        return max(0, self._gateway.under_way(model) - self._gateway.running[model])
+        return max(0, self._gateway.under_way(model) - self._gateway.errands.running[model])
 
     def run(self, errand: Errand, done: Done) -> Callable[[], None]:
         """Begin one."""

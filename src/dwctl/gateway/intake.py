@@ -3,10 +3,8 @@
 Nobody unknown has a body kept or unpacked; each ends as a call like any other, or in a refusal.
 """
 
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dwctl.gateway.admission import Caller
@@ -58,19 +56,15 @@ class Calls(Protocol):
 
 
 class Intake:
-    """One for each process."""
+    """Of one gateway."""
 
     def __init__(
-        self, calls: Calls, uploads: UploadSettings, *, max_body_bytes: int, folder: Path | None
+        self, calls: Calls, room: SpillRoom, uploads: UploadSettings, *, max_body_bytes: int
     ) -> None:
         self._calls = calls
         self._max_body_bytes = max_body_bytes
         self._max_upload_bytes = uploads.max_bytes
-        self._room = SpillRoom(
-            folder or Path(tempfile.gettempdir()),
-            memory_bytes=uploads.memory_bytes,
-            max_total_bytes=uploads.max_total_bytes,
-        )
+        self._room = room
 
     @property
     def kept_bytes(self) -> int:

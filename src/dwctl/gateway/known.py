@@ -9,8 +9,6 @@ Only the plain way is kept: one target, no translation, nothing in the body that
 
 from weakref import ref
 
-import msgspec
-
 from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.caller import headers_for
 from dwctl.gateway.peeked import Peek
@@ -22,25 +20,40 @@ from dwctl.usage.prices import Tariff
 from dwctl.wire.exchange import Exchange
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
+class Known:
     """One way from a head and a model's name to a target."""
 
-    snapshot: "ref[Snapshot]"
-    """The state that it was found in; weak, for a connection that is idle must not hold what has been replaced."""
-    until: float
-    """Unix seconds at which the key ends."""
-    name: str
-    """What the body's `model` was."""
-    admission: Admission
-    """Of the call that found it: what it says of the body is of no use to others."""
-    route: Route
-    upstream: Upstream
-    start: bytes
-    """The upstream request up to the digits of its length."""
-    tariff: Tariff | None
-    """What prices its calls; None when they are free."""
-    limited: bool
-    """Whether there are limits to be asked."""
+    __slots__ = ("admission", "limited", "name", "route", "snapshot", "start", "tariff", "until", "upstream")
+
+    def __init__(
+        self,
+        snapshot: "ref[Snapshot]",
+        until: float,
+        name: str,
+        admission: Admission,
+        route: Route,
+        upstream: Upstream,
+        start: bytes,
+        tariff: Tariff | None,
+        *,
+        limited: bool,
+    ) -> None:
+        self.snapshot = snapshot
+        """The state that it was found in; weak, for a connection that is idle must not hold what has been replaced."""
+        self.until = until
+        """Unix seconds at which the key ends."""
+        self.name = name
+        """What the body's `model` was."""
+        self.admission = admission
+        """Of the call that found it: what it says of the body is of no use to others."""
+        self.route = route
+        self.upstream = upstream
+        self.start = start
+        """The upstream request up to the digits of its length."""
+        self.tariff = tariff
+        """What prices its calls; None when they are free."""
+        self.limited = limited
+        """Whether there are limits to be asked."""
 
     def holds(self, snapshot: Snapshot, now: float) -> bool:
         """Whether it is still so, at a moment in unix seconds."""
@@ -79,7 +92,7 @@ def known_of(
         upstream,
         head_start(upstream, query, headers + JSON_LINE if route.form else headers),
         admission.tariff,
-        any(limit is not None for limit in limits),
+        limited=any(limit is not None for limit in limits),
     )
 
 

@@ -6,15 +6,11 @@ locks. There is no database here: keys and models come from the snapshot, record
 
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from random import SystemRandom
 from typing import TypeVar
 
-from dwctl.core.clock import Clock
 from dwctl.core.ids import new_id
-from dwctl.core.metrics import Metrics
 from dwctl.gateway import models
 from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.admit import admit, asking_usage, authenticate
@@ -22,20 +18,15 @@ from dwctl.gateway.aside import NoTools, Toolbox, awaits_context, put_aside
 from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.caller import caller_of, headers_for
 from dwctl.gateway.choose import targets
-from dwctl.gateway.complaints import Complaints
-from dwctl.gateway.counts import Counts
 from dwctl.gateway.dialect import Dialect, Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
-from dwctl.gateway.funds import Funds
-from dwctl.gateway.gate import Gate
 from dwctl.gateway.intake import Intake
 from dwctl.gateway.known import Known, remember
-from dwctl.gateway.models import ModelPages
+from dwctl.gateway.parts import Parts
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.peeked import Peek
-from dwctl.gateway.place import Places
-from dwctl.gateway.pools import Plan, Pools, Render
+from dwctl.gateway.pools import Plan, Render
 from dwctl.gateway.prepare import JSON_LINE, request_body, request_head, upstream_of
 from dwctl.gateway.reasoning import check_effort, with_effort
 from dwctl.gateway.rendered import Rendered, Upstream
@@ -43,20 +34,12 @@ from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.responses import in_responses
 from dwctl.gateway.routes import ROUTES, UPLOADS, Route
 from dwctl.gateway.sanitise import Sanitiser
-from dwctl.gateway.settings import MIB, GatewaySettings
-from dwctl.gateway.strict import peekers, typed_routes
 from dwctl.gateway.uploads.upload import Upload
-from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.onlooker import Onlooker
-from dwctl.requests.record import Record, Recording
-from dwctl.routing.condition import Conditions
-from dwctl.routing.limit_book import LimitBook
-from dwctl.routing.snapshot import Key, Routing, Snapshot, Target
-from dwctl.usage.credit.book import PocketBook
-from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.requests.record import Record
+from dwctl.routing.snapshot import Key, Snapshot, Target
 from dwctl.usage.prices import Tariff
-from dwctl.wire.compaction import MARK, Compactions
-from dwctl.wire.cors import NO_CORS, Cors
+from dwctl.wire.compaction import MARK
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.stateful import ContextCall, Contexts, Stateful
@@ -69,59 +52,42 @@ MAX_UPSTREAMS = 10_000
 
 
 class Gateway:
-    """One for each process."""
+    """One for each process; others that share its parts take what are no calls of clients."""
 
-    def __init__(
-        self,
-        *,
-        routing: Routing,
-        recording: Recording,
-        client: UpstreamClient,
-        settings: GatewaySettings,
-        clock: Clock,
-        metrics: Metrics,
-        daemon_id: str,
-        max_record_bytes: int,
-        cors: Cors = NO_CORS,
-        limits: LimitBook | None = None,
-        funds: Funds | None = None,
-        strict: bool = False,
-        max_body_bytes: int = 32 * MIB,
-        uploads_folder: Path | None = None,
-        compactions: Compactions | None = None,
-    ) -> None:
-        self.recording = recording
+    def __init__(self, parts: Parts) -> None:
+        settings = parts.settings
+        self.parts = parts
+        """What it is made of."""
+        self.recording = parts.recording
         self.max_reply_bytes = settings.upstream.max_reply_bytes
-        self.max_record_bytes = max_record_bytes
+        self.max_record_bytes = parts.max_record_bytes
         self.overhead_header = settings.overhead_header
         self.stream_keep_alive: float = settings.stream_keep_alive
         self.perf = time.perf_counter
-        self.now = clock.now
-        self._routing = routing
-        self._client = client
+        self.now = parts.now
+        self._routing = parts.routing
         self._upstream_settings = settings.upstream
-        self._daemon_id = daemon_id
-        self._cors = cors
-        self._compactions = compactions
+        self._daemon_id = parts.daemon_id
+        self._cors = parts.cors
+        self._compactions = parts.compactions
         self._peeker = Peeker()
-        self._strict = peekers() if strict else None
-        self._remembers = not strict
-        self._routes = typed_routes() if strict else ROUTES
-        self.uploads = UPLOADS & self._routes.keys()
+        self._strict = parts.strict
+        self._remembers = parts.remembers
+        self._routes = parts.routes
+        self.uploads = frozenset(UPLOADS & self._routes.keys())
         """Paths whose bodies may be forms."""
-        self._pages = ModelPages()
-        self._places = Places(settings.trusted_proxies)
-        self._intake = Intake(self, settings.uploads, max_body_bytes=max_body_bytes, folder=uploads_folder)
-        self._upstreams: dict[Hashable, Upstream] = {}
-        self.conditions = Conditions()
+        self._pages = parts.pages
+        self._places = parts.places
+        self._intake = Intake(self, parts.room, settings.uploads, max_body_bytes=parts.max_body_bytes)
+        self._upstreams = parts.upstreams
+        self.conditions = parts.conditions
         """What is known of targets."""
-        draw = SystemRandom().random
-        self._gate = Gate(LimitBook() if limits is None else limits)
-        self.reserves = funds is not None
+        self._gate = parts.gate
+        self.reserves = parts.reserves
         """Whether calls of priced models reserve what they may cost."""
-        self.funds = Funds(PocketBook(), ReservationSettings()) if funds is None else funds
-        self.pools = Pools(settings.pools, self.conditions, clock, metrics, draw, self._gate)
-        self.used: dict[str, float] = {}
+        self.funds = parts.funds
+        self.pools = parts.pools
+        self.used = parts.used
         """Unix time of the last call by the key's id; whoever writes it down takes it out."""
         self.onlooker: Onlooker | None = None
         """Who wants to know how calls fare; set by the engine while it runs queued work."""
@@ -131,15 +97,12 @@ class Gateway:
         """Who finds what calls refer to; given by the composition root. Without it such calls go on as they are."""
         self.tools: Toolbox = NoTools()
         """Who takes calls whose models use tools of the server; given by the composition root."""
-        self._counts = counts = Counts()
+        self._counts = counts = parts.counts
         # What a flight needs of the gateway, without a step in between.
-        self.submit = client.submit
-        self.refused = self._counts.refused
-        self.failed = Complaints(self._counts, clock).failed
+        self.submit = parts.client.submit
+        self.refused = counts.refused
+        self.failed = parts.complaints.failed
         self.cap = self.funds.cap
-        metrics.registry.register(self._counts)
-        metrics.registry.register(self._gate)
-        metrics.registry.register(self.funds)
         self.served, self.pending, self.under_way = counts.served, counts.pending, counts.under_way
 
     @property

@@ -12,6 +12,7 @@ import msgspec
 
 from dwctl.gateway.admission import Caller
 from dwctl.gateway.caller import headers_for
+from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.trace import Parent, our_trace_lines, parent_in
@@ -78,20 +79,22 @@ class TracedCaller(Caller, frozen=True):
 class TracedGateway(Gateway):
     """Implements what `Gateway` does."""
 
-    def __init__(self, *, tracer: Tracer, **plain: Any) -> None:
-        super().__init__(**plain)
-        self._tracer = tracer
+    def __init__(
+        self, parts: Parts, *, tracer: Tracer, calls: dict[str, Call] | None = None, **more: Any
+    ) -> None:
+        super().__init__(parts, **more)
+        self.tracer = tracer
         # A known call has the headers of the last one, but its span is another.
         self._remembers = False
         self._entering: Call | None = None
         """The call that is being admitted: there is one at a time, for nothing waits until it `began`."""
-        self._calls: dict[str, Call] = {}
-        """Calls under way, by the id of their record."""
+        self.calls: dict[str, Call] = {} if calls is None else calls
+        """Calls under way, by the id of their record; of all gateways of a process."""
 
     def traced(self, exchange: Exchange, caller: Caller) -> Caller:
         """The caller in the course of the call that begins now."""
         method, path = exchange.method.decode("ascii", "replace"), exchange.path.decode("ascii", "replace")
-        call = self._entering = self._tracer.begin(parent_in(caller.trace), f"{method} {path}")
+        call = self._entering = self.tracer.begin(parent_in(caller.trace), f"{method} {path}")
         return TracedCaller(
             caller.digest,
             caller.override,
@@ -112,12 +115,12 @@ class TracedGateway(Gateway):
         super().began(record)
         call, self._entering = self._entering, None
         if call is not None:
-            self._calls[record.id] = call
+            self.calls[record.id] = call
 
     def again(self, ident: str, reason: str, status: int, pause: float) -> None:
         """The last attempt but one has failed, and the last one follows after so many seconds."""
         super().again(ident, reason, status, pause)
-        call = self._calls.get(ident)
+        call = self.calls.get(ident)
         if call is not None and len(call.attempts) > 1:
             failed, following = call.attempts[-2:]
             failed.ended, failed.reason, failed.status = self.now(), reason, status
@@ -126,9 +129,9 @@ class TracedGateway(Gateway):
     def ended(self, record: Record) -> None:
         """A call has been recorded."""
         super().ended(record)
-        call = self._calls.pop(record.id, None)
+        call = self.calls.pop(record.id, None)
         if call is not None and call.sampled:
-            self._tracer.ended(call, record)
+            self.tracer.ended(call, record)
 
     def start(
         self, exchange: Exchange, caller: Caller, upload: Upload | None = None, peeked: Peek | None = None
@@ -140,7 +143,7 @@ class TracedGateway(Gateway):
         """Note an attempt; the caller as its target is told of it."""
         if not isinstance(caller, TracedCaller):
             return caller
-        span_id = self._tracer.span_id()
+        span_id = self.tracer.span_id()
         caller.call.attempts.append(Attempt(target, span_id))
         if not target.trusted:
             return caller

@@ -32,8 +32,10 @@ from dwctl.engine.responses.compact.actions import Compacting
 from dwctl.engine.responses.compact.api import router as compact_router
 from dwctl.engine.responses.socket.api import router as sockets_router
 from dwctl.gateway.funds import Funds
+from dwctl.gateway.parts import parts_of
 from dwctl.gateway.realtime import Realtime
-from dwctl.gateway.tools.box import ToolBox, ToolClient
+from dwctl.gateway.tools.box import ToolBox
+from dwctl.gateway.tools.client import ToolClient
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.identity.key_use import KeyUse
 from dwctl.identity.settings import CorsSettings
@@ -60,7 +62,7 @@ from dwctl.server.served import Served
 from dwctl.server.settings import Settings, config_of, fallback_seconds
 from dwctl.server.storage import Connections, Storage, replica_of
 from dwctl.server.streams import streams_of
-from dwctl.server.tracing import gateway_class, open_spans
+from dwctl.server.tracing import gateway_of, open_spans
 from dwctl.server.work import work_of, work_routes
 from dwctl.server.workers.fellows import Alone, Crew, Home
 from dwctl.server.workers.place import Place
@@ -177,7 +179,7 @@ def build(
     dialer = dialer_of(settings)
     client = UpstreamClient(settings.gateway.upstream, dialer=dialer)
     spans = open_spans(__version__, str(daemon_id), environment()) if settings.enable_otel_export else None
-    gateway = gateway_class(spans)(
+    parts = parts_of(
         routing=routing,
         recording=recorder,
         client=client,
@@ -194,6 +196,7 @@ def build(
         uploads_folder=uploads,
         compactions=compactions,
     )
+    gateway = gateway_of(parts, spans)
     tool_client = ToolClient(settings.gateway.upstream, dialer=dialer)
     gateway.tools = ToolBox(tool_client, settings.gateway.tools, metrics)
     context = contexts_of(settings.responses.context, database, crew)

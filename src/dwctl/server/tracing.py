@@ -1,11 +1,11 @@
 """Spans, where they are asked for: what makes them is loaded by nobody else."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol
 
 from dwctl.core.services import Service
+from dwctl.gateway.parts import Parts
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.traced import TracedGateway, Tracer
 
@@ -24,6 +24,6 @@ def open_spans(version: str, instance: str, environ: Mapping[str, str]) -> SpanS
     return opens(version, instance, environ)
 
 
-def gateway_class(spans: SpanService | None) -> Callable[..., Gateway]:
+def gateway_of(parts: Parts, spans: SpanService | None) -> Gateway:
     """The gateway whose calls leave spans, or the plain one."""
-    return Gateway if spans is None else partial(TracedGateway, tracer=spans)
+    return Gateway(parts) if spans is None else TracedGateway(parts, tracer=spans)

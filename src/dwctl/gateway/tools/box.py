@@ -14,12 +14,6 @@ from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.wire.exchange import Exchange
 
 
-class ToolClient(UpstreamClient):
-    """Sends requests to the servers of tools. Connections of its own: tools keep none from model servers."""
-
-    name = "tools"
-
-
 class ToolBox:
     """One for each process."""
 

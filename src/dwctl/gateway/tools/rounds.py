@@ -10,13 +10,14 @@ are given back at the end of each round: while a tool runs the model is free for
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from dwctl.gateway.admission import Caller
-from dwctl.gateway.aside import NoTools
 from dwctl.gateway.errand_call import ErrandCall
 from dwctl.gateway.errands import ErrandGateway, TracedErrandGateway
+from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.tools.round_call import RoundCall
@@ -64,13 +65,11 @@ class RoundGateway(Gateway):
     _entering_call: RoundCall
     """The round that is being admitted: there is one at a time."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.__dict__.update(vars(gateway))
-        self._of = gateway
-        self.recording = _Kept(gateway, self._entering_now)
-        self.tools = NoTools()
-        self.stateful = None
-        self._remembers = False
+    def __init__(self, parts: Parts, *, of: Gateway, **more: Any) -> None:
+        super().__init__(parts, **more)
+        self._of = of
+        self.recording = _Kept(of, self._entering_now)
+        self.contexts = of.contexts
 
     def _entering_now(self) -> RoundCall:
         return self._entering_call
@@ -120,14 +119,14 @@ class TracedRounds(RoundGateway, TracedGateway):
     def began(self, record: Record) -> None:
         """A round has been admitted."""
         super().began(record)
-        call = self._calls.get(record.id)
+        call = self.calls.get(record.id)
         if call is not None and len(call.attempts) > 1:
             call.attempts[-1].began = self.now()
 
     def ended(self, record: Record) -> None:
         """It has ended."""
         super().ended(record)
-        call = self._calls.get(record.id)
+        call = self.calls.get(record.id)
         if call is not None and call.attempts:
             call.attempts[-1].ended = self.now()
             call.attempts[-1].reason = "tool_calls"
@@ -150,11 +149,14 @@ class TracedErrandRounds(TracedRounds, ErrandRounds, TracedErrandGateway):
 
 
 def rounds_of(gateway: Gateway) -> RoundGateway:
-    """For the calls of a gateway."""
+    """For the calls of a gateway, of its parts: without tools or a queue, for a round is neither of these."""
+    parts = msgspec.structs.replace(gateway.parts, remembers=False)
     if isinstance(gateway, TracedErrandGateway):
-        return TracedErrandRounds(gateway)
+        return TracedErrandRounds(
+            parts, of=gateway, errands=gateway.errands, tracer=gateway.tracer, calls=gateway.calls
+        )
     if isinstance(gateway, ErrandGateway):
-        return ErrandRounds(gateway)
+        return ErrandRounds(parts, of=gateway, errands=gateway.errands)
     if isinstance(gateway, TracedGateway):
-        return TracedRounds(gateway)
-    return RoundGateway(gateway)
+        return TracedRounds(parts, of=gateway, tracer=gateway.tracer, calls=gateway.calls)
+    return RoundGateway(parts, of=gateway)
