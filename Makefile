@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve dashboard check-dashboard screenshots setup setup-dev test test-long test-soak check format lock bench bench-full bench-engine clean
+.PHONY: help serve dashboard check-dashboard screenshots compiled pure setup setup-dev test test-long test-soak check format lock bench bench-full bench-engine clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,12 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.run
 	@echo "Installing the test tools into $(VENV) (first time only) ..." >&2
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
+
+compiled: $(VENV)/.dev ## compile the modules on the path of a call, beside their sources (minutes; needs a C compiler and Python's headers)
+	@$(BIN)/python -m tools.compiled
+
+pure: | $(BIN)/python ## remove what was compiled: the sources run again
+	@$(BIN)/python -m tools.compiled --remove
 
 setup: $(VENV)/.run ## install dwctl into .venv
 setup-dev: $(VENV)/.dev ## install dwctl and the test tools into .venv
@@ -89,5 +95,6 @@ bench-engine: $(VENV)/.dev ## measure uploads, batches and the queue against the
 	@$(BIN)/python -m benchmarks.engine $(ARGS)
 
 clean: ## remove what was built and installed here, never data
+	find src/dwctl -name '*.so' -delete
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache benchmarks/bin benchmarks/out \
-		src/dwctl/dashboard dashboard/node_modules dashboard/dist
+		src/dwctl/compiled.json src/dwctl/dashboard dashboard/node_modules dashboard/dist

@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.scenarios.scenario import Scenario
 from benchmarks.summary import Result
+from dwctl.core.compiled import is_compiled
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     kernel: str
     python: str
+    compiled: bool
+    """Whether dwctl ran with its compiled modules."""
 
 
 class ScenarioResults(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ def machine(cores: int) -> Machine:
         cores=cores,
         kernel=platform.release(),
         python=platform.python_version(),
+        compiled=is_compiled(),
     )
 
 

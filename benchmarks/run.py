@@ -32,6 +32,9 @@ READING = """\
 Medians of the undisturbed rounds. CPU is the time of the contestant's whole process tree on a core of its own;
 PostgreSQL's is apart, on the core of the load generator and the upstream. How to read this: docs/benchmarks.md"""
 
+COMPILED = "dwctl ran compiled: make compiled."
+INTERPRETED = "dwctl ran as its sources, not compiled."
+
 
 @click.command(help="Compare dwctl with other gateways on this machine. See docs/benchmarks.md.")
 @click.option("--full", is_flag=True, help="Every contestant and every measure, as long as they ask for.")
@@ -126,10 +129,11 @@ def _compare(
         results |= {each.name: summarize(each, present, taking.measurements) for each in group}
         broken |= taking.broken
         left_out |= missing
+    machine = document.machine(os.cpu_count() or 0)
     path = document.write(
         document.Document(
             taken_at=datetime.now(UTC),
-            machine=document.machine(os.cpu_count() or 0),
+            machine=machine,
             seconds=settings.seconds,
             rounds=count,
             broken=broken,
@@ -139,6 +143,7 @@ def _compare(
         out,
     )
     print("\n\n".join(table(each, results[each.name]) for each in scenarios))
+    print(f"\n{COMPILED if machine.compiled else INTERPRETED}")
     verdicts = [
         verdict
         for each in scenarios

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from dwctl import __version__
+from dwctl.core.compiled import is_compiled
 from dwctl.db.embedded import EmbeddedPostgres
 from tests.cli.command import Ended, dwctl
 from tests.fakes.upstream import upstream_in_thread
@@ -43,7 +44,8 @@ def test_help_and_version(data_dir: Path) -> None:
     assert told.status == 0
     for command in ("serve", "migrate", "doctor", "user"):
         assert command in told.output
-    assert dwctl("--version", directory=data_dir).output == f"dwctl, version {__version__}\n"
+    compiled = ", compiled" if is_compiled() else ""
+    assert dwctl("--version", directory=data_dir).output == f"dwctl, version {__version__}{compiled}\n"
 
 
 def test_an_unknown_flag_is_status_2(data_dir: Path) -> None:

@@ -11,6 +11,7 @@ import click
 
 from dwctl import __version__
 from dwctl.cli.options import Options
+from dwctl.core.compiled import is_compiled
 from dwctl.core.errors import Error
 
 
@@ -34,7 +35,11 @@ def _module(name: str) -> Any:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="dwctl")
+@click.version_option(
+    __version__,
+    prog_name="dwctl",
+    message=f"%(prog)s, version %(version)s{', compiled' if is_compiled() else ''}",
+)
 def main() -> None:
     """The Control Layer: one gateway, one row for every call."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from dwctl.core.compiled import mypyc_attr
 from dwctl.core.ids import new_id
 from dwctl.gateway import models
 from dwctl.gateway.admission import Admission, Caller
@@ -51,6 +52,7 @@ T = TypeVar("T")
 MAX_UPSTREAMS = 10_000
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Gateway:
     """One for each process; others that share its parts take what are no calls of clients."""
 
