@@ -67,8 +67,10 @@ MODULES = (
     "wire/splice",
     "wire/sse",
 )
-"""What is compiled: what each call goes through, and what inherits from it. None may have a class of `msgspec.Struct`, or
-one that inherits from several."""
+"""What is compiled: what each call goes through, and what inherits from it. None may have a class of `msgspec.Struct`,
+or one that inherits from several."""
+BUILT = (LIBRARY, *MODULES)
+ENDING = str(sysconfig.get_config_var("EXT_SUFFIX"))
 OPTIONS = (
     "--config-file=",
     "--strict",
@@ -112,14 +114,34 @@ def _imported(path: Path, source: Path) -> Iterator[Path]:
             yield from (each for each in (place.with_suffix(".py"), place / "__init__.py") if each.is_file())
 
 
-def build(root: Path, place: Path) -> Path:
-    """Compile the tree's modules; the folder below `place` that has the extensions and the note. Raises NotCompiled."""
+def extensions(root: Path, place: Path) -> Path:
+    """The folder that has the extensions and their note: the package itself when it is compiled, or one below `place`.
+
+    Raises NotCompiled.
+    """
     package = package_of(root)
-    # Before the build: what is changed while it runs is refused afterwards.
+    try:
+        noted = json.loads((package / NOTE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        noted = None
+    whole = all((package / f"{name}{ENDING}").is_file() for name in BUILT)
+    return package if whole and noted == note_of(root) else build(root, place)
+
+
+def note_of(root: Path) -> dict[str, object]:
+    """What extensions of the sources as they are would be known by."""
+    package = package_of(root)
     digests = {
         path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sources(root)
     }
+    return {"ending": ENDING, "modules": list(BUILT), "sources": digests}
+
+
+def build(root: Path, place: Path) -> Path:
+    """Compile the tree's modules; the folder below `place` that has extensions and note. Raises NotCompiled."""
+    # Before the build: what is changed while it runs is refused afterwards.
+    note = note_of(root)
     command = (
         *("env", f"PYTHONPATH={root}", f"MYPYPATH={root / 'src'}"),
         *(sys.executable, "-m", "tools.compiled", "--root", str(root), "--extensions"),
@@ -138,11 +160,9 @@ def build(root: Path, place: Path) -> Path:
         last = "\n".join(told.stdout.splitlines()[-LAST_WORDS:])
         raise NotCompiled(f"the build ended with status {told.returncode}\n{last}".rstrip())
     made = place / "lib" / "dwctl"
-    ending = str(sysconfig.get_config_var("EXT_SUFFIX"))
-    missing = [name for name in (LIBRARY, *MODULES) if not (made / f"{name}{ending}").is_file()]
+    missing = [name for name in BUILT if not (made / f"{name}{ENDING}").is_file()]
     if missing:
         raise NotCompiled(f"the build made no extension of {', '.join(missing)}")
-    note = {"ending": ending, "modules": [LIBRARY, *MODULES], "sources": digests}
     (made / NOTE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     return made
 

@@ -43,7 +43,7 @@ class WheelHook(BuildHookInterface[Any]):
     def _compile(self, build_data: dict[str, Any]) -> None:
         compiled = self._tool("compiled")
         self._place = tempfile.TemporaryDirectory(prefix="dwctl-compiled-")
-        made: Path = compiled.build(Path(self.root), Path(self._place.name))
+        made: Path = compiled.extensions(Path(self.root), Path(self._place.name))
         for path in [made / compiled.NOTE, *sorted(made.rglob("*.so"))]:
             build_data["force_include"][str(path)] = f"dwctl/{path.relative_to(made).as_posix()}"
         build_data["pure_python"] = False
