@@ -23,7 +23,7 @@ import click
 
 from benchmarks import cores, programs
 from benchmarks.contestants.contestant import Kind, Launch, Place, free_port
-from benchmarks.contestants.dwctl import Dwctl
+from benchmarks.contestants.dwctl import Dwctl, made
 from benchmarks.failures import Broken, Unavailable
 from benchmarks.load import Load, run_load
 from benchmarks.running import Running
@@ -173,6 +173,7 @@ def main(*, stream: bool, paced: bool, priced: bool, calls: int) -> None:
         for each in counted:
             print(f"{each.calls:>8,} calls  {each.instructions:>16,} instructions")
         print(f"instructions for a {'stream' if load.mode == 'sse' else 'call'}: {slopes[-1]:,.0f}")
+    print(made())
     if priced:
         print(f"a priced one against a free one: {slopes[1] / slopes[0]:.3f}")
 

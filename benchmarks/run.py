@@ -18,6 +18,7 @@ from benchmarks import cores, document, programs, rows
 from benchmarks.bars import judge, verdict_table
 from benchmarks.catalogue import CONTESTANTS, EXTRAS, LONG, OTHERS, SCENARIOS
 from benchmarks.contestants.contestant import Contestant
+from benchmarks.contestants.dwctl import made
 from benchmarks.failures import Broken, Unavailable
 from benchmarks.rounds import Rounds, Settings
 from benchmarks.scenarios.scenario import Scenario
@@ -31,9 +32,6 @@ CACHE = Path.home() / ".cache" / "dwctl-bench"
 READING = """\
 Medians of the undisturbed rounds. CPU is the time of the contestant's whole process tree on a core of its own;
 PostgreSQL's is apart, on the core of the load generator and the upstream. How to read this: docs/benchmarks.md"""
-
-COMPILED = "dwctl ran compiled: make compiled."
-INTERPRETED = "dwctl ran as its sources, not compiled."
 
 
 @click.command(help="Compare dwctl with other gateways on this machine. See docs/benchmarks.md.")
@@ -129,11 +127,10 @@ def _compare(
         results |= {each.name: summarize(each, present, taking.measurements) for each in group}
         broken |= taking.broken
         left_out |= missing
-    machine = document.machine(os.cpu_count() or 0)
     path = document.write(
         document.Document(
             taken_at=datetime.now(UTC),
-            machine=machine,
+            machine=document.machine(os.cpu_count() or 0),
             seconds=settings.seconds,
             rounds=count,
             broken=broken,
@@ -143,7 +140,6 @@ def _compare(
         out,
     )
     print("\n\n".join(table(each, results[each.name]) for each in scenarios))
-    print(f"\n{COMPILED if machine.compiled else INTERPRETED}")
     verdicts = [
         verdict
         for each in scenarios
@@ -153,7 +149,7 @@ def _compare(
     ]
     if verdicts:
         print(f"\n{verdict_table(verdicts)}")
-    print(f"\n{READING}\nwritten to {path}")
+    print(f"\n{made()}\n{READING}\nwritten to {path}")
     _tell("failed", broken)
     _tell("left out", left_out)
     wrong = any(note.errors or note.unexplained for each in results.values() for note in each)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.contestants.contestant import Kind, Launch, Place
 from benchmarks.load import Door
+from dwctl.core.compiled import is_compiled
 
 PASSWORD = secrets.token_urlsafe(16)
 """The administrator's, anew in each run."""
@@ -56,6 +57,11 @@ class Dwctl:
             furnish=None if furnish is None else lambda door: furnish(place, door),
             both_cores=self.both_cores,
         )
+
+
+def made() -> str:
+    """How it was measured."""
+    return "dwctl ran compiled." if is_compiled() else "dwctl ran from its sources, not compiled."
 
 
 def data_dir(place: Place) -> Path:
