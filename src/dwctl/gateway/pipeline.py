@@ -76,7 +76,7 @@ class Gateway:
         self._strict = parts.strict
         self._remembers = parts.remembers
         self._routes = parts.routes
-        self.uploads = frozenset(UPLOADS & self._routes.keys())
+        self.uploads = UPLOADS.intersection(self._routes)
         """Paths whose bodies may be forms."""
         self._pages = parts.pages
         self._places = parts.places
