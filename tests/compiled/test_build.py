@@ -40,7 +40,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(place: Path, *words: str, timeout: float = 900) -> "subprocess.CompletedProcess[str]":
+def run(place: Path, *words: str, timeout: float = 1100) -> "subprocess.CompletedProcess[str]":
     """Python in a copy of the tree."""
     environ = {**environment(), "PYTHONPATH": f"{place / 'src'}{os.pathsep}{place}"}
     return subprocess.run(
@@ -99,7 +99,7 @@ def test_a_wheel_has_them_when_it_is_asked_for(copy: Path, tmp_path: Path) -> No
     ]
     for asked, ending in (("1", ".so"), ("", "")):
         environ = {**environment(), "DWCTL_COMPILED": asked}
-        subprocess.run([sys.executable, *command, str(copy)], env=environ, check=True, timeout=900)
+        subprocess.run([sys.executable, *command, str(copy)], env=environ, check=True, timeout=1100)
         (wheel,) = tmp_path.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
