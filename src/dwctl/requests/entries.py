@@ -41,3 +41,16 @@ class Block(msgspec.Struct, gc=False):
     start: Position
     end: Position
     """Everything before this place is committed once these entries are."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one statement writes: for each request a record and the lengths of its bodies."""
+
+    records: list[bytes]
+    bodies: list[bytes]
+    """Of each request in turn: the client's, then the answer's; those that are there."""
+    requests: list[int | None]
+    """Length of each client's body; None when there is none."""
+    responses: list[int | None]
+    displaced: list[Entry]
+    """Ends that gave way to others of the same requests, and have a cost or called tools: for a next statement."""

@@ -11,24 +11,21 @@ halving its batch, written to `rejected.jsonl` and counted.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from dwctl.core.metrics import Metrics
 from dwctl.core.services import run_within
 from dwctl.db.postgres import UNREACHABLE, Database, reason_of
 from dwctl.db.queries import Queries
-from dwctl.requests.entries import Block, Entry, Position
-from dwctl.requests.frames import Kind
+from dwctl.requests.entries import Batch, Block, Entry, Position
+from dwctl.requests.merging import merged
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import COMPRESS_UP_TO, RecordingSettings
 from dwctl.requests.spool import Spool
-from dwctl.requests.states import supersedes
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +33,6 @@ RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 DRAIN_WITHIN = 6.0
 """Seconds to commit what is left when the process stops; then the database counts as hanging."""
-_COST = b'"cost":'
-_TOOLS = b'"tool_calls":'
 AWAY = (
     *UNREACHABLE,
     asyncpg.InterfaceError,
@@ -126,46 +121,6 @@ class Committer:
         logger.error("the record of request %s was refused: %s", entry.id, error)
         with self._rejected.open("ab") as file:
             file.write(entry.meta + b"\n")
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """What one statement writes: for each request a record and the lengths of its bodies."""
-
-    records: list[bytes]
-    bodies: list[bytes]
-    """Of each request in turn: the client's, then the answer's; those that are there."""
-    requests: list[int | None]
-    """Length of each client's body; None when there is none."""
-    responses: list[int | None]
-    displaced: list[Entry]
-    """Ends that gave way to others of the same requests, and have a cost or called tools: for a next statement."""
-
-
-def merged(entries: Iterable[Entry]) -> Batch:
-    """One record and one pair of bodies for each request: a fast call is one insert. Pure."""
-    places: dict[str, int] = {}
-    kept: list[Entry] = []
-    bodies: list[bytes] = []
-    displaced: list[Entry] = []
-    started = int(Kind.STARTED)
-    for entry in entries:
-        place = places.get(entry.id)
-        if place is None:
-            places[entry.id] = len(kept)
-            kept.append(entry)
-            bodies += (entry.body, b"") if entry.kind == started else (b"", entry.body)
-            continue
-        lost = entry
-        if supersedes(entry, kept[place]):
-            lost, kept[place] = kept[place], entry
-            if entry.kind != started:
-                bodies[2 * place + 1] = entry.body
-        if lost.kind != started and (_COST in lost.meta or _TOOLS in lost.meta):
-            displaced.append(lost)
-        if entry.kind == started and not bodies[2 * place]:
-            bodies[2 * place] = entry.body
-    lengths = [len(body) or None for body in bodies]
-    return Batch([entry.meta for entry in kept], bodies, lengths[::2], lengths[1::2], displaced)
 
 
 class _Flying(NamedTuple):
