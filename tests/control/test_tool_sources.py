@@ -14,7 +14,7 @@ from tests.control.model_server import ModelServer
 
 KEYS = {
     "id", "kind", "name", "description", "parameters", "url", "has_api_key", "timeout_secs", "created_by",
-    "created_at", "updated_at",
+    "created_at", "updated_at", "model_count", "group_count",
 }  # fmt: skip
 URL = "http://127.0.0.1:9/tools/weather?unit=c"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -37,6 +37,11 @@ async def made(house: House, manager: Person, name: str = "weather", **more: Any
     answer = await house.api("POST", "/tool-sources", manager, body(name, **more))
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+async def sources(house: House, manager: Person) -> Any:
+    """All of them."""
+    return (await house.api("GET", "/tool-sources", manager)).json()
 
 
 async def routed(house: House) -> dict[str, tuple[Tool, ...] | None]:
@@ -156,7 +161,9 @@ async def test_attached_to_models_and_groups(
         for source in (weather, clock, weather):
             answer = await house.api("PUT", f"{place}/{source['id']}", manager)
             assert (answer.status_code, answer.content) == (204, b"")
-        assert (await house.api("GET", place, manager)).json() == [clock, weather]
+        listed = (await house.api("GET", place, manager)).json()
+        assert [each["name"] for each in listed] == ["clock", "weather"]
+        assert set(listed[0]) == KEYS
     tools = (await routed(house))["one"]
     assert tools is not None
     assert [(each.name, each.secret, each.groups) for each in tools] == [
@@ -170,9 +177,17 @@ async def test_attached_to_models_and_groups(
         assert gone.status_code == 204
     # A tool that no group has is no model's.
     assert [each.name for each in (await routed(house))["one"] or ()] == ["weather"]
+    counts = [
+        (each["name"], each["model_count"], each["group_count"]) for each in await sources(house, manager)
+    ]
+    assert counts == [("clock", 1, 0), ("weather", 1, 1)]
     await house.api("DELETE", f"/tool-sources/{weather['id']}", manager)
     assert (await routed(house))["one"] is None
-    assert (await house.api("GET", f"/deployments/{one}/tool-sources", manager)).json() == [clock]
+    (left,) = (await house.api("GET", f"/deployments/{one}/tool-sources", manager)).json()
+    assert left["id"] == clock["id"]
+    # A model that is deleted has nothing any more.
+    assert (await house.api("DELETE", f"/models/{one}", manager)).status_code == 200
+    assert [each["model_count"] for each in await sources(house, manager)] == [0]
 
 
 async def test_what_is_not_there(house: House, manager: Person, model_server: ModelServer) -> None:

@@ -1,16 +1,22 @@
--- name: list_tools
+-- part: sources
+-- What is shown of them: whether there is a key, not which; and how many have it, models that are deleted not among them.
 select
-    id, kind, name, description, parameters, url, api_key_sealed is not null as has_api_key, timeout_secs, created_by,
-    created_at, updated_at
-from tool_sources
-order by name;
+    t.id, t.kind, t.name, t.description, t.parameters, t.url, t.api_key_sealed is not null as has_api_key,
+    t.timeout_secs, t.created_by, t.created_at, t.updated_at,
+    (
+        select count(*) from model_tool_sources n join models m on m.id = n.model_id
+        where n.tool_source_id = t.id and m.deleted_at is null
+    ) as model_count,
+    (select count(*) from group_tool_sources n where n.tool_source_id = t.id) as group_count
+from tool_sources t
+
+-- name: list_tools
+{{sources}}
+order by t.name;
 
 -- name: get_tool
-select
-    id, kind, name, description, parameters, url, api_key_sealed is not null as has_api_key, timeout_secs, created_by,
-    created_at, updated_at
-from tool_sources
-where id = $1;
+{{sources}}
+where t.id = $1;
 
 -- name: create_tool
 insert into tool_sources (id, name, description, parameters, url, timeout_secs, api_key_sealed, created_by)
@@ -32,21 +38,15 @@ delete from tool_sources where id = $1 returning id;
 select model_id from model_tool_sources where tool_source_id = $1 limit 1;
 
 -- name: tools_of_model
-select
-    t.id, t.kind, t.name, t.description, t.parameters, t.url, t.api_key_sealed is not null as has_api_key,
-    t.timeout_secs, t.created_by, t.created_at, t.updated_at
-from model_tool_sources m
-join tool_sources t on t.id = m.tool_source_id
-where m.model_id = $1
+{{sources}}
+join model_tool_sources a on a.tool_source_id = t.id
+where a.model_id = $1
 order by t.name;
 
 -- name: tools_of_group
-select
-    t.id, t.kind, t.name, t.description, t.parameters, t.url, t.api_key_sealed is not null as has_api_key,
-    t.timeout_secs, t.created_by, t.created_at, t.updated_at
-from group_tool_sources g
-join tool_sources t on t.id = g.tool_source_id
-where g.group_id = $1
+{{sources}}
+join group_tool_sources a on a.tool_source_id = t.id
+where a.group_id = $1
 order by t.name;
 
 -- name: model_exists

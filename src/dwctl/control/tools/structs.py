@@ -52,3 +52,6 @@ class ToolSource(msgspec.Struct, kw_only=True):
     created_by: UUID
     created_at: datetime
     updated_at: datetime
+    model_count: int
+    """Models that have it, and in `group_count` groups: a call has a tool that both have."""
+    group_count: int
