@@ -382,3 +382,33 @@ def test_a_translated_model_streams_in_the_background(
     assert items == stored["output"]
     for member in ("id", "created_at", "model", "background", "service_tier"):
         assert len({event["response"][member] for event in shown if "response" in event}) == 1, member
+
+
+def test_whoever_looks_into_a_call_sees_its_events_and_when_they_came(
+    http: httpx.Client, admin: httpx.Client
+) -> None:
+    told = created(http)[:-1]
+    name = told[0]["response"]["id"]
+    found = admin.get(f"/admin/api/v1/requests/{name}/events").json()
+    assert found["further"] is False
+    steps = found["steps"]
+    # Each event once, those of one type that follow each other together.
+    numbers = [number for step in steps for number in range(step["first"], step["last"] + 1)]
+    assert numbers == [event["sequence_number"] for event in told]
+    kinds = [step["type"] for step in steps for _ in range(step["first"], step["last"] + 1)]
+    assert kinds == [event["type"] for event in told]
+    (words,) = [step for step in steps if step["type"] == "response.output_text.delta"]
+    assert (words["last"] - words["first"] + 1, words["output_index"]) == (WORDS, 0)
+    (added,) = [step for step in steps if step["type"] == "response.output_item.added"]
+    assert (added["item_type"], added["item_name"]) == ("message", None)
+    moments = [moment for step in steps for moment in (step["at"], step["last_at"])]
+    assert None not in moments
+    assert moments == sorted(moments)
+    detail = admin.get(f"/admin/api/v1/requests/{name}").json()
+    assert moments[0] == detail["timestamp"]
+    assert moments[-1] >= detail["completed_at"]
+    # What nobody can resume has no log.
+    plain = http.post("/responses", json={"model": MODEL, "input": "Say hello to me"}).json()["id"]
+    none = admin.get(f"/admin/api/v1/requests/{plain}/events").json()
+    assert none == {"steps": [], "further": False}
+    assert admin.get("/admin/api/v1/requests/nothing/events").status_code == 404

@@ -156,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{ADMIN}/requests"): anybody(),
     # Whose call it is not must not learn that there is one.
     ("GET", f"{ADMIN}/requests/{{request_id}}"): Row(200, 404, 404, 200),
+    ("GET", f"{ADMIN}/requests/{{request_id}}/events"): Row(200, 404, 404, 200),
     ("GET", f"{ADMIN}/transactions"): anybody(),
     # BillingManagers may too (test_transactions).
     ("POST", f"{ADMIN}/transactions"): managed(

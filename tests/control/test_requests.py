@@ -16,10 +16,11 @@ from dwctl.control.requests.store import RequestLog
 from dwctl.control.requests.structs import Entry, RequestDetail
 from dwctl.core.clock import SystemClock
 from dwctl.core.errors import Unavailable
-from dwctl.core.ids import least_of, moment_of
+from dwctl.core.ids import least_of, moment_of, new_id
 from dwctl.db.postgres import Database
 from dwctl.identity.principal import NIL
-from dwctl.requests.record import State
+from dwctl.requests.events.store import EventStore
+from dwctl.requests.record import State, ToolCalled
 from dwctl.requests.store import RequestStore
 from tests.control.house import House, Person, Settled
 
@@ -139,6 +140,41 @@ async def test_an_entry_tells_the_call_and_what_it_belongs_to(house: House) -> N
         (entry,) = (await house.api("GET", "/requests", who)).json()["entries"]
         hidden = ("endpoint_id", "endpoint_name", "target_model", "upstream_status", "overhead_ms")
         assert [entry[name] for name in hidden] == [None] * len(hidden)
+
+
+async def test_a_call_tells_which_tools_it_called(house: House) -> None:
+    owner = await house.person()
+    key_id, _ = await house.key(owner)
+    source = new_id()
+    called = [
+        ToolCalled(
+            source_id=source,
+            name="weather",
+            outcome=outcome,
+            latency_ms=12.3,
+            item_id=item,
+            ended_at=START.timestamp() + 1,
+        )
+        for outcome, item in (("ok", "mcp_1"), ("timeout", "mcp_2"))
+    ]
+    ident = await house.request(owner, key_id, path="/v1/responses", tool_calls=called)
+    shown = {"attempt": 1, "name": "weather", "latency_ms": 12.3, "ended_at": "2026-03-01T12:00:01Z"}
+    expected = [
+        {**shown, "outcome": outcome, "item_id": item}
+        for outcome, item in (("ok", "mcp_1"), ("timeout", "mcp_2"))
+    ]
+    # Where a tool is, is for those who may read tool sources.
+    for who, seen in (
+        (owner, None),
+        (await house.person("RequestViewer"), None),
+        (await house.admin(), source),
+    ):
+        detail = (await house.api("GET", f"/requests/{ident}", who)).json()
+        assert detail["tool_calls"] == [{**each, "tool_source_id": seen} for each in expected]
+    other = await house.api("GET", f"/requests/{ident}", await house.person())
+    assert other.status_code == 404
+    plain = await house.request(owner, key_id, path="/v1/responses")
+    assert (await house.api("GET", f"/requests/{plain}", owner)).json()["tool_calls"] == []
 
 
 async def test_a_call_of_a_session_names_no_key(house: House) -> None:
@@ -361,7 +397,9 @@ async def test_a_call_that_was_just_made_is_waited_for(house: House, database: D
     owner = await house.person()
 
     def actions(recorded: Recorded) -> RequestActions:
-        return RequestActions(RequestLog(database, SystemClock()), RequestStore(database), recorded)
+        return RequestActions(
+            RequestLog(database, SystemClock()), RequestStore(database), EventStore(database), recorded
+        )
 
     ident = at(0)
     assert (await actions(Late(house, owner, ident)).get(owner.principal, str(ident))).status == "completed"

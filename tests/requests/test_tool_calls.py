@@ -17,7 +17,14 @@ from tests.requests.test_writer import OWNER, entry, finished, started
 
 SOURCE = new_id()
 CALLED = [
-    ToolCalled(source_id=SOURCE, name="weather", outcome="ok", latency_ms=12.5),
+    ToolCalled(
+        source_id=SOURCE,
+        name="weather",
+        outcome="ok",
+        latency_ms=12.5,
+        item_id="fc_1",
+        ended_at=1772366400.25,
+    ),
     ToolCalled(source_id=SOURCE, name="weather", outcome="timeout", latency_ms=1000.0),
 ]
 
@@ -56,6 +63,16 @@ async def test_however_often_a_record_comes(database: Database, data_dir: Path, 
         for number, told in enumerate([("ok", 12.5), ("timeout", 1000.0)], 1)
     ]
     assert not (data_dir / "rejected.jsonl").exists()
+
+
+async def test_what_it_tells_of_each(database: Database, data_dir: Path) -> None:
+    record = calling(finished(new_id(), State.COMPLETED))
+    await Committer(database, data_dir / "rejected.jsonl", Metrics()).commit([entry(record, b"x")])
+    told = await database.fetch(
+        "select item_id, extract(epoch from ended_at)::float8 as ended_at from tool_calls order by number"
+    )
+    # What a spool of an earlier version does not say: such a call ended with its request, at the latest.
+    assert [tuple(row) for row in told] == [("fc_1", 1772366400.25), (None, record.completed_at)]
 
 
 async def test_of_queued_work_they_are_settled_with_it(database: Database) -> None:

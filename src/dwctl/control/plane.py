@@ -44,6 +44,7 @@ from dwctl.identity.secrets import Passwords
 from dwctl.identity.sessions import Sessions
 from dwctl.identity.settings import AuthSettings
 from dwctl.identity.store import IdentityStore
+from dwctl.requests.events.store import EventStore
 from dwctl.requests.queue.demand.store import DemandStore
 from dwctl.requests.store import RequestStore
 from dwctl.routing.change import Propagation
@@ -139,7 +140,10 @@ def build_plane(
         components=ComponentActions(component_store, model_store, propagation),
         playground=PlaygroundActions(HiddenKeys(database, propagation, "playground")),
         requests=RequestActions(
-            RequestLog(database, clock, reading=reading), RequestStore(database), recorded
+            RequestLog(database, clock, reading=reading),
+            RequestStore(database),
+            EventStore(database),
+            recorded,
         ),
         transactions=TransactionActions(TransactionStore(database), ledger),
         monitoring=MonitoringActions(DemandStore(database, reading), clock, windows),

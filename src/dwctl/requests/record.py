@@ -36,6 +36,10 @@ class ToolCalled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outcome: str
     """`ok`, or why it failed."""
     latency_ms: float
+    item_id: str | None = None
+    """The item of the response that it is. This and the next: None in spools of earlier versions."""
+    ended_at: float | None = None
+    """Unix seconds."""
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -5,6 +5,7 @@ and of other calls not even that they exist. A list is as fresh as the writers, 
 its id waits for them when it is not there yet or has not ended.
 """
 
+import asyncio
 import base64
 import binascii
 from datetime import UTC, datetime
@@ -13,22 +14,29 @@ from uuid import UUID
 
 import msgspec
 
+from dwctl.control.requests.steps import Steps
 from dwctl.control.requests.store import LEAST, MOST, RequestLog, Row, Wanted
-from dwctl.control.requests.structs import Entry, EntryPage, RequestDetail
+from dwctl.control.requests.structs import Entry, EntryPage, Events, RequestDetail, ToolCall
 from dwctl.core.errors import BadRequest, Forbidden, NotFound, Unavailable
 from dwctl.core.ids import least_of
 from dwctl.identity.permissions import Operation, Resource, Scope, allows, require
 from dwctl.identity.principal import Principal
+from dwctl.requests.events.store import EventStore
 from dwctl.requests.record import State
 from dwctl.requests.render import STATUS, response_object
-from dwctl.requests.store import RequestStore
+from dwctl.requests.store import RequestStore, StoredRequest
 from dwctl.usage.money import plain
 from dwctl.web.paging import Window
 
 MAX_SKIP = 10_000
 """Rows that a page may skip by number; a cursor has no such limit."""
+MOST_EVENTS = 8 * 1024 * 1024
+"""Bytes of a log of events that are read for one answer."""
+PIECES = 64
+"""Of the log that are read at a time: about a MiB."""
 PREFIX = "/ai"
 """Of the paths that clients call; rows hold them as upstreams name them."""
+RESPONSES = "/v1/responses"
 REALTIME = "/v1/realtime"
 """The one path whose calls are made with GET."""
 STATES: dict[str, tuple[State, ...]] = {
@@ -42,7 +50,7 @@ _KINDS = {
     "/v1/chat/completions": "chat_completion",
     "/v1/completions": "completion",
     "/v1/embeddings": "embeddings",
-    "/v1/responses": "response",
+    RESPONSES: "response",
     "/v1/rerank": "rerank",
     "/v1/score": "score",
     "/v1/moderations": "moderation",
@@ -90,9 +98,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 class RequestActions:
     """Rules before rows."""
 
-    def __init__(self, log: RequestLog, store: RequestStore, recorded: Recorded) -> None:
+    def __init__(self, log: RequestLog, store: RequestStore, events: EventStore, recorded: Recorded) -> None:
         self._log = log
         self._store = store
+        self._events = events
         self._recorded = recorded
 
     async def page(self, who: Principal, query: Query, window: Window) -> EntryPage:
@@ -115,6 +124,39 @@ class RequestActions:
 
     async def get(self, who: Principal, text: str) -> RequestDetail:
         """One call with its bodies; 404 for whoever may not see it."""
+        row, stored = await self._visible(who, text)
+        if not stored.stored:
+            stored = msgspec.structs.replace(stored, request=None, response=None)
+        return RequestDetail(
+            **_shown(row, with_upstream=_sees_upstream(who)),
+            request_body=_text(stored.request),
+            response_body=_text(stored.response),
+            attempts=await self._log.earlier_attempts(row.id) if row.attempt > 1 else [],
+            tool_calls=await self._tool_calls(who, row),
+            response=response_object(stored),
+        )
+
+    async def events(self, who: Principal, text: str) -> Events:
+        """The events of a background stream; other calls have none. 404 for whoever may not see the call."""
+        _, stored = await self._visible(who, text)
+        if not (stored.stored and stored.stream and stored.background):
+            return Events([], further=False)
+        steps, read, last = Steps(), 0, -1
+        steps.begin(stored)
+        while pieces := await self._events.written(stored.id, last, PIECES):
+            for piece in pieces:
+                steps.add(piece.events, piece.at)
+                read += len(piece.events)
+            last = pieces[-1].last
+            if read > MOST_EVENTS:
+                return Events(steps.found, further=True)
+            # Others get their turn.
+            await asyncio.sleep(0)
+        steps.end(stored)
+        return Events(steps.found, further=False)
+
+    async def _visible(self, who: Principal, text: str) -> tuple[Row, StoredRequest]:
+        """A call as it stands; 404 for whoever may not see it."""
         owner = self._owner(who, None)
         missing = NotFound(f"Request with ID {text} not found")
         try:
@@ -130,15 +172,21 @@ class RequestActions:
         row = await self._log.one(ident)
         if stored is None or row is None or owner not in (None, stored.owner_id):
             raise missing
-        if not stored.stored:
-            stored = msgspec.structs.replace(stored, request=None, response=None)
-        return RequestDetail(
-            **_shown(row, with_upstream=_sees_upstream(who)),
-            request_body=_text(stored.request),
-            response_body=_text(stored.response),
-            attempts=await self._log.earlier_attempts(ident) if row.attempt > 1 else [],
-            response=response_object(stored),
-        )
+        return row, stored
+
+    async def _tool_calls(self, who: Principal, row: Row) -> list[ToolCall]:
+        """No other path has tools."""
+        if row.path != RESPONSES:
+            return []
+        with_source = allows(who, Resource.TOOL_SOURCES, Operation.READ, Scope.ALL)
+        return [
+            msgspec.structs.replace(
+                each,
+                latency_ms=round(each.latency_ms, 3),
+                tool_source_id=each.tool_source_id if with_source else None,
+            )
+            for each in await self._log.tool_calls(row.id)
+        ]
 
     def _owner(self, who: Principal, asked: UUID | None) -> UUID | None:
         """Whose calls alone may be seen; None is everybody's."""

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
 
 from dwctl.control.requests.actions import Query, RequestActions
-from dwctl.control.requests.structs import EntryPage, RequestDetail
+from dwctl.control.requests.structs import EntryPage, Events, RequestDetail
 from dwctl.web.authentication import Who
 from dwctl.web.paging import DEFAULT_LIMIT, window, words
 
@@ -70,11 +70,19 @@ async def get_request(
     return await requests.get(principal, request_id)
 
 
+@get("/requests/{request_id:str}/events")
+async def get_request_events(
+    principal: Who, requests: NamedDependency[RequestActions], request_id: FromPath[str]
+) -> Events:
+    """Get the events of a recorded background stream."""
+    return await requests.events(principal, request_id)
+
+
 def router(actions: RequestActions) -> Router:
     """All routes of this resource."""
     return Router(
         path="/",
-        route_handlers=[list_requests, get_request],
+        route_handlers=[list_requests, get_request, get_request_events],
         dependencies={"requests": Provide(lambda: actions, sync_to_thread=False)},
         tags=["requests"],
     )

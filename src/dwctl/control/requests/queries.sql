@@ -179,3 +179,11 @@ select attempt, started_at, ended_at, status_code, error_code, error_message
 from attempts
 where request_id = $1
 order by attempt;
+
+-- name: tool_calls
+-- Tools of the server that a call has called, in all its attempts.
+-- row: dwctl.control.requests.structs:ToolCall
+select attempt, name, tool_source_id, outcome, latency_ms, ended_at, item_id
+from tool_calls
+where request_id = $1
+order by attempt, number;

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from dwctl.control.requests.structs import Attempt
+from dwctl.control.requests.structs import Attempt, ToolCall
 from dwctl.core.clock import Clock
 from dwctl.core.errors import BadRequest
 from dwctl.core.ids import least_of, moment_of
@@ -180,6 +180,11 @@ class RequestLog:
         """Those of a call that another one followed."""
         rows = await self._database.fetch(self._sql["earlier_attempts"], ident)
         return [Attempt(*row.values()) for row in rows]
+
+    async def tool_calls(self, ident: UUID) -> list[ToolCall]:
+        """Of tools of the server, in all attempts of a call."""
+        rows = await self._database.fetch(self._sql["tool_calls"], ident)
+        return [ToolCall(*row.values()) for row in rows]
 
     def _steps(self, wanted: Wanted) -> Iterator[tuple[UUID, UUID]]:
         """Ranges of ids, read one after another until the page is full."""

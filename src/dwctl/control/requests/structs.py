@@ -91,6 +91,46 @@ class Attempt(msgspec.Struct, frozen=True):
     error_message: str | None
 
 
+class ToolCall(msgspec.Struct, frozen=True):
+    """A tool of the server that the call has called, whether it went well or not."""
+
+    attempt: int
+    """The try that called it."""
+    name: str
+    tool_source_id: UUID | None
+    """Only for those who may read tool sources. The source may be gone."""
+    outcome: str
+    """`ok`, or why it failed, in a word."""
+    latency_ms: float
+    ended_at: datetime
+    item_id: str | None
+    """The item of the response that it is."""
+
+
+class EventStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of a background stream: one, or several of one type and one item that followed each other."""
+
+    type: str
+    first: int
+    """`sequence_number` of the first, and in `last` of the last one."""
+    last: int
+    output_index: int | None
+    item_type: str | None
+    """Where the event has an item: what it is, and in `item_name` of a call its name."""
+    item_name: str | None
+    at: datetime | None
+    """When the first was shown at the earliest, and in `last_at` the last one; null where that is not known."""
+    last_at: datetime | None
+
+
+class Events(msgspec.Struct, frozen=True):
+    """What a background stream consists of so far; no other call has a log of its events."""
+
+    steps: list[EventStep]
+    further: bool
+    """Whether the log goes on behind what is read of it, 8 MiB."""
+
+
 class EntryPage(msgspec.Struct, frozen=True):
     """A page. It may be shorter than asked for, even empty, and still have a next one: filters read a limited number
     of rows at a time. The end is where `next_cursor` is null."""
@@ -108,5 +148,7 @@ class RequestDetail(Entry, frozen=True, kw_only=True):
     """As the client got it, as text; of a stream its events."""
     attempts: list[Attempt]
     """The tries before this one."""
+    tool_calls: list[ToolCall]
+    """What it has called of the server's tools, in the order in which these calls ended."""
     response: dict[str, Any]
     """The same call as a Responses object, with a stream put together."""

@@ -48,6 +48,15 @@ left join lateral (
 ) e on true
 order by w.n, e.last;
 
+-- name: read_written
+-- The next $3 pieces of one log behind the number $2, with the moments at which they were written.
+-- row: dwctl.requests.events.store:Written
+select last, events, written_at as at
+from response_events
+where id = $1 and last > $2
+order by last
+limit $3;
+
 -- name: last_of
 -- The number of the last event of a log; null when there is none.
 select max(last) from response_events where id = $1;

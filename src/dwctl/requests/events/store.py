@@ -7,6 +7,7 @@ returns; if the process dies in the middle nothing of it happened, and repeating
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -40,6 +41,16 @@ class Standing(msgspec.Struct):
     """Of its call; None when that is not there."""
     pieces: list[tuple[int, int, bytes]] = msgspec.field(default_factory=list)
     """Number of the first event, of the last one, and the events."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A piece for whoever looks into a call."""
+
+    last: int
+    """The number of its last event."""
+    events: bytes
+    at: datetime | None
+    """When it was written: shown to nobody before. None of what an earlier version wrote."""
 
 
 class EventStore:
@@ -79,6 +90,11 @@ class EventStore:
             if events is not None:
                 standing.pieces.append((first, last, events))
         return found
+
+    async def written(self, request_id: UUID, after: int, most: int) -> list[Written]:
+        """The next so many pieces of one log behind a number."""
+        rows = await self._database.fetch(self._sql["read_written"], request_id, after, most)
+        return [Written(*row.values()) for row in rows]
 
     async def last(self, request_id: UUID) -> int | None:
         """The number of the last event of a log."""
