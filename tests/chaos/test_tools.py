@@ -120,7 +120,7 @@ async def test_a_queued_call_runs_again_and_its_tool_too(data_dir: Path) -> None
             )
             shown = client.get(f"/responses/{name}").json()
         charges = await on.charges()
-    assert [item["type"] for item in shown["output"]].count("function_call_output") == 1
+    assert [item["type"] for item in shown["output"]].count("mcp_call") == 1
     first, second = on.server.posts
     # A tool that heeds it does the work once.
     assert first.header("idempotency-key") == second.header("idempotency-key") is not None

@@ -7,9 +7,12 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.fakes.conversation import ConversationServer
+from tests.contract.tool_house import Given
+from tests.fakes.conversation import OTHER, TOOL, ConversationServer
+from tests.fakes.tools import ToolServer
 from tests.fakes.upstream import UpstreamThread, upstream_in_thread
 from tests.server_process import Product
 
@@ -62,6 +65,16 @@ def house(open_directory: Path, chat_only: UpstreamThread) -> Iterator[Product]:
     home.chmod(0o755)
     running = Product(home, upstream=chat_only.url)
     running.start()
-    yield running
+    with upstream_in_thread(ToolServer(get_weather=lambda asked: {"degrees": 21} | asked)) as tools:
+        give_tool(running, tools)
+        yield running
     running.close()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def give_tool(product: Product, server: UpstreamThread) -> None:
+    """One of the two models has a tool of the server."""
+    with httpx.Client(base_url=product.address, timeout=20, trust_env=False) as admin:
+        given = {"email": product.admin_email, "password": product.admin_password}
+        admin.post("/authentication/login", json=given).raise_for_status()
+        Given(admin, server, OTHER).tool(TOOL)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.conversation import MODEL
+from tests.fakes.conversation import MODEL, OTHER
 from tests.server_process import Product
 
 HELLO = "Hello to you."
 ADA = "You are Ada."
 WEATHER = "The weather: 21 degrees in Paris."
 REPORT = "Paris 21"
+SERVED = 'The weather: {"degrees":21,"city":"Paris"}.'
+"""Of the model that has a tool of the server."""
 COUNTED = "1 2 3 4 5 6 7 8 9 10"
 
 PYTHON = {
@@ -29,6 +31,9 @@ PYTHON = {
         "deletes": "gone",
         "items": "Hi",
         "socket": ADA,
+        "server_tools": SERVED,
+        "server_tools_streamed": SERVED,
+        "server_tools_continue": ADA,
     },
     "agents": {
         "create": HELLO,
@@ -38,8 +43,23 @@ PYTHON = {
         "continues": ADA,
         "conversation": ADA,
         "socket": WEATHER,
+        "server_tools": SERVED,
+        "server_tools_streamed": SERVED,
+        "server_tools_beside_own": SERVED,
+        "server_tools_continue": ADA,
+        "server_tools_in_a_conversation": ADA,
+        "server_tools_over_a_socket": SERVED,
     },
-    "langchain": {"create": HELLO, "stream": HELLO, "tools": WEATHER, "schema": REPORT, "continues": ADA},
+    "langchain": {
+        "create": HELLO,
+        "stream": HELLO,
+        "tools": WEATHER,
+        "schema": REPORT,
+        "continues": ADA,
+        "server_tools": SERVED,
+        "server_tools_streamed": SERVED,
+        "server_tools_continue": ADA,
+    },
 }
 NODE = {
     "openai": {
@@ -50,6 +70,8 @@ NODE = {
         "background": HELLO,
         "cancels": "cancelled",
         "resumes": COUNTED,
+        "server_tools": SERVED,
+        "server_tools_streamed": SERVED,
     },
     "vercel": {
         "create": HELLO,
@@ -58,6 +80,9 @@ NODE = {
         "streamed_tools": WEATHER,
         "schema": REPORT,
         "continues": ADA,
+        "server_tools": SERVED,
+        "server_tools_streamed": SERVED,
+        "server_tools_continue": ADA,
     },
 }
 WITHIN = 180.0
@@ -66,7 +91,7 @@ WITHIN = 180.0
 def check(command: list[str], where: Path, product: Product, expected: dict[str, str]) -> None:
     """Run a client's rounds; what it says of those that fail is shown."""
     ran = subprocess.run(
-        [*command, product.base_url, product.key, MODEL],
+        [*command, product.base_url, product.key, MODEL, OTHER],
         cwd=where,
         check=True,
         capture_output=True,

@@ -49,14 +49,13 @@ def test_a_whole_answer(client: openai.OpenAI, given: Given, caller: Caller) -> 
     response(shown)
     assert [item["type"] for item in shown["output"]] == [
         "message",
-        "function_call",
-        "function_call_output",
+        "mcp_call",
         "message",
     ]
     answer = raw.parse()
     assert (answer.id, answer.status) == (raw.headers["x-onwards-response-id"], "completed")
     assert (answer.tools, answer.tool_choice) == ([], "auto")
-    assert shown["output"][2]["output"] == SUN
+    assert shown["output"][1]["output"] == SUN
     assert (shown["usage"]["input_tokens"], shown["usage"]["output_tokens"]) == (20, 8)
     assert given.server.posts[0].header("authorization") == "Bearer s3cret"
     stored = client.responses.with_raw_response.retrieve(answer.id).http_response.json()
@@ -65,6 +64,13 @@ def test_a_whole_answer(client: openai.OpenAI, given: Given, caller: Caller) -> 
     assert [item.type for item in items] == ["message"]
     logged = given.ask("GET", f"/requests/{answer.id.removeprefix('resp_')}")
     assert (logged["status_code"], logged["prompt_tokens"], logged["completion_tokens"]) == (200, 20, 8)
+    (called,) = logged["tool_calls"]
+    assert (called["name"], called["outcome"], called["tool_source_id"]) == (
+        "weather",
+        "ok",
+        given.sources[0],
+    )
+    assert called["item_id"] == shown["output"][1]["id"]
 
 
 def test_a_stream_has_one_life(client: openai.OpenAI, given: Given, caller: Caller) -> None:
@@ -78,7 +84,7 @@ def test_a_stream_has_one_life(client: openai.OpenAI, given: Given, caller: Call
     assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
     last = found[-1]["response"]
     assert rebuilt(found) == last["output"]
-    assert len({item["id"] for item in last["output"]}) == 4
+    assert len({item["id"] for item in last["output"]}) == 3
     assert last["usage"]["total_tokens"] == 28
     stored = client.responses.with_raw_response.retrieve(last["id"]).http_response.json()
     assert stored == last
@@ -99,14 +105,15 @@ def test_it_goes_on_with_what_tools_said(client: openai.OpenAI, given: Given, ca
     client.responses.create(model=MODEL, input="And tomorrow?", previous_response_id=first.id)
     asked = caller.asked[before]["messages"]
     assert [message["role"] for message in asked] == ["user", "assistant", "tool", "assistant", "user"]
-    assert (asked[2]["tool_call_id"], asked[2]["content"]) == ("call_0", SUN)
+    (call,) = asked[1]["tool_calls"]
+    assert (asked[2]["tool_call_id"], asked[2]["content"]) == (call["id"], SUN)
 
 
 def test_in_the_background(client: openai.OpenAI, given: Given, caller: Caller) -> None:
     accepted = client.responses.create(model=MODEL, input="How is it in Ulm?", background=True)
     done = ended(client, accepted.id)
     assert (done.status, done.background, done.id) == ("completed", True, accepted.id)
-    assert [item.type for item in done.output][1:3] == ["function_call", "function_call_output"]
+    assert [item.type for item in done.output][1:2] == ["mcp_call"]
     assert (done.usage.input_tokens, done.usage.output_tokens) == (20, 8)
 
 
@@ -181,7 +188,7 @@ def test_a_line_of_a_batch(client: openai.OpenAI, given: Given, caller: Caller) 
     output = client.batches.retrieve(batch.id).output_file_id
     assert output is not None
     answer = msgspec.json.decode(client.files.content(output).content)["response"]["body"]
-    assert [item["type"] for item in answer["output"]][1:3] == ["function_call", "function_call_output"]
+    assert [item["type"] for item in answer["output"]][1:2] == ["mcp_call"]
     assert answer["usage"]["total_tokens"] == 28
 
 
@@ -189,7 +196,7 @@ def test_in_a_conversation(client: openai.OpenAI, given: Given, caller: Caller) 
     talk = client.conversations.create()
     client.responses.create(model=MODEL, input="How is it in Ulm?", conversation=talk.id)
     kinds = [item.type for item in client.conversations.items.list(talk.id, order="asc")]
-    assert kinds == ["message", "message", "function_call", "function_call_output", "message"]
+    assert kinds == ["message", "message", "mcp_call", "message"]
     # A call that is refused gives its place back, so that the conversation takes the next one.
     wanted: Any = [{"type": "hosted_tool", "name": "nonsense"}]
     with pytest.raises(openai.BadRequestError):
@@ -226,4 +233,4 @@ def test_on_the_playground(
     answer = admin.post("/admin/api/v1/ai/v1/responses", json=body)
     assert answer.status_code == 200, answer.text
     shown = told(answer.content)[-1]["response"] if stream else answer.json()
-    assert [item["type"] for item in shown["output"]][1:3] == ["function_call", "function_call_output"]
+    assert [item["type"] for item in shown["output"]][1:2] == ["mcp_call"]

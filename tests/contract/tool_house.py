@@ -15,10 +15,10 @@ WEATHER: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "st
 class Given:
     """Tools that the first account has for the model of these tests."""
 
-    def __init__(self, admin: httpx.Client, server: UpstreamThread) -> None:
+    def __init__(self, admin: httpx.Client, server: UpstreamThread, model: str = MODEL) -> None:
         self.admin = admin
         self.server = server
-        self.model_id = next(m["id"] for m in self.ask("GET", "/models")["data"] if m["alias"] == MODEL)
+        self.model_id = next(m["id"] for m in self.ask("GET", "/models")["data"] if m["alias"] == model)
         self.group_id = self.ask("POST", "/groups", {"name": f"tools-{uuid.uuid4().hex[:8]}"})["id"]
         owner = self.ask("GET", "/users/current")["id"]
         self.ask("POST", f"/groups/{self.group_id}/users/{owner}")

@@ -15,6 +15,8 @@ from tests.fakes.incoming import Request
 from tests.fakes.shapes import CREATED, Json, chat_chunks, chat_completion, error, models, usage
 
 MODEL = "conversation-model"
+OTHER = "other-conversation-model"
+"""The same by another name."""
 TOOL = "get_weather"
 _NAME = re.compile(r"[Mm]y name is (\w+)")
 
@@ -28,7 +30,7 @@ class ConversationServer(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, request: Request) -> Answer:
         """The answer to one request."""
         if request.method == "GET" and request.path == "/v1/models":
-            return json_reply(models((MODEL,)))
+            return json_reply(models((MODEL, OTHER)))
         if request.method != "POST" or request.path != "/v1/chat/completions":
             return json_reply(error(f"Unknown URL ({request.method} {request.path})."), status=404)
         body = request.json()

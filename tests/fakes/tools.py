@@ -37,8 +37,12 @@ class ToolServer:
 class Caller:
     """A model server that knows only chat completions and calls functions by a script."""
 
-    def __init__(self, *turns: Turn, text: str = "All done.", says: str = "") -> None:
+    def __init__(
+        self, *turns: Turn, text: str = "All done.", says: str = "", finish: str = "tool_calls"
+    ) -> None:
         self.turns = turns
+        self.finish = finish
+        """Why an answer ends that calls something."""
         self.text = text
         self.says = says
         """What the model says before it calls."""
@@ -65,7 +69,7 @@ class Caller:
             for index, (name, given) in enumerate(turn)
         ]
         text = self.says if calls else self.text
-        finish = "tool_calls" if calls else "stop"
+        finish = self.finish if calls else "stop"
         if asked.get("stream"):
             return stream_reply(frames(_chunks(text, calls, finish)))
         made = shapes.chat_completion(asked["model"], text, finish_reason=finish)

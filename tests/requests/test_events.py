@@ -25,10 +25,12 @@ from dwctl.requests.queue.windows import deadline_of
 from dwctl.requests.reassemble import whole_reply
 from dwctl.requests.record import State
 from dwctl.requests.store import RequestStore, StoredRequest
+from dwctl.wire.hosted import call_item
 from dwctl.wire.sse import data_of, events
 from tests.fakes.answers import frames
 from tests.fakes.shapes import chat_completion, response_events
 from tests.requests.queue.work import outcome
+from tests.wire.open_responses import Rebuilt
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -211,6 +213,16 @@ def test_unfolded_reasoning_and_refusals() -> None:
         "output_item.done",
         "output_item.added", "output_item.done",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "incomplete"])
+def test_unfolded_calls_of_the_servers_tools(status: str) -> None:
+    item = {**call_item("mcp_1", {"name": "weather", "arguments": "{}"}), "status": status, "output": "sun"}
+    known = row(response=msgspec.json.encode({"object": "response", "output": [item]}))
+    put = Rebuilt()
+    for one in shown(b"".join(unfolded(known, FIRST)))[1:]:
+        put.feed(one)
+    assert (put.items, put.done) == ([item], {0})
 
 
 @given(texts, st.booleans())

@@ -44,6 +44,7 @@ class Message(Closed, tag_field="type", tag="message"):
     status: Status
     role: Literal["assistant"]
     content: list[OutputText | Refusal]
+    phase: Literal["commentary", "final_answer"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FunctionCall(Closed, tag_field="type", tag="function_call"):
@@ -68,7 +69,20 @@ class Reasoning(Closed, tag_field="type", tag="reasoning"):
     content: list[ReasoningText] | msgspec.UnsetType = msgspec.UNSET
 
 
-Item: TypeAlias = Message | FunctionCall | FunctionCallOutput | Reasoning
+class McpCall(Closed, tag_field="type", tag="mcp_call"):
+    """Beside the specification: a tool that the server runs (decision 0042)."""
+
+    id: Ident
+    status: Literal["in_progress", "completed", "incomplete", "failed"]
+    server_label: Literal["dwctl"]
+    name: Ident
+    arguments: str
+    output: str | None
+    error: None
+    approval_request_id: None
+
+
+Item: TypeAlias = Message | FunctionCall | FunctionCallOutput | Reasoning | McpCall
 
 
 class Tool(Closed, tag_field="type", tag="function"):
@@ -270,6 +284,26 @@ class ArgumentsDone(_InItem, tag="response.function_call_arguments.done"):
     arguments: str
 
 
+class McpBegun(_InItem, tag="response.mcp_call.in_progress"):
+    pass
+
+
+class McpCompleted(_InItem, tag="response.mcp_call.completed"):
+    pass
+
+
+class McpFailed(_InItem, tag="response.mcp_call.failed"):
+    pass
+
+
+class McpArgumentsDelta(_InItem, tag="response.mcp_call_arguments.delta"):
+    delta: str
+
+
+class McpArgumentsDone(_InItem, tag="response.mcp_call_arguments.done"):
+    arguments: str
+
+
 class ReasoningDelta(_InContent, tag="response.reasoning_text.delta", kw_only=True):
     delta: str
     obfuscation: str | msgspec.UnsetType = msgspec.UNSET
@@ -332,6 +366,11 @@ AnyEvent: TypeAlias = (
     | RefusalDone
     | ArgumentsDelta
     | ArgumentsDone
+    | McpBegun
+    | McpCompleted
+    | McpFailed
+    | McpArgumentsDelta
+    | McpArgumentsDone
     | ReasoningDelta
     | ReasoningDone
     | SummaryPartAdded
@@ -371,6 +410,8 @@ class Rebuilt:
     def __init__(self) -> None:
         self.items: list[Json] = []
         self.done: set[int] = set()
+        self.calls: dict[int, list[str]] = {}
+        """What was told of tools of the server that are not done."""
 
     def feed(self, event: Json) -> None:
         """The next event."""
@@ -385,13 +426,20 @@ class Rebuilt:
             item = self.items[at]
             if kind == "output_item.done":
                 # What a tool gives comes at once.
-                told = ("status", "output") if item["type"] == "function_call_output" else ("status",)
+                ours = item["type"] == "mcp_call"
+                told = ("status", "output") if ours else ("status",)
                 assert event["item"] == item | {name: event["item"][name] for name in told}
-                assert event["item"]["status"] in ("completed", "incomplete")
+                assert event["item"]["status"] in ("completed", "incomplete", *(["failed"] if ours else []))
+                if ours:
+                    ended = "completed" if event["item"]["status"] == "completed" else "failed"
+                    assert self.calls.pop(at) == ["in_progress", ended]
                 self.items[at] = event["item"]
                 self.done.add(at)
                 return
             assert event["item_id"] == item["id"]
+            if kind.startswith("mcp_call."):
+                self.calls.setdefault(at, []).append(kind.removeprefix("mcp_call."))
+                return
             self._inside(item, kind, event)
 
     def _inside(self, item: Json, kind: str, event: Json) -> None:
@@ -401,6 +449,12 @@ class Rebuilt:
                 item["arguments"] += event["delta"]
             else:
                 assert (event["arguments"], event["name"]) == (item["arguments"], item["name"])
+            return
+        if what == "mcp_call_arguments":
+            if step == "delta":
+                item["arguments"] += event["delta"]
+            else:
+                assert event["arguments"] == item["arguments"]
             return
         parts = item.setdefault("summary" if "summary" in what else "content", [])
         at = event["summary_index" if "summary" in what else "content_index"]

@@ -43,6 +43,7 @@ from dwctl.usage.prices import Tariff
 from dwctl.wire.compaction import MARK
 from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.hosted import opened
 from dwctl.wire.stateful import ContextCall, Contexts, Stateful
 
 logger = logging.getLogger(__name__)
@@ -336,12 +337,12 @@ class Gateway:
         return (found if peeked.model == found.name else None), peeked
 
     def with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
-        """A body with all that it refers to, and summed up conversations as the model reads them."""
+        """A body with all that it refers to; summed up conversations and calls of our tools as the model reads them."""
         if peeked.expanded is not None:
             asked = peeked.expanded.body
         if self._compactions is not None and MARK in asked:
             asked = self._compactions.opened(asked, key.owner_id)
-        return asked
+        return opened(asked)
 
     def _sanitiser(self, admission: Admission, record: Record, via: Route, asked: bytes) -> Sanitiser | None:
         if self._strict is None and not (admission.answering.sanitize or admission.model.sanitize):

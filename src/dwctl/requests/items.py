@@ -18,6 +18,7 @@ PREFIXES = {
     "function_call_output": "fco",
     "reasoning": "rs",
     "compaction": "cmp",
+    "mcp_call": "mcp",
 }
 _ROLES = frozenset({"user", "assistant", "system", "developer"})
 _TEXTS = frozenset({"text", "input_text", "output_text"})

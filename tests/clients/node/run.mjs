@@ -1,4 +1,5 @@
-// `node run.mjs CLIENT BASE_URL KEY MODEL`: a client's rounds, told as a JSON object of what each came to.
+// `node run.mjs CLIENT BASE_URL KEY MODEL OTHER`: a client's rounds, told as a JSON object of what each came to.
+// The other model has a tool that the server runs; no client may try to run it itself.
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, Output, stepCountIs, streamText, tool } from "ai";
 import OpenAI from "openai";
@@ -6,7 +7,7 @@ import { z } from "zod";
 
 const weather = ({ city }) => `21 degrees in ${city}`;
 
-function official(baseURL, apiKey, model) {
+function official(baseURL, apiKey, model, other) {
   const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 60000 });
   const tools = [
     {
@@ -88,11 +89,22 @@ function official(baseURL, apiKey, model) {
       }
       return text;
     },
+    server_tools: async () => {
+      const found = await client.responses.create({ model: other, input: "The weather?" });
+      const [call] = found.output;
+      return call.type === "mcp_call" && call.status === "completed" ? found.output_text : JSON.stringify(call);
+    },
+    server_tools_streamed: async () => {
+      const stream = client.responses.stream({ model: other, input: "The weather?" });
+      for await (const event of stream) if (event.type === "response.failed") return "failed";
+      return (await stream.finalResponse()).output_text;
+    },
   };
 }
 
-function vercel(baseURL, apiKey, name) {
+function vercel(baseURL, apiKey, name, other) {
   const model = createOpenAI({ baseURL, apiKey }).responses(name);
+  const served = createOpenAI({ baseURL, apiKey }).responses(other);
   const tools = {
     get_weather: tool({
       description: "The weather of a city",
@@ -130,6 +142,22 @@ function vercel(baseURL, apiKey, name) {
         providerOptions: { openai: { previousResponseId } },
       });
       return second.text;
+    },
+    server_tools: async () => {
+      const found = await generateText({ ...shared, model: served, prompt: "The weather?", stopWhen: stepCountIs(3) });
+      return found.steps.length === 1 ? found.text : `${found.steps.length} steps`;
+    },
+    server_tools_streamed: async () => {
+      let text = "";
+      const stream = streamText({ ...shared, model: served, prompt: "The weather?", stopWhen: stepCountIs(3) });
+      for await (const piece of stream.textStream) text += piece;
+      return text;
+    },
+    server_tools_continue: async () => {
+      const asked = [{ role: "user", content: "My name is Ada. The weather?" }];
+      const first = await generateText({ ...shared, model: served, messages: asked });
+      const more = [...asked, ...first.response.messages, { role: "user", content: "Who am I?" }];
+      return (await generateText({ ...shared, messages: more })).text;
     },
   };
 }

@@ -1,4 +1,7 @@
-"""`python run.py CLIENT BASE_URL KEY MODEL`: a client's rounds, told as a JSON object of what each came to."""
+"""`python run.py CLIENT BASE_URL KEY MODEL OTHER`: a client's rounds, told as a JSON object of what each came to.
+
+The other model has a tool that the server runs; no client may try to run it itself.
+"""
 
 import asyncio
 import importlib
@@ -20,11 +23,12 @@ def weather(city: str) -> str:
 class OpenAI:
     """The official client."""
 
-    def __init__(self, base_url: str, key: str, model: str) -> None:
+    def __init__(self, base_url: str, key: str, model: str, other: str) -> None:
         openai: Any = importlib.import_module("openai")
         self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=60)
         self.later = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=60)
         self.model = model
+        self.other = other
         self.tool = {
             "type": "function",
             "name": "get_weather",
@@ -154,11 +158,34 @@ class OpenAI:
                         break
         return text
 
+    def server_tools(self) -> str:
+        """A tool of the server: an item of its own, with what it gave."""
+        found = self.client.responses.create(model=self.other, input="The weather?")
+        call, _ = found.output
+        assert (call.type, call.name, call.status) == ("mcp_call", "get_weather", "completed")
+        assert json.loads(call.output) == {"degrees": 21, "city": "Paris"}
+        return str(found.output_text)
+
+    def server_tools_streamed(self) -> str:
+        """The same, streamed."""
+        with self.client.responses.stream(model=self.other, input="The weather?") as stream:
+            kinds = [event.type for event in stream]
+            assert kinds.count("response.mcp_call.completed") == 1
+            return str(stream.get_final_response().output_text)
+
+    def server_tools_continue(self) -> str:
+        """On from its items, sent back as they came, and on a model without the tool."""
+        asked: list[Any] = [{"role": "user", "content": "My name is Ada. The weather?"}]
+        first = self.client.responses.create(model=self.other, input=asked)
+        asked += [item.model_dump() for item in first.output]
+        asked.append({"role": "user", "content": "Who am I?"})
+        return str(self.client.responses.create(model=self.model, input=asked).output_text)
+
 
 class Agents:
     """The Agents SDK."""
 
-    def __init__(self, base_url: str, key: str, model: str) -> None:
+    def __init__(self, base_url: str, key: str, model: str, other: str) -> None:
         agents: Any = importlib.import_module("agents")
         openai: Any = importlib.import_module("openai")
         agents.set_tracing_disabled(True)
@@ -167,9 +194,13 @@ class Agents:
         tool = agents.function_tool(weather, name_override="get_weather")
         self.agent = self._agent(agents.OpenAIResponsesModel(model, self.client), tool)
         self.over_socket = self._agent(agents.OpenAIResponsesWSModel(model, self.client), tool)
+        clock = agents.function_tool(weather, name_override="get_another_weather")
+        self.served = self._agent(agents.OpenAIResponsesModel(other, self.client))
+        self.beside = self._agent(agents.OpenAIResponsesModel(other, self.client), clock)
+        self.served_over_socket = self._agent(agents.OpenAIResponsesWSModel(other, self.client))
 
-    def _agent(self, model: Any, tool: Any) -> Any:
-        return self.agents.Agent(name="helper", instructions="Help.", model=model, tools=[tool])
+    def _agent(self, model: Any, *tools: Any) -> Any:
+        return self.agents.Agent(name="helper", instructions="Help.", model=model, tools=list(tools))
 
     async def create(self) -> str:
         """One whole answer."""
@@ -211,11 +242,42 @@ class Agents:
         """A tool over a WebSocket."""
         return str((await self.agents.Runner.run(self.over_socket, "The weather?")).final_output)
 
+    async def server_tools(self) -> str:
+        """A tool that the server runs."""
+        return str((await self.agents.Runner.run(self.served, "The weather?")).final_output)
+
+    async def server_tools_streamed(self) -> str:
+        """The same, streamed."""
+        result = self.agents.Runner.run_streamed(self.served, "The weather?")
+        async for _ in result.stream_events():
+            pass
+        return str(result.final_output)
+
+    async def server_tools_beside_own(self) -> str:
+        """An agent that has a tool of its own."""
+        return str((await self.agents.Runner.run(self.beside, "The weather?")).final_output)
+
+    async def server_tools_continue(self) -> str:
+        """A second run with all items of the first one."""
+        first = await self.agents.Runner.run(self.served, "My name is Ada. The weather?")
+        asked = [*first.to_input_list(), {"role": "user", "content": "Who am I?"}]
+        return str((await self.agents.Runner.run(self.agent, asked)).final_output)
+
+    async def server_tools_in_a_conversation(self) -> str:
+        """A session that the server keeps."""
+        session = self.agents.OpenAIConversationsSession(openai_client=self.client)
+        await self.agents.Runner.run(self.served, "My name is Ada. The weather?", session=session)
+        return str((await self.agents.Runner.run(self.served, "Who am I?", session=session)).final_output)
+
+    async def server_tools_over_a_socket(self) -> str:
+        """Over a WebSocket."""
+        return str((await self.agents.Runner.run(self.served_over_socket, "The weather?")).final_output)
+
 
 class LangChain:
     """LangChain's OpenAI model on the Responses API."""
 
-    def __init__(self, base_url: str, key: str, model: str) -> None:
+    def __init__(self, base_url: str, key: str, model: str, other: str) -> None:
         self.kind: Any = importlib.import_module("langchain_openai").ChatOpenAI
         self.given = {
             "base_url": base_url,
@@ -225,6 +287,7 @@ class LangChain:
             "max_retries": 0,
         }
         self.chat = self.kind(**self.given)
+        self.served = self.kind(**self.given | {"model": other})
 
     @staticmethod
     def _text(message: Any) -> str:
@@ -265,6 +328,27 @@ class LangChain:
         first = messages.HumanMessage("My name is Ada.")
         answer = chat.invoke([first])
         return self._text(chat.invoke([first, answer, messages.HumanMessage("Who am I?")]))
+
+    def server_tools(self) -> str:
+        """A tool that the server runs: no call is left to whoever has the answer."""
+        answer = self.served.invoke("The weather?")
+        assert answer.tool_calls == []
+        return self._text(answer)
+
+    def server_tools_streamed(self) -> str:
+        """The same, streamed."""
+        whole: Any = None
+        for chunk in self.served.stream("The weather?"):
+            whole = chunk if whole is None else whole + chunk
+        assert whole.tool_calls == []
+        return self._text(whole)
+
+    def server_tools_continue(self) -> str:
+        """A second turn with the first one's answer."""
+        messages: Any = importlib.import_module("langchain_core.messages")
+        first = messages.HumanMessage("My name is Ada. The weather?")
+        answer = self.served.invoke([first])
+        return self._text(self.chat.invoke([first, answer, messages.HumanMessage("Who am I?")]))
 
 
 CLIENTS = {"openai": OpenAI, "agents": Agents, "langchain": LangChain}

@@ -63,7 +63,7 @@ def kinds(answer: Json) -> list[str]:
 
 def results(answer: Json) -> list[str]:
     """What tools said."""
-    return [item["output"] for item in answer["output"] if item["type"] == "function_call_output"]
+    return [item["output"] for item in answer["output"] if item["type"] == "mcp_call"]
 
 
 def at_rest(running: House) -> bool:

@@ -20,7 +20,7 @@ from tests.gateway.two import Two
 from tests.wire.open_responses import rebuilt, told
 
 ULM = ("weather", {"city": "Ulm"})
-DONE = ["function_call", "function_call_output", "message"]
+DONE = ["mcp_call", "message"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

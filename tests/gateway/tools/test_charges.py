@@ -130,7 +130,7 @@ async def test_an_errand_with_tools(upstream: FakeUpstream, server: FakeUpstream
     record = came.record
     assert (record.id, record.attempt, record.state) == (str(asks.id), 2, State.COMPLETED)
     assert (record.total_tokens, record.cost) == (28, 2 * ROUND)
-    assert kinds(came.json()) == ["function_call", "function_call_output", "message"]
+    assert kinds(came.json()) == ["mcp_call", "message"]
     assert came.json()["id"] == f"resp_{asks.id}"
     assert (till.charged, till.reserved) == (2 * ROUND, ZERO)
 

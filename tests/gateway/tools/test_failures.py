@@ -22,7 +22,7 @@ from tests.gateway.tools.bench import (
     tool,
     tooled,
 )
-from tests.wire.open_responses import told
+from tests.wire.open_responses import rebuilt, told
 
 ULM = ("weather", {"city": "Ulm"})
 RESULT = '{"city":"Ulm","sun":true}'
@@ -54,9 +54,42 @@ async def test_a_later_round_of_a_stream_fails(upstream: FakeUpstream, server: F
         types = [event["type"] for event in found]
         assert (types.count("response.created"), types[-1]) == (1, "response.failed")
         last = found[-1]["response"]
-        assert (last["status"], kinds(last)[:2]) == ("failed", ["function_call", "function_call_output"])
+        assert (last["status"], kinds(last)[:1]) == ("failed", ["mcp_call"])
         assert last["error"]["code"] == "server_error"
     assert (record.state, record.status_code) == (State.FAILED, 502)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_called_in_an_answer_that_was_cut_short_is_not_run(
+    upstream: FakeUpstream, server: FakeUpstream, stream: bool
+) -> None:
+    upstream.forget(Caller([ULM], finish="length"))
+    async with house(tooled(upstream, tool(server, "weather"))) as running:
+        answer = await running.call(asked(stream=stream), PATH)
+        record = await running.recorded()
+        assert at_rest(running)
+    if stream:
+        found = told(answer.body)
+        shown = found[-1]["response"]
+        assert rebuilt(found) == shown["output"]
+    else:
+        shown = answer.json()
+    assert (shown["status"], shown["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    (call,) = shown["output"]
+    assert (call["type"], call["status"], call["output"]) == ("mcp_call", "incomplete", None)
+    assert (server.posts, record.tool_calls) == ([], None)
+
+
+async def test_what_goes_wrong_with_a_tool_is_told_in_its_item(
+    upstream: FakeUpstream, server: FakeUpstream
+) -> None:
+    upstream.forget(Caller([ULM]))
+    server.push(server_error())
+    async with house(tooled(upstream, tool(server, "weather"))) as running:
+        found = told((await running.call(asked(stream=True), PATH)).body)
+    (call, _) = found[-1]["response"]["output"]
+    assert (call["status"], call["output"].startswith("Error: the tool answered 500")) == ("failed", True)
+    assert rebuilt(found)[0] == call
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -106,7 +139,7 @@ async def test_a_limit_is_waited_for_in_the_middle(upstream: FakeUpstream, serve
         answer = await running.call(asked(), PATH)
         await running.recorded()
         refused = await running.call(asked(), PATH)
-    assert kinds(answer.json()) == ["function_call", "function_call_output", "message"]
+    assert kinds(answer.json()) == ["mcp_call", "message"]
     assert refused.status == 429
 
 

@@ -40,12 +40,40 @@ async def test_a_function_of_the_client_ends_the_response(
         await running.call(asked(input=[*shown["output"], result], tools=[mine]), PATH)
     assert (shown["status"], kinds(shown)) == (
         "completed",
-        ["function_call", "function_call", "function_call_output"],
+        ["mcp_call", "function_call"],
     )
-    assert shown["output"][2]["call_id"] == shown["output"][0]["call_id"]
+    assert [item["status"] for item in shown["output"]] == ["completed", "completed"]
     assert [one["name"] for one in shown["tools"]] == ["mine"]
     assert [one["function"]["name"] for one in caller.asked[0]["tools"]] == ["mine", "weather"]
-    assert [one["role"] for one in caller.asked[1]["messages"]] == ["assistant", "tool", "tool"]
+    talk = caller.asked[1]["messages"]
+    assert [one["role"] for one in talk] == ["assistant", "tool", "assistant", "tool"]
+    assert [one["content"] for one in talk if one["role"] == "tool"] == [RESULT, "42"]
+
+
+@pytest.mark.parametrize("native", [False, True])
+async def test_a_later_call_shows_a_model_server_what_it_knows(
+    upstream: FakeUpstream, server: FakeUpstream, native: bool
+) -> None:
+    """Also a model without the tool."""
+    upstream.forget(Caller([ULM]))
+    async with house(tooled(upstream, tool(server, "weather"))) as running:
+        shown = (await running.call(asked(), PATH)).json()["output"]
+    foreign = {**shown[0], "server_label": "theirs"}
+    upstream.forget()
+    async with house(tooled(upstream, native=native)) as running:
+        again = [*shown, {"role": "user", "content": "And now?"}]
+        assert (await running.call(asked(input=again), PATH)).status == 200
+        answer = await running.call(asked(input=[foreign]), PATH)
+    call = {"call_id": shown[0]["id"], "name": "weather", "arguments": '{"city":"Ulm"}'}
+    if native:
+        result = {"type": "function_call_output", "call_id": shown[0]["id"], "output": RESULT}
+        sent = upstream.posts[0].json()["input"]
+        assert sent == [{"type": "function_call", **call}, result, *again[1:]]
+        assert upstream.posts[1].json()["input"] == [foreign]
+    else:
+        talk = upstream.posts[0].json()["messages"]
+        assert [message["role"] for message in talk] == ["assistant", "tool", "assistant", "user"]
+        assert (answer.status, answer.json()["error"]["param"]) == (400, "input.0.type")
 
 
 async def test_a_name_that_nobody_knows_is_the_clients(upstream: FakeUpstream, server: FakeUpstream) -> None:

@@ -39,11 +39,10 @@ async def test_a_tool_runs_between_two_rounds(upstream: FakeUpstream, server: Fa
         record = await running.recorded()
         assert at_rest(running)
     shown = answer.json()
-    assert kinds(shown) == ["function_call", "function_call_output", "message"]
-    call, result, message = shown["output"]
+    assert kinds(shown) == ["mcp_call", "message"]
+    call, message = shown["output"]
     assert (call["name"], call["arguments"]) == ("weather", '{"city":"Ulm"}')
-    assert (result["call_id"], result["status"]) == (call["call_id"], "completed")
-    assert results(shown) == [RESULT]
+    assert (call["id"], call["status"], call["output"]) == (f"mcp_{record.id}_0", "completed", RESULT)
     assert message["content"][0]["text"] == "All done."
     assert (record.state, record.prompt_tokens, record.completion_tokens) == (State.COMPLETED, 20, 8)
     assert (shown["usage"]["input_tokens"], shown["usage"]["total_tokens"]) == (20, 28)
@@ -57,7 +56,8 @@ async def test_a_tool_runs_between_two_rounds(upstream: FakeUpstream, server: Fa
     assert [one["role"] for one in second["messages"]] == ["user", "assistant", "tool"]
     assert record.tool_calls is not None
     assert [(each.name, each.outcome) for each in record.tool_calls] == [("weather", "ok")]
-    assert record.tool_calls[0].latency_ms > 0
+    assert (record.tool_calls[0].item_id, record.tool_calls[0].latency_ms > 0) == (call["id"], True)
+    assert record.created_at <= (record.tool_calls[0].ended_at or 0) <= record.completed_at
     # One row, with the client's own words and the whole answer.
     assert len(running.ledger.started) == len(running.ledger.finished) == 1
     assert running.ledger.started[0][1] == encoded(asked())
@@ -65,7 +65,8 @@ async def test_a_tool_runs_between_two_rounds(upstream: FakeUpstream, server: Fa
 
 
 async def test_a_stream_is_one_response(upstream: FakeUpstream, server: FakeUpstream) -> None:
-    upstream.forget(Caller([ULM], [("clock", {}), ULM], says="One moment."))
+    caller = Caller([ULM], [("clock", {}), ULM], says="One moment.")
+    upstream.forget(caller)
     async with house(tooled(upstream, tool(server, "weather"), tool(server, "clock"))) as running:
         answer = await running.call(asked(stream=True), PATH)
         record = await running.recorded()
@@ -77,18 +78,21 @@ async def test_a_stream_is_one_response(upstream: FakeUpstream, server: FakeUpst
     last = found[-1]["response"]
     assert rebuilt(found) == last["output"]
     assert kinds(last) == [
-        *("message", "function_call", "function_call_output"),
-        *("message", "function_call", "function_call", "function_call_output", "function_call_output"),
+        *("message", "mcp_call"),
+        *("message", "mcp_call", "mcp_call"),
         "message",
     ]
     ids = [item["id"] for item in last["output"]]
     assert ids == [f"{ident.partition('_')[0]}_{record.id}_{place}" for place, ident in enumerate(ids)]
     # Calls of different rounds that came with the same id can be told apart.
-    calls = [item["call_id"] for item in last["output"] if item["type"] == "function_call"]
+    sent = caller.asked[2]["messages"]
+    calls = [call["id"] for message in sent for call in message.get("tool_calls") or ()]
     assert len(set(calls)) == 3
-    assert sorted(calls) == sorted(
-        item["call_id"] for item in last["output"] if item["type"] == "function_call_output"
-    )
+    assert calls == [message["tool_call_id"] for message in sent if message["role"] == "tool"]
+    # What a tool says is told once it has run, and the arguments as the model writes them.
+    whole = [kind for kind in types if "mcp_call" in kind]
+    assert whole[:2] == ["response.mcp_call.in_progress", "response.mcp_call_arguments.delta"]
+    assert whole.count("response.mcp_call_arguments.done") == whole.count("response.mcp_call.completed") == 3
     assert (record.total_tokens, last["usage"]["total_tokens"]) == (42, 42)
     assert record.stream
     assert answer.header("content-type") == "text/event-stream; charset=utf-8"
@@ -120,7 +124,7 @@ async def test_old_clients(upstream: FakeUpstream, server: FakeUpstream, version
         answer = await wire.answer()
         assert (answer.header("connection") == "close") is (version == "1.0")
         shown = told(answer.body)[-1]["response"] if stream else answer.json()
-    assert kinds(shown) == ["function_call", "function_call_output", "message"]
+    assert kinds(shown) == ["mcp_call", "message"]
 
 
 async def test_a_connection_serves_one_call_after_another(
@@ -267,7 +271,7 @@ async def test_a_server_of_responses(upstream: FakeUpstream, server: FakeUpstrea
         shown = events[-1]["response"]
     else:
         shown = answer.json()
-    assert kinds(shown) == ["function_call", "function_call_output", "message"]
+    assert kinds(shown) == ["mcp_call", "message"]
     assert (shown["id"], shown["tools"]) == (f"resp_{record.id}", [mine])
     second = upstream.posts[1].json()
     assert second["input"] == [
@@ -279,6 +283,37 @@ async def test_a_server_of_responses(upstream: FakeUpstream, server: FakeUpstrea
     assert shown["usage"]["total_tokens"] == record.total_tokens
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_server_of_responses_runs_itself_stays_as_it_is(
+    upstream: FakeUpstream, server: FakeUpstream, stream: bool
+) -> None:
+    """Its own calls need no status; one of ours beside them runs."""
+    theirs: Json = {
+        "id": "mcp_theirs",
+        "type": "mcp_call",
+        "server_label": "deepwiki",
+        "name": "ask",
+        "arguments": "{}",
+        "output": "42",
+    }
+    call: Json = {
+        "id": "fc_1",
+        "type": "function_call",
+        "call_id": "c",
+        "name": "weather",
+        "arguments": '{"city":"Ulm"}',
+    }
+    # An answer in one piece, be it asked for a stream.
+    upstream.push(json_reply(spoken(theirs, call)))
+    async with house(tooled(upstream, tool(server, "weather"), native=True)) as running:
+        answer = await running.call(asked(stream=stream), PATH)
+        assert at_rest(running)
+    shown = answer.json()
+    assert [kinds(shown), shown["output"][0]] == [["mcp_call", "mcp_call", "message"], theirs]
+    assert (shown["output"][1]["server_label"], shown["output"][1]["output"]) == ("dwctl", RESULT)
+    assert upstream.posts[1].json()["input"][1] == theirs
+
+
 async def test_one_that_streams_and_then_does_not(upstream: FakeUpstream, server: FakeUpstream) -> None:
     whole = shapes.chat_completion("fake-model", "At once.")
     upstream.push(Caller([ULM]), json_reply(whole))
@@ -286,7 +321,7 @@ async def test_one_that_streams_and_then_does_not(upstream: FakeUpstream, server
         answer = await running.call(asked(stream=True), PATH)
     found = told(answer.body)
     last = found[-1]["response"]
-    assert kinds(last) == ["function_call", "function_call_output", "message"]
+    assert kinds(last) == ["mcp_call", "message"]
     done = [event["item"] for event in found if event["type"] == "response.output_item.done"]
     assert done == last["output"]
 

@@ -34,7 +34,7 @@ from dwctl.gateway.tools.round_call import RoundCall
 from dwctl.gateway.tools.rounds import RoundGateway
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.tools.totals import Totals
-from dwctl.gateway.tools.turn import Turn
+from dwctl.gateway.tools.turn import Turn, Wanted
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import Record, State
 from dwctl.wire.errors import Problem, render
@@ -91,14 +91,14 @@ class ToolLoop:
         self._given: list[bytes] = []
         """Items since the client's own, as the model server is told of them."""
         self._until = gateway.perf() + settings.total_time
-        self._turn = Turn(client, settings, counts, gateway.perf, offer)
+        self._turn = Turn(client, settings, counts, gateway.perf, gateway.now, offer)
         self._call: RoundCall | None = None
         """The round that is under way."""
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self._record: Record | None = None
         """The call's; None until its first round is admitted."""
-        self._merged = Merged(self._ident)
+        self._merged = Merged(self._ident, offer.tools)
 
     def begin(self) -> None:
         """Ask the model for the first time; raises what a call is refused with."""
@@ -108,7 +108,7 @@ class ToolLoop:
     def began(self, record: Record) -> None:
         """The call has begun."""
         self._record = record
-        self._merged = Merged(record.id)
+        self._merged = Merged(record.id, self._offer.tools)
 
     def refused(self, problem: Problem) -> None:
         """The model is not asked."""
@@ -207,34 +207,35 @@ class ToolLoop:
 
     def _answered(self, call: RoundCall, response: Json, record: Record) -> None:
         """A whole answer: the tools that it calls run, or it is the last one."""
-        items, sent = self._merged.settle()
+        calls, sent = self._merged.settle()
         self._given += sent
         self._usage = summed(self._usage, object_of(response.get("usage")) or _counted(record))
         if self._reply.begun and not call.streams:
-            self._reply.write(self._merged.unfolded(items))
-        calls = [item for item in items if item.get("type") == "function_call"]
-        ours = [item for item in calls if string_of(item.get("name")) in self._offer.tools]
+            self._reply.write(self._merged.unfolded())
+        ours = [call for call in calls if call.ours]
         if response.get("status") != "completed" or not ours:
             self._finish(call, response)
             return
         late = self._gateway.perf() >= self._until
         runs = self._asked < self._settings.max_rounds and not late
         mixed = len(ours) < len(calls)
-        places = []
-        for item in ours:
-            place, event = self._merged.open_result(string_of(item.get("call_id")))
-            places.append((place, item))
-            self._told_client(event)
+        output = self._merged.output
+        wanted = [
+            Wanted(
+                each.place, string_of(output[each.place].get("id")), each.call_id, each.name, each.arguments
+            )
+            for each in ours
+        ]
 
         def done() -> None:
             self._step(self._ran, call, response, mixed, not runs)
 
         self._later_comment()
-        self._turn.run(self._merged.ident, places, self._until if runs else None, self._result, done)
+        self._turn.run(self._merged.ident, wanted, self._until if runs else None, self._result, done)
 
-    def _result(self, place: int, text: str) -> None:
+    def _result(self, place: int, text: str, status: str) -> None:
         """What came of a tool."""
-        self._told_client(self._merged.close_result(place, text))
+        self._told_client(self._merged.close_call(place, text, status))
 
     def _ran(self, call: RoundCall, response: Json, mixed: bool, cut: bool) -> None:
         """All tools of a round have run."""
@@ -249,6 +250,7 @@ class ToolLoop:
     def _finish(self, call: RoundCall, response: Json, *, cut: bool = False) -> None:
         """The answer is complete."""
         now = self._gateway.now()
+        self._told_client(self._merged.close_open())
         final = {**response, "output": self._merged.output, "usage": self._usage}
         if cut:
             final |= {"status": "incomplete", "incomplete_details": {"reason": CUT}, "completed_at": None}
@@ -297,6 +299,7 @@ class ToolLoop:
             self._note(problem.status, problem.body(), error)
             self._reply.rendered(render(problem, lines))
             return
+        self._told_client(self._merged.close_open())
         failed = {
             **(self._merged.begun or {}),
             "status": "failed",

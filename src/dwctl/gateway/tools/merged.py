@@ -3,13 +3,17 @@
 Each round's answer is a response of its own under the call's id. Of the events the first round's beginning is passed
 on, every item's at its place in the whole, and no end but the last. Ids that come again are told otherwise, for an item
 has one id in a response: those that are made of a place (wire/translate/assembly.py) get the place in the whole.
+
+What the model calls of the server's tools is told as `mcp_call` (wire/hosted.py): an item that is done once the tool
+has run, and has its result. A `function_call` would be the client's to answer, and clients try that.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Container
+from typing import Any, NamedTuple
 
 import msgspec
 
+from dwctl.wire.hosted import call_item, is_open
 from dwctl.wire.loose import decoded, list_of, object_of, string_of
 from dwctl.wire.sse import data_of, events
 
@@ -22,15 +26,31 @@ _BEGINS = frozenset({"response.created", "response.queued", "response.in_progres
 _encode = msgspec.json.Encoder().encode
 
 
+class Calling(NamedTuple):
+    """A call of a function among the items of a round."""
+
+    place: int
+    """In the whole."""
+    call_id: str
+    """By which the model server knows it."""
+    name: str
+    arguments: str
+    ours: bool
+    """Whether a tool of the server is called."""
+
+
 class Merged:
     """One call's answer."""
 
     __slots__ = (
-        "_done", "_names", "_number", "_offset", "_used", "begun", "end", "ident", "output", "response",
+        "_done", "_names", "_number", "_offset", "_ours", "_tools", "_used", "begun", "end", "ident", "output",
+        "response",
     )  # fmt: skip
 
-    def __init__(self, ident: str) -> None:
+    def __init__(self, ident: str, tools: Container[str] = ()) -> None:
         self.ident = ident
+        self._tools = tools
+        """Names of the server's tools."""
         self.output: list[Json] = []
         """All items so far, of rounds that have ended and of tools."""
         self.begun: Json | None = None
@@ -48,12 +68,15 @@ class Merged:
         """Ids of earlier rounds."""
         self._done: dict[int, Json] = {}
         """Items of the round that are whole, by their place in it."""
+        self._ours: set[int] = set()
+        """Places in the round of what is told as a call of the server's tools."""
 
     def begin(self) -> None:
         """Another round."""
         self._offset = len(self.output)
         self._names = {}
         self._done = {}
+        self._ours = set()
         self.end = self.response = None
 
     def feed(self, data: bytes) -> bytes:
@@ -65,45 +88,51 @@ class Merged:
         items = [item for item in list_of(response.get("output")) if isinstance(item, dict)]
         self.response = {**response, "output": items or [self._done[n] for n in sorted(self._done)]}
 
-    def settle(self) -> tuple[list[Json], list[bytes]]:
-        """The round's items are the answer's: as they are told, and as the next round is told of them."""
+    def settle(self) -> tuple[list[Calling], list[bytes]]:
+        """The round's items are the answer's. Gives what it calls, and its items as the next round is told of them."""
         items = [] if self.response is None else self.response["output"]
-        told = [self._renamed(item, place) for place, item in enumerate(items)]
-        # The model server knows its items by its own ids, but each call has an id of its own in the conversation.
-        sent = [
-            _encode({**item, "call_id": shown["call_id"]} if "call_id" in item else item)
-            for item, shown in zip(items, told, strict=True)
-        ]
-        self.output += told
-        for item in told:
-            self._used.update(filter(None, (string_of(item.get("id")), string_of(item.get("call_id")))))
-        return told, sent
+        calls, sent = [], []
+        for place, item in enumerate(items):
+            named = self._renamed(item, place)
+            # The model server knows its items by its own ids, but each call has an id of its own in the conversation.
+            sent.append(_encode({**item, "call_id": named["call_id"]} if "call_id" in item else item))
+            self._used.update(filter(None, (string_of(named.get("id")), string_of(named.get("call_id")))))
+            ours = self._is_ours(item)
+            if named.get("type") == "function_call":
+                name, arguments = string_of(named.get("name")), string_of(named.get("arguments"))
+                calls.append(
+                    Calling(len(self.output), string_of(named.get("call_id")), name, arguments, ours)
+                )
+            self.output.append(self._as_call(item, place) if ours else named)
+        return calls, sent
 
-    def unfolded(self, items: Iterable[Json]) -> bytes:
-        """Events of items of a round that was not streamed; they are settled already."""
+    def unfolded(self) -> bytes:
+        """Events of the items of a round that was not streamed; they are settled already."""
         told = []
-        for index, item in enumerate(items, self._offset):
+        for index in range(self._offset, len(self.output)):
+            item = self.output[index]
             begun = {**item, "status": "in_progress"} if "status" in item else item
-            told += [self._of_item("added", index, begun), self._of_item("done", index, item)]
+            told.append(self._of_item("added", index, begun))
+            if is_open(item):
+                told.append(self._of_call("in_progress", index))
+            else:
+                told.append(self._of_item("done", index, item))
         return b"".join(told)
 
-    def open_result(self, call_id: str) -> tuple[int, bytes]:
-        """The result of a call of a tool that is run now: its place, and the event that tells of it."""
-        index = len(self.output)
-        item: Json = {
-            "id": f"fco_{self.ident}_{index}",
-            "type": "function_call_output",
-            "status": "in_progress",
-            "call_id": call_id,
-            "output": "",
-        }
-        self.output.append(item)
-        return index, self._of_item("added", index, item)
+    def close_call(self, index: int, text: str, status: str) -> bytes:
+        """A tool has run, or will not; the model is told so much of it."""
+        self.output[index] = item = {**self.output[index], "status": status, "output": text}
+        step = "completed" if status == "completed" else "failed"
+        return self._of_call(step, index) + self._of_item("done", index, item)
 
-    def close_result(self, index: int, text: str) -> bytes:
-        """It is there."""
-        self.output[index] = item = {**self.output[index], "status": "completed", "output": text}
-        return self._of_item("done", index, item)
+    def close_open(self) -> bytes:
+        """No tool runs any more: calls that are not done stay as they are."""
+        told = []
+        for index, item in enumerate(self.output):
+            if is_open(item):
+                self.output[index] = {**item, "status": "incomplete"}
+                told += [self._of_call("failed", index), self._of_item("done", index, self.output[index])]
+        return b"".join(told)
 
     def closing(self, kind: str, response: Json) -> bytes:
         """The last event, and the stream's end."""
@@ -131,7 +160,28 @@ class Merged:
                 return b""
             self.begun = object_of(members.get("response"))
             return self._numbered(members)
+        place = members.get("output_index")
+        if isinstance(place, int):
+            item = object_of(members.get("item"))
+            if kind == "response.output_item.added" and self._is_ours(item):
+                self._ours.add(place)
+                begun = self._as_call(item, place)
+                index = self._offset + place
+                return self._of_item("added", index, begun) + self._of_call("in_progress", index)
+            if place in self._ours:
+                return self._of_arguments(kind, place, members)
         return self._numbered(self._placed(kind, members))
+
+    def _of_arguments(self, kind: str, place: int, members: Json) -> bytes:
+        """Of a call of ours: what the model says of it. It is done when the tool is."""
+        if kind == "response.output_item.done":
+            self._done[place] = object_of(members.get("item"))
+        step = kind.removeprefix("response.function_call_arguments.")
+        what = {"delta": "delta", "done": "arguments"}.get(step)
+        if what is None:
+            return b""
+        told = {"type": f"response.mcp_call_arguments.{step}", **self._where(self._offset + place)}
+        return self._numbered({**told, what: string_of(members.get(what))})
 
     def _placed(self, kind: str, members: Json) -> Json:
         """At its place in the whole."""
@@ -147,6 +197,22 @@ class Merged:
         if isinstance(ident, str):
             members["item_id"] = self._names.get(ident, ident)
         return members
+
+    def _is_ours(self, item: Json) -> bool:
+        return item.get("type") == "function_call" and string_of(item.get("name")) in self._tools
+
+    def _as_call(self, item: Json, place: int) -> Json:
+        """What the model calls of ours, as it is told until it has run."""
+        return call_item(self._ident_of(self._offset + place), item)
+
+    def _where(self, index: int) -> Json:
+        return {"item_id": self._ident_of(index), "output_index": index}
+
+    def _ident_of(self, index: int) -> str:
+        return f"mcp_{self.ident}_{index}"
+
+    def _of_call(self, step: str, index: int) -> bytes:
+        return self._numbered({"type": f"response.mcp_call.{step}", **self._where(index)})
 
     def _renamed(self, item: Json, place: int) -> Json:
         named = dict(item)

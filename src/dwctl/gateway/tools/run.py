@@ -23,6 +23,7 @@ from dwctl.routing.tools import Tool
 from dwctl.wire.loose import FAULTS
 
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
+OK = "ok"
 TIMEOUT = "timeout"
 CANCELLED = "cancelled"
 MAX_QUOTED = 1024
@@ -36,7 +37,7 @@ class Result(msgspec.Struct, frozen=True):
     """What the model is told."""
 
     text: str
-    outcome: str = "ok"
+    outcome: str = OK
     """`ok`, or why it is an error: a word for metrics."""
 
 

@@ -2,25 +2,38 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from dwctl.gateway.tools.counts import ToolCounts
 from dwctl.gateway.tools.offer import Offer
-from dwctl.gateway.tools.run import CANCELLED, TIMEOUT, Result, ToolRun, key_of
+from dwctl.gateway.tools.run import CANCELLED, OK, TIMEOUT, Result, ToolRun, key_of
 from dwctl.gateway.tools.settings import ToolSettings
 from dwctl.gateway.upstream.client import UpstreamClient
 from dwctl.requests.record import ToolCalled
-from dwctl.wire.loose import string_of
 
 NOT_RUN = "Error: the tool was not run, for the limit of this response is reached."
+COMPLETED, FAILED, LEFT_OUT = "completed", "failed", "incomplete"
+"""What becomes of a call's item."""
 _encode = msgspec.json.Encoder().encode
+
+
+class Wanted(NamedTuple):
+    """What the model calls of the server's tools."""
+
+    place: int
+    """Of its item in the answer."""
+    item_id: str
+    call_id: str
+    """By which the model server knows it."""
+    name: str
+    arguments: str
 
 
 class _Called(NamedTuple):
     place: int
-    """Of its result in the answer."""
+    item_id: str
     call_id: str
     name: str
     arguments: str
@@ -37,6 +50,7 @@ class Turn:
         "_done",
         "_left",
         "_most",
+        "_now",
         "_offer",
         "_order",
         "_perf",
@@ -57,12 +71,14 @@ class Turn:
         settings: ToolSettings,
         counts: ToolCounts,
         perf: Callable[[], float],
+        now: Callable[[], float],
         offer: Offer,
     ) -> None:
         self._client = client
         self._settings = settings
         self._counts = counts
         self._perf = perf
+        self._now = now
         self._offer = offer
         self._most = settings.max_calls if offer.most is None else min(settings.max_calls, offer.most)
         """Calls that may still run."""
@@ -77,34 +93,31 @@ class Turn:
         self._until = 0.0
         self.called: list[ToolCalled] = []
         """What was called, in the order in which it ended."""
-        self._began: dict[int, tuple[str, float]] = {}
-        """Names of what runs, and since when."""
+        self._began: dict[int, tuple[_Called, float]] = {}
+        """What runs, and since when."""
         self.late = False
         """Whether the time of the whole response was over before all had run."""
 
     def run(
         self,
         ident: str,
-        items: Sequence[tuple[int, dict[str, Any]]],
+        wanted: Sequence[Wanted],
         until: float | None,
-        told: Callable[[int, str], None],
+        told: Callable[[int, str, str], None],
         done: Callable[[], None],
     ) -> None:
-        """Run what these items call, for the row `ident`, until that moment; None runs nothing.
+        """Run what the model calls, for the row `ident`, until that moment; None runs nothing.
 
-        `told` is called with each result and its place, `done` after the last one.
+        `told` is called with each call's place, its result and what has become of it, `done` after the last one.
         """
         self._told, self._done = told, done
         self._until = until or 0.0
         self._order, self._results = [], {}
-        self._left = len(items)
-        for place, item in items:
-            name, arguments = string_of(item.get("name")), string_of(item.get("arguments"))
-            number = self._same[name, arguments]
-            self._same[name, arguments] += 1
-            called = _Called(
-                place, string_of(item.get("call_id")), name, arguments, key_of(ident, name, arguments, number)
-            )
+        self._left = len(wanted)
+        for each in wanted:
+            number = self._same[each.name, each.arguments]
+            self._same[each.name, each.arguments] += 1
+            called = _Called(*each, key_of(ident, each.name, each.arguments, number))
             self._order.append(called)
             if until is not None and self._most > 0:
                 self._most -= 1
@@ -152,34 +165,40 @@ class Turn:
 
             run = ToolRun(tool, self._settings.max_result_bytes, ended, now + within)
             self._running[called.place] = run
-            self._began[called.place] = called.name, now
+            self._began[called.place] = called, now
             run.begin(self._client, called.key, called.arguments, within)
         if not self._left:
             self._done()
 
     def _skip(self, called: _Called) -> None:
         self._counts.skipped(called.name)
-        self._take(called, NOT_RUN)
+        self._take(called, NOT_RUN, LEFT_OUT)
 
     def _ended(self, called: _Called, result: Result) -> None:
         if self._running.pop(called.place, None) is None:
             # The call is over.
             return
         self._note(called.place, result.outcome)
-        self._take(called, result.text)
+        self._take(called, result.text, COMPLETED if result.outcome == OK else FAILED)
         self._begin_some()
 
     def _note(self, place: int, outcome: str) -> None:
         """A tool was called."""
-        name, began = self._began.pop(place)
+        called, began = self._began.pop(place)
         seconds = self._perf() - began
-        self._counts.ran(name, outcome, seconds)
-        source = self._offer.tools[name].id
+        self._counts.ran(called.name, outcome, seconds)
         self.called.append(
-            ToolCalled(source_id=source, name=name, outcome=outcome, latency_ms=seconds * 1000)
+            ToolCalled(
+                source_id=self._offer.tools[called.name].id,
+                name=called.name,
+                outcome=outcome,
+                latency_ms=seconds * 1000,
+                item_id=called.item_id,
+                ended_at=self._now(),
+            )
         )
 
-    def _take(self, called: _Called, text: str) -> None:
+    def _take(self, called: _Called, text: str, status: str) -> None:
         self._results[called.place] = text
         self._left -= 1
-        self._told(called.place, text)
+        self._told(called.place, text, status)

@@ -71,6 +71,10 @@ def _of_item(index: int, item: dict[str, Any]) -> Iterator[Event]:
             begun["content"] = []
             for number, part in enumerate(_parts(item.get("content"))):
                 inner += _of_part({**where, "content_index": number}, part)
+        case "mcp_call":
+            begun |= {"output": None, "error": None}
+            ended = "completed" if item.get("status") == "completed" else "failed"
+            inner += [(f"response.mcp_call.{step}", where) for step in ("in_progress", ended)]
         case "function_call":
             begun["arguments"] = ""
             arguments = item.get("arguments")

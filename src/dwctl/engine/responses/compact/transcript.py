@@ -69,6 +69,9 @@ def _told(item: Any) -> str:
             return f"Assistant calls {item.get('name')} ({item.get('call_id')}): {item.get('arguments')}"
         case "function_call_output":
             return f"Result of {item.get('call_id')}: {_text(item.get('output'))}"
+        case "mcp_call":
+            called = f"Assistant calls {item.get('name')} ({item.get('id')}): {item.get('arguments')}"
+            return f"{called}\n\nResult of {item.get('id')}: {_text(item.get('output'))}"
         case "reasoning":
             return ""
         case kind:
