@@ -142,7 +142,7 @@ const model = createRoute({
   getParentRoute: () => shell,
   path: "/models/$modelId",
   validateSearch: reads({
-    tab: oneOf(["overview", "use", "pool", "prices", "access", "limits", "settings"] as const),
+    tab: oneOf(["overview", "use", "pool", "prices", "access", "tools", "limits", "settings"] as const),
   }),
   component: lazyRouteComponent(() => import("./pages/models/model"), "ModelPage"),
 });
@@ -188,6 +188,13 @@ const endpoints = createRoute({
   component: lazyRouteComponent(() => import("./pages/endpoints/endpoints"), "EndpointsPage"),
 });
 
+const tools = createRoute({
+  getParentRoute: () => shell,
+  path: "/tools",
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import("./pages/tools/tools"), "ToolsPage"),
+});
+
 const groups = createRoute({
   getParentRoute: () => shell,
   path: "/groups",
@@ -198,7 +205,7 @@ const groups = createRoute({
 const group = createRoute({
   getParentRoute: () => shell,
   path: "/groups/$groupId",
-  validateSearch: reads({ tab: oneOf(["members", "models"] as const) }),
+  validateSearch: reads({ tab: oneOf(["members", "models", "tools"] as const) }),
   component: lazyRouteComponent(() => import("./pages/groups/group"), "GroupPage"),
 });
 
@@ -224,7 +231,7 @@ const account = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  shell.addChildren([start, requests, responses, batches, batch, files, models, model, keys, costs, endpoints, groups, group, users, user, account]),
+  shell.addChildren([start, requests, responses, batches, batch, files, models, model, keys, costs, endpoints, tools, groups, group, users, user, account]),
 ]);
 
 export function makeRouter(client: QueryClient) {

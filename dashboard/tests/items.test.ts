@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { given, made, tools } from "../src/pages/requests/items";
+import { events } from "../src/pages/requests/stream";
 import { happenings } from "../src/pages/requests/timeline";
 
 const seen = (items: ReturnType<typeof given>) => items.map(({ label, parts }) => `${label}: ${parts.map((part) => part.text).join(" | ")}`);
@@ -44,6 +45,15 @@ describe("items", () => {
     expect(items[1]?.parts[0]?.text).toContain('"beam": 3');
   });
 
+  it("of tools that the server ran are a call and its result in one", () => {
+    const item = { type: "mcp_call", id: "mcp_1", status: "completed", name: "weather", arguments: '{"city":"Ulm"}', output: '{"sun":true}' };
+    expect(made({ output: [item, { ...item, output: "Error: none." }, { ...item, output: null }] }).map(({ label, parts }) => [label, ...parts.map((part) => `${part.kind} ${part.text.replace(/\s+/g, "")}`)])).toEqual([
+      ["Tool call", 'call {"city":"Ulm"}', 'code {"sun":true}'],
+      ["Tool call", 'call {"city":"Ulm"}', "text Error:none."],
+      ["Tool call", 'call {"city":"Ulm"}'],
+    ]);
+  });
+
   it("are none where nothing can be read", () => {
     for (const body of [null, "", "[]", "{", '{"input": 3}']) expect(given(body)).toEqual([]);
     for (const answer of [null, undefined, {}, { output: "x" }]) expect(made(answer)).toEqual([]);
@@ -73,10 +83,37 @@ const call = {
   error_code: null,
   error_message: null,
   streamed: true,
+  tool_calls: [],
 };
 const labels = (of: Parameters<typeof happenings>[0], now = Date.parse("2026-01-01T00:00:01Z")) => happenings(of, now).map(({ label, ahead }) => (ahead ? `${label}…` : label));
 
+describe("the events of a stream", () => {
+  it("say how many they were and what they tell of", () => {
+    const step = { type: "response.created", first: 0, last: 0, output_index: null, item_type: null, item_name: null, at: "2026-01-01T00:00:00Z", last_at: "2026-01-01T00:00:00Z" };
+    const steps = [
+      step,
+      { ...step, type: "response.output_item.added", first: 2, last: 2, output_index: 0, item_type: "mcp_call", item_name: "weather" },
+      { ...step, type: "response.output_text.delta", first: 3, last: 1502, output_index: 1, at: null },
+      { ...step, type: "response.completed", first: 1503, last: 1503 },
+    ];
+    expect(events(steps).map(({ label, mark, note, tone }) => [label, mark, note, tone])).toEqual([
+      ["created", "0", undefined, "plain"],
+      ["output_item.added", "2", "tool call · weather", "plain"],
+      ["output_text.delta", "3–1502", "1,500 events", "plain"],
+      ["completed", "1503", undefined, "good"],
+    ]);
+    expect(events(steps)[2]?.at).toBeNaN();
+  });
+});
+
 describe("the timeline", () => {
+  it("has the tools that the server ran, where they began", () => {
+    const tool = { attempt: 1, name: "weather", tool_source_id: null, outcome: "ok", latency_ms: 100, ended_at: "2026-01-01T00:00:00.150Z", item_id: null };
+    const found = happenings({ ...call, duration_to_first_byte_ms: 200, tool_calls: [tool, { ...tool, outcome: "timeout", ended_at: "2026-01-01T00:00:00.350Z" }] });
+    expect(found.map(({ label }) => label)).toEqual(["Accepted", "Called weather", "First token", "Called weather", "Completed"]);
+    expect([found[1]?.note, found[3]?.note]).toEqual(["Took 100 ms", "No answer in time · Took 100 ms"]);
+  });
+
   it("of a call that was made at once", () => {
     expect(labels(call)).toEqual(["Accepted", "First token", "Completed"]);
     expect(labels({ ...call, status: "cancelled", status_code: 499, duration_to_first_byte_ms: null })).toEqual(["Accepted", "The client left"]);

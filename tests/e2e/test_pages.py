@@ -20,6 +20,7 @@ FOR_EVERYONE = (
 FOR_MANAGERS = (
     *("/batches", "/batches?create=true", "/batches?status=failed", "/files", "/files?upload=true"),
     *("/models?create=true", "/endpoints", "/endpoints?create=true"),
+    *("/tools", "/tools?create=true"),
     *("/groups", "/groups?create=true", "/users", "/users?create=true"),
     *("/cost-management?user=everyone", "/cost-management?type=usage"),
 )
@@ -50,7 +51,10 @@ def furnished(house: House) -> dict[str, str]:
     response_id = work.respond(
         house, secret, input=work.TALK, tools=[work.WEATHER], background=True, instructions="Be brief."
     )
+    tool = work.tool(house, house.name("weather"), model_id, group_id)
+    house.call("POST", "/tool-sources", {"name": house.name("idle"), "url": "http://127.0.0.1:9/idle"})
     return {
+        "tool": f"/tools?q={tool}",
         "model": f"/models/{model_id}",
         "pool": f"/models/{pool_id}",
         "priced": f"/models/{model.id}",
@@ -70,15 +74,18 @@ def addresses(furnished: dict[str, str]) -> list[str]:
     return [
         *FOR_EVERYONE,
         *FOR_MANAGERS,
-        *(f"{model}?tab={tab}" for tab in ("overview", "use", "prices", "access", "limits", "settings")),
+        *(
+            f"{model}?tab={tab}"
+            for tab in ("overview", "use", "prices", "access", "tools", "limits", "settings")
+        ),
         f"{furnished['priced']}?tab=prices",
         *(f"{pool}?tab={tab}" for tab in ("overview", "pool")),
-        *(f"{group}?tab={tab}" for tab in ("members", "models")),
+        *(f"{group}?tab={tab}" for tab in ("members", "models", "tools")),
         *(f"{user}?tab={tab}" for tab in ("roles", "groups", "keys", "credits")),
         *(f"{furnished['request']}&tab={tab}" for tab in ("conversation", "details", "json")),
         *(f"{furnished['response']}&tab={tab}" for tab in ("items", "timeline", "details")),
         *(f"{furnished['batch']}{query}" for query in ("", "?status=all", "?status=completed&q=report-1")),
-        *(furnished[name] for name in ("file", "new_batch")),
+        *(furnished[name] for name in ("file", "new_batch", "tool")),
     ]
 
 
@@ -123,7 +130,7 @@ def test_pages_of_managers_tell_a_standard_user_that_they_are_closed(
         sign_in(page, house.origin, house.person())
         pages = page.get_by_role("navigation", name="Pages")
         expect(pages.get_by_role("link")).to_have_text(PLACES)
-        closed = ("/endpoints", "/groups", "/users", "/batches", "/files")
+        closed = ("/endpoints", "/tools", "/groups", "/users", "/batches", "/files")
         for address in (*closed, furnished["group"], furnished["user"], furnished["batch"]):
             page.goto(address)
             expect(page.get_by_text("This page is not open to you")).to_be_visible()
@@ -133,7 +140,7 @@ def test_pages_of_managers_tell_a_standard_user_that_they_are_closed(
 @pytest.mark.parametrize(
     ("roles", "places", "links"),
     [
-        (("PlatformManager",), WITH_BATCHES, ["Endpoints", "Groups", "Users"]),
+        (("PlatformManager",), WITH_BATCHES, ["Endpoints", "Tools", "Groups", "Users"]),
         (("BillingManager",), PLACES, ["Users"]),
         (("RequestViewer",), PLACES, []),
         (("BatchAPIUser",), WITH_BATCHES, ["Batches", "Files"]),

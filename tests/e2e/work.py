@@ -26,6 +26,18 @@ TALK = [
 ]
 
 
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+def tool(house: House, name: str, model_id: str, group_id: str, url: str = "http://127.0.0.1:9/tool") -> str:
+    """A tool of the server that this model and this group have; gives its name."""
+    body = {"name": name, "description": "The weather of a city", "url": url, "parameters": SCHEMA}
+    made = house.call("POST", "/tool-sources", body).json()["id"]
+    for place in (f"/deployments/{model_id}", f"/groups/{group_id}"):
+        house.call("PUT", f"{place}/tool-sources/{made}")
+    return name
+
+
 def lines(count: int, *, wrong: int = 0, model: str = "fake-model") -> bytes:
     """A file of chats; the last `wrong` of them are refused by the model server."""
     rows = []

@@ -3,7 +3,7 @@ import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 
-type Method = "get" | "post" | "patch" | "delete";
+type Method = "get" | "post" | "put" | "patch" | "delete";
 type Operation<P extends keyof paths, M extends Method> = Extract<paths[P][M], { responses: unknown }>;
 type PathsWith<M extends Method> = {
   [P in keyof paths]: paths[P][M] extends { responses: unknown } ? P : never;
@@ -50,6 +50,8 @@ export const api = {
     send<Answer<Operation<P, "get">>>("GET", path, given),
   post: <P extends PathsWith<"post">>(path: P, ...[given]: Arguments<Operation<P, "post">>) =>
     send<Answer<Operation<P, "post">>>("POST", path, given),
+  put: <P extends PathsWith<"put">>(path: P, ...[given]: Arguments<Operation<P, "put">>) =>
+    send<Answer<Operation<P, "put">>>("PUT", path, given),
   patch: <P extends PathsWith<"patch">>(path: P, ...[given]: Arguments<Operation<P, "patch">>) =>
     send<Answer<Operation<P, "patch">>>("PATCH", path, given),
   delete: <P extends PathsWith<"delete">>(path: P, ...[given]: Arguments<Operation<P, "delete">>) =>

@@ -43,6 +43,21 @@ export const endpointsQuery = queryOptions({
   queryFn: ({ signal }) => api.get("/admin/api/v1/endpoints", { signal }),
 });
 
+export const toolsQuery = queryOptions({
+  queryKey: ["tools", "all"],
+  queryFn: ({ signal }) => api.get("/admin/api/v1/tool-sources", { signal }),
+});
+
+/** Those that a model or a group has. */
+export const toolsOfQuery = (place: "model" | "group", id: string) =>
+  queryOptions({
+    queryKey: ["tools", place, id],
+    queryFn: ({ signal }) =>
+      place === "model"
+        ? api.get("/admin/api/v1/deployments/{model_id}/tool-sources", { path: { model_id: id }, signal })
+        : api.get("/admin/api/v1/groups/{group_id}/tool-sources", { path: { group_id: id }, signal }),
+  });
+
 export const groupsQuery = (query: { search?: string | undefined; skip?: number; limit?: number }) =>
   queryOptions({
     queryKey: ["groups", query],

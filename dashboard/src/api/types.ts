@@ -12,6 +12,7 @@ export type ApiKey = Schemas["ApiKey"];
 export type Tariff = Schemas["Tariff"];
 export type TariffGiven = Schemas["TariffGiven"];
 export type Transaction = Schemas["Transaction"];
+export type ToolSource = Schemas["ToolSource"];
 export type UpstreamModel = Schemas["UpstreamModel"];
 
 /** The group that everyone is in. */

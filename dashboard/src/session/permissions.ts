@@ -1,7 +1,7 @@
 /** What each role may see and do, so that nobody is offered what the server would refuse; the server decides. */
 export const ROLES = [
   { name: "StandardUser", label: "Standard user", what: "Sees models, makes keys. Everyone has it." },
-  { name: "PlatformManager", label: "Platform manager", what: "Runs models, endpoints, groups, people and credits." },
+  { name: "PlatformManager", label: "Platform manager", what: "Runs models, endpoints, tools, groups, people and credits." },
   { name: "RequestViewer", label: "Request viewer", what: "Reads everyone's requests with their content." },
   { name: "BillingManager", label: "Billing manager", what: "Sees people and their credits, adds and removes them." },
   { name: "BatchAPIUser", label: "Batch user", what: "Uploads files and runs batches." },
@@ -14,6 +14,7 @@ export type Permission =
   | "models.manage"
   | "endpoints.manage"
   | "groups.manage"
+  | "tools.manage"
   | "users.read"
   | "users.manage"
   | "requests.all"
@@ -23,7 +24,7 @@ export type Permission =
   | "batches.all";
 
 const GRANTED: Record<string, readonly Permission[]> = {
-  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "users.read", "users.manage", "credits.manage", "batches.read", "batches.create", "batches.all"],
+  PlatformManager: ["models.manage", "endpoints.manage", "groups.manage", "tools.manage", "users.read", "users.manage", "credits.manage", "batches.read", "batches.create", "batches.all"],
   RequestViewer: ["requests.all"],
   BillingManager: ["users.read", "credits.manage"],
   BatchAPIUser: ["batches.read", "batches.create"],

@@ -24,6 +24,7 @@ export const PLACES: readonly Place[] = [
 
 export const ADMINISTRATION: readonly Place[] = [
   { to: "/endpoints", label: "Endpoints", icon: "endpoints", needs: "endpoints.manage", words: "providers upstream servers" },
+  { to: "/tools", label: "Tools", icon: "tools", needs: "tools.manage", words: "tool sources functions calls server" },
   { to: "/groups", label: "Groups", icon: "groups", needs: "groups.manage", words: "access" },
   { to: "/users", label: "Users", icon: "users", needs: "users.read", words: "people accounts" },
 ];

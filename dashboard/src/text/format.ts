@@ -73,6 +73,11 @@ export function clock(moment: string | number | Date): string {
   );
 }
 
+/** `10:43:49.021`. */
+export function fineClock(moment: string | number | Date): string {
+  return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }).format(new Date(moment));
+}
+
 /** `1 model`, `2 models`. */
 export function plural(number: number, one: string, many: string = `${one}s`): string {
   return `${count(number)} ${number === 1 ? one : many}`;

@@ -6,6 +6,7 @@ import { api } from "@/api/client";
 import { modelsQuery, MOST, usersQuery } from "@/api/queries";
 import { EVERYONE, type Group } from "@/api/types";
 import { useAccessChange } from "@/pages/models/changes";
+import { ToolSwitches } from "@/pages/tools/tool-switches";
 import { useCan } from "@/session/session";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
@@ -90,6 +91,7 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
         tabs={[
           { id: "members", label: "Members", ...(everyone ? {} : { count: users.length }) },
           { id: "models", label: "Models", count: models.length },
+          { id: "tools", label: "Tools" },
         ]}
         current={tab}
         onSelect={(id) => {
@@ -131,6 +133,14 @@ function Body({ group, users, models }: { group: Group; users: readonly string[]
             />
           </Card>
         )}
+        {tab === "tools" &&
+          (everyone ? (
+            <Note tone="info">The group of everyone gives nobody a tool. Attach tools to groups of their own.</Note>
+          ) : (
+            <Card>
+              <ToolSwitches place="group" id={group.id} />
+            </Card>
+          ))}
       </TabPanel>
       {doing === "edit" && <GroupDialog group={group} onClose={() => setDoing(null)} onSaved={() => setDoing(null)} />}
       <Confirm open={doing === "delete"} onClose={() => setDoing(null)} title={`Delete “${group.name}”?`} verb="Delete group" act={remove}>

@@ -5,6 +5,7 @@ import { modelQuery } from "@/api/queries";
 import type { Model } from "@/api/types";
 import { useSecret } from "@/session/secrets";
 import { useCan } from "@/session/session";
+import { ToolSwitches } from "@/pages/tools/tool-switches";
 import { Snippets } from "@/pages/start/snippets";
 import { Try } from "@/pages/start/try";
 import { Badge, Card, Page, TabPanel, Tabs } from "@/ui/layout";
@@ -60,6 +61,7 @@ function Body({ model }: { model: Model }) {
     { id: "pool", label: "Pool", open: manager && model.is_composite === true, count: model.components?.length },
     { id: "prices", label: "Prices", open: true },
     { id: "access", label: "Access", open: manager, count: model.groups?.length },
+    { id: "tools", label: "Tools", open: manager },
     { id: "limits", label: "Limits and rules", open: manager },
     { id: "settings", label: "Settings", open: manager },
   ] as const;
@@ -84,6 +86,11 @@ function Body({ model }: { model: Model }) {
         {tab === "pool" && <PoolTab model={model} />}
         {tab === "prices" && <PricesTab model={model} />}
         {tab === "access" && <AccessTab model={model} />}
+        {tab === "tools" && (
+          <Card title="Tools that it may call">
+            <ToolSwitches place="model" id={model.id} />
+          </Card>
+        )}
         {tab === "limits" && <LimitsTab model={model} />}
         {tab === "settings" && <SettingsTab model={model} />}
       </TabPanel>

@@ -59,6 +59,11 @@ function itemOf(item: Json): Turn {
     }
     case "function_call":
       return { role: "assistant", parts: [{ kind: "call", name: string(item["name"]), text: string(item["arguments"]) }] };
+    case "mcp_call": {
+      const parts: Part[] = [{ kind: "call", name: string(item["name"]), text: string(item["arguments"]) }];
+      if (typeof item["output"] === "string") parts.push({ kind: "text", text: item["output"] });
+      return { role: "tool", parts };
+    }
     case "function_call_output":
       return said("tool", typeof item["output"] === "string" ? item["output"] : JSON.stringify(item["output"]));
     default:

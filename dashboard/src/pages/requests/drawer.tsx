@@ -11,7 +11,6 @@ import { Code, CopyText } from "@/ui/copy";
 import { Drawer } from "@/ui/dialog";
 import { Facts, TabPanel, Tabs } from "@/ui/layout";
 import { Bones, Failed, Note } from "@/ui/state";
-import { Timeline } from "@/ui/timeline";
 import { CancelCall, mayCancel } from "./cancel";
 import { Conversation } from "./conversation-view";
 import { asked, answered, pretty } from "./conversation";
@@ -20,7 +19,7 @@ import { requestQuery } from "./feed";
 import { Items } from "./items-view";
 import { kind } from "./rows";
 import { StatusBadge } from "./status";
-import { happenings } from "./timeline";
+import { CallTimeline } from "./timeline-view";
 
 type Detail = Schemas["RequestDetail"];
 export type Tab = (typeof CALL_TABS)[number];
@@ -55,7 +54,7 @@ export function RequestDrawer({ id, tab, onTab, onClose }: Props) {
           <TabPanel tab={tab} className="px-5 py-5">
             {tab === "conversation" && <Talk detail={detail} />}
             {tab === "items" && <Items detail={detail} />}
-            {tab === "timeline" && <Timeline label="Timeline" happenings={happenings(detail)} />}
+            {tab === "timeline" && <CallTimeline detail={detail} />}
             {tab === "details" && <Details detail={detail} />}
             {tab === "json" && <Raw detail={detail} />}
           </TabPanel>

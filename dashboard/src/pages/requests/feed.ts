@@ -90,9 +90,12 @@ export function useFeed(narrowing: Narrowing, live: boolean) {
   return { query, older, loadingOlder: loading };
 }
 
+/** Under which everything of a call is known. */
+export const requestKey = (id: string) => ["requests", "one", id] as const;
+
 export const requestQuery = (id: string) =>
   queryOptions({
-    queryKey: ["requests", "one", id],
+    queryKey: requestKey(id),
     queryFn: ({ signal }) => api.get("/admin/api/v1/requests/{request_id}", { path: { request_id: id }, signal }),
     // What has ended does not change; what runs is looked at again.
     refetchInterval: ({ state: { data } }) => (data?.status === "in_progress" || data?.status === "queued" ? EVERY : false),

@@ -1,13 +1,14 @@
 /** The items of a call: what it was given, what came of it, what it could call and what it used. */
 import type { Schemas } from "@/api/client";
-import { count } from "@/text/format";
+import { count, duration } from "@/text/format";
 import { cx } from "@/ui/classes";
 import { Badge, Facts } from "@/ui/layout";
 import { Note } from "@/ui/state";
 import { Piece } from "./conversation-view";
+import { calledIn } from "./timeline";
 import { given, made, tools, type Item } from "./items";
 
-const TONES: Record<string, "good" | "warn" | "accent"> = { completed: "good", incomplete: "warn", in_progress: "accent" };
+const TONES: Record<string, "good" | "warn" | "accent"> = { completed: "good", incomplete: "warn", failed: "warn", in_progress: "accent" };
 
 export function Items({ detail }: { detail: Schemas["RequestDetail"] }) {
   const before = given(detail.request_body);
@@ -21,7 +22,7 @@ export function Items({ detail }: { detail: Schemas["RequestDetail"] }) {
   return (
     <div className="space-y-7">
       {before.length > 0 && <Group title="Input" items={before} />}
-      {after.length > 0 && <Group title="Output" items={after} />}
+      {after.length > 0 && <Group title="Output" items={after} called={detail.tool_calls} />}
       {offered.length > 0 && (
         <section>
           <h3 className="mb-2 font-medium">Tools it could call</h3>
@@ -53,7 +54,8 @@ export function Items({ detail }: { detail: Schemas["RequestDetail"] }) {
   );
 }
 
-function Group({ title, items }: { title: string; items: readonly Item[] }) {
+function Group({ title, items, called = [] }: { title: string; items: readonly Item[]; called?: Schemas["RequestDetail"]["tool_calls"] }) {
+  const runs = new Map(called.map((each) => [each.item_id, each]));
   return (
     <section>
       <h3 className="mb-2 font-medium">{title}</h3>
@@ -63,6 +65,7 @@ function Group({ title, items }: { title: string; items: readonly Item[] }) {
             <div className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-1">
               <h4 className="font-medium">{item.label}</h4>
               {item.status && <Badge tone={TONES[item.status] ?? "plain"}>{item.status.replaceAll("_", " ")}</Badge>}
+              <Run run={runs.get(item.id)} />
               {(item.callId ?? item.id) && <span className="min-w-0 font-mono text-[0.85rem] text-quiet [overflow-wrap:anywhere]">{item.callId ?? item.id}</span>}
             </div>
             <div className="space-y-3">
@@ -75,5 +78,16 @@ function Group({ title, items }: { title: string; items: readonly Item[] }) {
         ))}
       </ol>
     </section>
+  );
+}
+
+/** What became of a call that the server ran itself. */
+function Run({ run }: { run: Schemas["ToolCall"] | undefined }) {
+  if (!run) return null;
+  const ok = run.outcome === "ok";
+  return (
+    <Badge tone={ok ? "plain" : "warn"}>
+      {ok ? "Run by the server" : calledIn(run.outcome)}, {duration(run.latency_ms)}
+    </Badge>
   );
 }

@@ -25,7 +25,7 @@ const LABELS: Record<string, string> = {
   computer_call: "Computer use",
   code_interpreter_call: "Code interpreter",
   image_generation_call: "Image generation",
-  mcp_call: "Call of an MCP tool",
+  mcp_call: "Tool call",
   mcp_list_tools: "List of MCP tools",
 };
 const ROLES: Record<string, string> = { system: "System message", developer: "Developer message", user: "User message", assistant: "Answer", tool: "Tool output" };
@@ -92,6 +92,11 @@ function shownOf(type: string, item: Json): Part[] {
     const output = item["output"] ?? item["content"];
     if (Array.isArray(output)) return partsOf({ content: output });
     return [typeof output === "string" ? written(output) : { kind: "code", text: JSON.stringify(output ?? null) }];
+  }
+  if (type === "mcp_call") {
+    const call: Part = { kind: "call", name: string(item["name"]), text: pretty(string(item["arguments"])) };
+    const output = item["output"];
+    return typeof output === "string" ? [call, written(output)] : [call];
   }
   // Whatever the API has that this page does not know is shown as it is.
   return [{ kind: "code", text: JSON.stringify(item, null, 2) }];

@@ -6,7 +6,7 @@ import type { Happening } from "@/ui/timeline";
 type Told = Pick<
   Schemas["RequestDetail"],
   | "timestamp" | "status" | "status_code" | "started_at" | "completed_at" | "deadline" | "attempt" | "attempts"
-  | "duration_to_first_byte_ms" | "duration_ms" | "error_code" | "error_message" | "streamed"
+  | "duration_to_first_byte_ms" | "duration_ms" | "error_code" | "error_message" | "streamed" | "tool_calls"
 >;
 
 export function happenings(call: Told, now: number = Date.now()): Happening[] {
@@ -26,6 +26,12 @@ export function happenings(call: Told, now: number = Date.now()): Happening[] {
     const first = call.duration_to_first_byte_ms;
     if (first !== null) found.push({ label: call.streamed ? "First token" : "Answer began", at: started + first, tone: "accent", note: `After ${duration(first)}` });
   }
+  for (const { name, ended_at, latency_ms: took, outcome } of call.tool_calls) {
+    const ok = outcome === "ok";
+    found.push({ label: `Called ${name}`, at: new Date(ended_at).getTime() - took, tone: ok ? "accent" : "warn", note: [ok ? null : calledIn(outcome), `Took ${duration(took)}`].filter((each) => each !== null).join(" · ") });
+  }
+  // What tools did falls between the others; what came at the same moment stays in its order.
+  if (call.tool_calls.length > 0) found.sort((one, other) => new Date(one.at).getTime() - new Date(other.at).getTime());
   if (call.completed_at !== null) found.push({ at: call.completed_at, ...endOf(call) });
   else if (call.deadline !== null) {
     const at = new Date(call.deadline).getTime();
@@ -33,6 +39,22 @@ export function happenings(call: Told, now: number = Date.now()): Happening[] {
   }
   return found;
 }
+
+/** Why a call of a tool failed, in words. */
+export function calledIn(outcome: string): string {
+  return OUTCOMES[outcome] ?? outcome.replaceAll("_", " ");
+}
+
+const OUTCOMES: Record<string, string> = {
+  timeout: "No answer in time",
+  cancelled: "Broken off",
+  status: "Answered with an error",
+  arguments: "The arguments were no JSON object",
+  unreachable: "The server was not reached",
+  not_allowed: "The address may not be called",
+  too_large: "The answer was too long",
+  unreadable: "The answer could not be read",
+};
 
 function endOf({ status, status_code: code, duration_ms: took, error_code, error_message }: Told): Omit<Happening, "at"> {
   const note = [took === null ? null : `Took ${duration(took)}`, error_code, error_message].filter((each) => each !== null).join(" · ") || undefined;
