@@ -261,6 +261,39 @@ def test_an_answer_is_sent_back_as_it_came(ask: Asker, upstream: UpstreamThread,
         assert ask.sent["messages"][1] == {"role": "assistant", "content": TEXT}
 
 
+def test_a_history_with_phases(ask: Asker) -> None:
+    talk = [
+        {"type": "message", "role": "assistant", "phase": "commentary", "content": "Let me look it up."},
+        {"type": "message", "role": "assistant", "phase": "final_answer", "content": "It is four."},
+        {"type": "message", "role": "user", "content": "Say the number alone."},
+    ]
+    assert text_of(ask.whole(input=talk)) == TEXT
+    sent = ask.sent.get("messages") or ask.sent["input"]
+    assert [(item["role"], item["content"]) for item in sent] == [
+        (item["role"], item["content"]) for item in talk
+    ]
+
+
+def test_an_answer_with_phases(product: Product, upstream: UpstreamThread) -> None:
+    """Of a model server that knows them: they reach the client, and whoever reads the response later."""
+    said = [("msg_1", "commentary", "I look it up."), ("msg_2", "final_answer", "It is four.")]
+    output = [
+        {
+            "id": ident,
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "phase": phase,
+            "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+        }
+        for ident, phase, text in said
+    ]
+    with native(product):
+        upstream.push(json_reply(shapes.response(MODEL, "") | {"output": output}))
+        found = Asker(product, upstream, "/v1/responses").whole(input="How many?")
+    assert found["output"] == output
+
+
 def test_a_schema(ask: Asker) -> None:
     wanted = {
         "type": "json_schema",
