@@ -264,6 +264,6 @@ def test_a_name_and_a_password_are_changed(house: House, signed_in: SignedIn) ->
     page.get_by_label("Current password").fill(person.password)
     page.get_by_label("New password").fill("another long password")
     page.get_by_role("button", name="Change password").click()
-    said(page, "Your password is changed.")
+    said(page, "Your password is changed. Other sessions have ended.")
     page.goto("/keys")
     expect(page.get_by_text("No keys yet")).to_be_visible()
