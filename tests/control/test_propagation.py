@@ -148,6 +148,8 @@ async def test_models(house: House, notices: Notices, admin: Person) -> None:
         ({"trusted": True}, ["models"]),
         ({"trusted": True}, []),
         ({"sanitize_responses": True, "open_responses_adapter": False}, ["models"]),
+        ({"chat_completions_adapter": True}, ["models"]),
+        ({"chat_completions_adapter": True}, []),
         ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, ["models"]),
         ({"traffic_routing_rules": [{"api_key_purpose": "batch", "action": {"type": "deny"}}]}, []),
         ({"traffic_routing_rules": None}, ["models"]),

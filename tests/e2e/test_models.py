@@ -18,3 +18,20 @@ def test_a_model_is_tried_without_a_key(house: House, signed_in: SignedIn) -> No
     row = page.get_by_role("table", name="Requests").get_by_role("row").nth(1)
     expect(row).to_contain_text("other-model")
     expect(row).to_contain_text("Chat, streamed")
+
+
+def test_what_a_server_speaks_is_chosen_on_its_models_page(house: House, signed_in: SignedIn) -> None:
+    model = house.call("GET", "/models?search=other-model").json()["data"][0]
+    page = signed_in(house.admin)
+    flags = ("open_responses_adapter", "chat_completions_adapter")
+    for label, wanted in (
+        ("Responses alone", (False, True)),
+        ("Chat completions and responses", (False, False)),
+        ("Chat completions", (None, False)),
+    ):
+        page.goto(f"/models/{model['id']}?tab=settings")
+        page.get_by_label("What its server speaks").select_option(label=label)
+        page.get_by_role("button", name="Save changes").click()
+        expect(page.get_by_role("button", name="Save changes")).to_be_disabled()
+        now = house.call("GET", f"/models/{model['id']}").json()
+        assert tuple(now[name] for name in flags) == wanted

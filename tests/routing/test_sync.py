@@ -154,6 +154,12 @@ async def test_what_is_done_to_answers_follows_the_row(database: Database) -> No
         model = snapshot.models["plain"]
         (target,) = model.targets
         assert (model.sanitize, target.trusted, target.adapts_responses) == (True, True, False)
+        assert not target.adapts_chat
+        await database.execute(
+            "update models set open_responses_adapter = null, chat_completions_adapter = true"
+        )
+        snapshot = await house.until(lambda now: now.models["plain"].targets[0].adapts_chat)
+        assert not snapshot.models["plain"].targets[0].adapts_responses
 
 
 @pytest.mark.parametrize(

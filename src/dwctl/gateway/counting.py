@@ -7,12 +7,13 @@ not told (usage/estimate.py), a token for every four bytes, and there is no row.
 
 import msgspec
 
+from dwctl.gateway.routes import Adapter
 from dwctl.routing.snapshot import Model
 from dwctl.usage.estimate import of_request
 
 
 def counted(model: Model, asked: bytes) -> bytes | None:
     """The answer, for a model whose server cannot be asked; None for one whose server can."""
-    if model.targets and not model.targets[0].adapts_responses:
+    if model.targets and not Adapter.serves(model):
         return None
     return msgspec.json.encode({"object": "response.input_tokens", "input_tokens": of_request(asked)})

@@ -5,6 +5,7 @@ before the last byte, or the event that tells a client to stop reading, goes to 
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
 
+from dwctl.gateway.chat_adapter import ChatAnswers
 from dwctl.gateway.echo import Echo
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.keeping import shorten
@@ -133,7 +134,10 @@ class Flight:
         if not self._overhead:
             self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
-        ticket = self._around.submit(self._upstream.address, request, receiver or self, self.source)
+        receiver = receiver or self
+        if self._upstream.turned:
+            receiver = ChatAnswers(receiver, self.drop, self._asked, self._around.max_reply_bytes)
+        ticket = self._around.submit(self._upstream.address, request, receiver, self.source)
         if not self._recorded:
             self._ticket = ticket
 
@@ -371,9 +375,7 @@ class Flight:
 
     def _break_off(self, failure: Failure, reason: str) -> None:
         """Read no more of the answer: it is no answer."""
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            ticket.cancel()
+        self.drop()
         self.on_failure(failure, reason)
         self._head = None
 

@@ -76,7 +76,7 @@ def known_of(
     name = admission.peeked.model
     if name is None or caller.override is not None or caller.coding is not None:
         return None
-    if route.dialect is not None or model.pool is not None or target.reasoning is not None:
+    if route.dialect is not None or model.pool is not None or target.reasoning is not None or upstream.turned:
         return None
     if model.sanitize or admission.model.sanitize:
         return None

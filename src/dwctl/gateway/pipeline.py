@@ -17,6 +17,7 @@ from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.admit import admit, asking_usage, authenticate
 from dwctl.gateway.aside import NoTools, Toolbox, awaits_context, put_aside
 from dwctl.gateway.attempts import Attempts
+from dwctl.gateway.bodies import body_for, check_effort
 from dwctl.gateway.caller import caller_of, headers_for
 from dwctl.gateway.choose import targets
 from dwctl.gateway.dialect import Dialect, Translated
@@ -28,8 +29,7 @@ from dwctl.gateway.parts import Parts
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pools import Plan, Render
-from dwctl.gateway.prepare import JSON_LINE, request_body, request_head, upstream_of
-from dwctl.gateway.reasoning import check_effort, with_effort
+from dwctl.gateway.prepare import JSON_LINE, request_head, upstream_of
 from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.reply import connection_line, our_lines
 from dwctl.gateway.responses import in_responses
@@ -398,9 +398,7 @@ class Gateway:
             source = upload.form.source(target.model_name)
             headers = self.headers(caller, target) + b"content-type: %b\r\n" % upload.form.content_type
             return Rendered(upstream, request_head(upstream, query, headers, source.size), False, source)
-        if target.reasoning is not None:
-            asked = with_effort(asked, target.reasoning, route.path)
-        body, hide_usage = request_body(asked, admission.peeked, route, target.model_name)
+        body, hide_usage = body_for(upstream, asked, admission.peeked, route)
         # Last, when nothing can keep the target from being tried any more: traces tell of each try.
         headers = self.headers(caller, target)
         if route.form:

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from dwctl.gateway.peeked import Peek
+from dwctl.gateway.reasoning import CHAT, RESPONSES
 from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.routes import Route
 from dwctl.gateway.shapes import GivenOptions
@@ -51,8 +52,14 @@ JSON_LINE = f"{_JSON}\r\n".encode()
 _options_of = msgspec.json.Decoder(GivenOptions).decode
 
 
+def turns(target: Target, path: str) -> bool:
+    """Whether a target is asked by another path than the call's, for its server does not know that one."""
+    return target.adapts_chat and path == CHAT
+
+
 def upstream_of(target: Target, route: Route, load: Load) -> Upstream:
     """Render what a target and a route fix."""
+    turned = turns(target, route.path)
     address, parts = split_url(target.url)
     lines = [
         f"host: {parts.netloc.rpartition('@')[2]}",
@@ -66,10 +73,10 @@ def upstream_of(target: Target, route: Route, load: Load) -> Upstream:
             raise ValueError(f"the credential of endpoint '{target.endpoint_name}' cannot stand in a header")
         lines.append(f"{name}: {value}")
     headers = "".join(f"{line}\r\n" for line in lines).encode("utf-8")
-    path = quote(join_path(target.url, route.path), safe=_UNRESERVED)
+    path = quote(join_path(target.url, RESPONSES if turned else route.path), safe=_UNRESERVED)
     announced = "".join(f"{name}: {value}\r\n" for name, value in target.response_headers)
     names = frozenset(name.encode() for name, _ in target.response_headers)
-    return Upstream(target, address, path.encode("ascii"), headers, load, announced.encode(), names)
+    return Upstream(target, address, path.encode("ascii"), headers, load, announced.encode(), names, turned)
 
 
 def join_path(base: str, path: str) -> str:

@@ -3,12 +3,10 @@
 Only for targets that have a translation; worked out anew for each attempt, since each target has its own.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from dwctl.routing.snapshot import Target
 from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.reasoning import EFFORTS, Effort, Reasoning
 
@@ -66,13 +64,6 @@ def with_effort(body: bytes, reasoning: Reasoning, path: str) -> bytes:
     if effort.budget:
         _check_limit(fields, effort, path)
     return _written(body, effort, path)
-
-
-def check_effort(body: bytes, targets: Iterable[Target], path: str) -> None:
-    """Refuse what one of a pool's targets cannot be told, before any of them is asked."""
-    for target in targets:
-        if target.reasoning is not None:
-            with_effort(body, target.reasoning, path)
 
 
 def _asked(fields: _Fields, path: str) -> tuple[str, object]:

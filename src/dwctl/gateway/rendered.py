@@ -23,6 +23,8 @@ class Upstream(msgspec.Struct, frozen=True):
     """Headers for the client that this target's answers carry, each line ended."""
     announced_names: frozenset[bytes] = frozenset()
     """In lower case; the answer's own headers of these names give way."""
+    turned: bool = False
+    """Whether its server is sent a response's request for a chat (gateway/chat_adapter.py)."""
 
 
 class Rendered(msgspec.Struct, frozen=True):

@@ -59,9 +59,14 @@ class Adapter(msgspec.Struct, frozen=True):
 
     @staticmethod
     def serves(model: Model) -> bool:
-        """Whether it stands in for this model; of several targets the first one says."""
+        """Whether it stands in for this model; of several targets the first one says.
+
+        Unless that one knows only responses, and another one only chats: of a chat all of them can be made.
+        """
         targets = model.targets
-        return bool(targets) and targets[0].adapts_responses
+        if not targets or not targets[0].adapts_chat:
+            return bool(targets) and targets[0].adapts_responses
+        return any(target.adapts_responses for target in targets)
 
 
 def _media(path: str, *, form: bool = False) -> Route:

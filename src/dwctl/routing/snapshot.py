@@ -92,6 +92,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its error texts may reach clients where others are masked, and it may know the traces of callers."""
     adapts_responses: bool = True
     """Whether responses are made of its chat completions, for it does not know `/v1/responses` itself."""
+    adapts_chat: bool = False
+    """Whether chat completions are made of its responses, for it knows only `/v1/responses`."""
     reasoning: Reasoning | None = None
     """How it wants to be told how much to think; None passes a client's words on."""
 

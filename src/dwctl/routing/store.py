@@ -195,7 +195,9 @@ class RoutingStore:
             response_headers=tuple(announced.items()),
             timeouts=None if row["timeouts"] is None else msgspec.convert(row["timeouts"], Timeouts),
             trusted=row["trusted"],
-            adapts_responses=row["open_responses_adapter"] is not False,
+            adapts_responses=row["open_responses_adapter"] is not False
+            and not row["chat_completions_adapter"],
+            adapts_chat=row["chat_completions_adapter"],
             reasoning=None if translation is None else reasoning_of(translation),
             limits=limits,
             provider_limits=_limits(

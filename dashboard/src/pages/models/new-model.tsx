@@ -54,7 +54,7 @@ function NewModelForm() {
   const create = useMutation({
     mutationFn: () => {
       const hosted_on = endpoint || (endpoints.data?.[0]?.id ?? null);
-      const common = { alias, model_type: type, sanitize_responses: false, trusted: false };
+      const common = { alias, model_type: type, sanitize_responses: false, trusted: false, chat_completions_adapter: false };
       const body: ModelCreate = pool
         ? { ...common, type: "composite", model_name: alias, lb_strategy: strategy }
         : { ...common, type: "standard", model_name: name || alias, hosted_on };

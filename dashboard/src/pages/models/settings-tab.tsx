@@ -12,6 +12,7 @@ import { ErrorNote } from "@/ui/state";
 import { toast } from "@/ui/toast";
 import { headersIn, headersOut } from "./headers";
 import { refreshModels, useModelChange } from "./changes";
+import { PROTOCOLS, flagsOf, protocolOf, type Protocol } from "./protocols";
 import { TYPES } from "./words";
 
 export function SettingsTab({ model }: { model: Model }) {
@@ -50,6 +51,15 @@ export function SettingsTab({ model }: { model: Model }) {
         <div className="max-w-2xl space-y-5 p-5">
           <Switch label="Clean answers" hint="Answers lose what only this provider sends, and its error texts." checked={now.sanitize_responses ?? false} onChange={(sanitize_responses) => edit({ sanitize_responses })} />
           <Switch label="Trusted provider" hint="Its error texts reach callers even where others are masked, and it gets traces." checked={now.trusted ?? false} onChange={(trusted) => edit({ trusted })} />
+          {!model.is_composite && (
+            <SelectField
+              label="What its server speaks"
+              hint="Calls in another protocol are translated for it, and its answers back."
+              options={PROTOCOLS}
+              value={protocolOf(now)}
+              onChange={(event) => edit(flagsOf(event.target.value as Protocol))}
+            />
+          )}
           <TextArea
             label="Headers of answers"
             optional

@@ -119,9 +119,11 @@ class ModelActions:
             sanitize_responses=wanted.sanitize_responses,
             trusted=wanted.trusted,
             open_responses_adapter=wanted.open_responses_adapter,
+            chat_completions_adapter=wanted.chat_completions_adapter,
             reasoning_translation=_translation(wanted.reasoning_translation),
             windows=self._checked(wanted.allowed_batch_completion_windows),
         )
+        _check_adapters(row)
         rules = await self._rules.resolve(wanted.traffic_routing_rules or (), row.id)
         prices = await self._pricing.checked(
             who, wanted.tariffs or UNSET, wanted.provider_pricing or UNSET, composite=composite
@@ -165,6 +167,7 @@ class ModelActions:
             if current is None:
                 raise _missing(model_id)
             row = _changed(current, change, _limits(who, _limits_of(current), change))
+            _check_adapters(row)
             before = _changed(current, ModelUpdate(), _limits_of(current))
             await self._store.update(connection, row)
             ruled = rules is not None and await self._rules.replace(connection, model_id, rules)
@@ -218,7 +221,7 @@ class ModelActions:
             for model in models:
                 model.is_composite = model.lb_strategy = model.fallback = model.response_headers = UNSET
                 model.sanitize_responses = model.trusted = model.open_responses_adapter = UNSET
-                model.reasoning_translation = UNSET
+                model.chat_completions_adapter = model.reasoning_translation = UNSET
         _mask_limits(who, models)
         if not allows(who, Resource.USERS, Operation.READ, Scope.ALL):
             for model in models:
@@ -299,6 +302,7 @@ def _changed(current: Model, change: ModelUpdate, limits: ModelLimits) -> ModelR
         sanitize_responses=_either(change.sanitize_responses, current.sanitize_responses),
         trusted=_either(change.trusted, current.trusted),
         open_responses_adapter=_adapter(change.open_responses_adapter, current.open_responses_adapter),
+        chat_completions_adapter=_either(change.chat_completions_adapter, current.chat_completions_adapter),
         reasoning_translation=(current.reasoning_translation or None)
         if isinstance(change.reasoning_translation, UnsetType)
         else _translation(change.reasoning_translation),
@@ -315,6 +319,19 @@ def _either(change: bool | UnsetType, current: bool | UnsetType) -> bool:
 def _adapter(change: bool | UnsetType | None, current: bool | UnsetType | None) -> bool | None:
     kept = None if isinstance(current, UnsetType) else current
     return kept if isinstance(change, UnsetType) else change
+
+
+def _check_adapters(row: ModelRow) -> None:
+    """A server that knows only responses has no chat completions to make responses of."""
+    if not row.chat_completions_adapter:
+        return
+    if row.is_composite:
+        raise BadRequest("chat_completions_adapter: a composite model has none; its components have")
+    if row.open_responses_adapter:
+        raise BadRequest(
+            "chat_completions_adapter: expected false while open_responses_adapter is true: "
+            "a server that knows only responses needs none made of its chat completions"
+        )
 
 
 def _changed_pool(current: Model, change: ModelUpdate) -> tuple[Strategy, Fallback | None]:
@@ -341,6 +358,7 @@ def _routed(row: ModelRow) -> tuple[object, ...]:
     return (
         *(row.alias, row.type, row.lb_strategy, row.fallback, row.response_headers, row.limits),
         *(row.sanitize_responses, row.trusted, row.open_responses_adapter, row.reasoning_translation),
+        row.chat_completions_adapter,
     )
 
 

@@ -6,6 +6,7 @@ select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
     m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
+    m.chat_completions_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     m.throughput, m.allowed_batch_completion_windows,
     m.reasoning_translation,
@@ -92,6 +93,7 @@ select
     m.id, m.model_name, m.alias, m.display_name, m.description, m.type, m.capabilities, m.endpoint_id, m.status,
     m.created_at, m.updated_at, m.last_sync, m.metadata, m.created_by, m.deleted_at is not null as deleted,
     m.is_composite, m.lb_strategy, m.fallback, m.response_headers, m.sanitize_responses, m.trusted, m.open_responses_adapter,
+    m.chat_completions_adapter,
     m.requests_per_second, m.burst_size, m.requests_per_minute, m.tokens_per_minute, m.capacity, m.batch_capacity,
     m.throughput, m.allowed_batch_completion_windows,
     m.reasoning_translation
@@ -120,11 +122,12 @@ insert into models (
     id, alias, model_name, display_name, description, type, capabilities, endpoint_id, metadata, created_by,
     is_composite, lb_strategy, fallback, response_headers,
     requests_per_second, burst_size, requests_per_minute, tokens_per_minute, capacity, batch_capacity, throughput,
-    sanitize_responses, trusted, open_responses_adapter, reasoning_translation, allowed_batch_completion_windows
+    sanitize_responses, trusted, open_responses_adapter, chat_completions_adapter, reasoning_translation,
+    allowed_batch_completion_windows
 )
 values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24, $25, $26
+    $22, $23, $24, $25, $26, $27
 );
 
 -- name: update_model
@@ -133,8 +136,8 @@ update models set
     fallback = $9, response_headers = $10,
     requests_per_second = $11, burst_size = $12, requests_per_minute = $13, tokens_per_minute = $14, capacity = $15,
     batch_capacity = $16, throughput = $17,
-    sanitize_responses = $18, trusted = $19, open_responses_adapter = $20, reasoning_translation = $21,
-    allowed_batch_completion_windows = $22
+    sanitize_responses = $18, trusted = $19, open_responses_adapter = $20, chat_completions_adapter = $21,
+    reasoning_translation = $22, allowed_batch_completion_windows = $23
 where id = $1;
 
 -- name: delete_model

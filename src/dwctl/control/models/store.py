@@ -55,6 +55,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     sanitize_responses: bool = False
     trusted: bool = False
     open_responses_adapter: bool | None = None
+    chat_completions_adapter: bool = False
     reasoning_translation: dict[str, Any] | None = None
     windows: list[str] | None = None
     """Completion windows of its batches; None for all that are configured."""
@@ -158,6 +159,7 @@ class ModelStore:
             row.sanitize_responses,
             row.trusted,
             row.open_responses_adapter,
+            row.chat_completions_adapter,
             row.reasoning_translation,
             row.windows,
         )
@@ -189,6 +191,7 @@ class ModelStore:
                 row.sanitize_responses,
                 row.trusted,
                 row.open_responses_adapter,
+                row.chat_completions_adapter,
                 row.reasoning_translation,
                 row.windows,
             )
@@ -228,6 +231,7 @@ def _model(row: Any) -> Model:
         sanitize_responses=row["sanitize_responses"],
         trusted=row["trusted"],
         open_responses_adapter=row["open_responses_adapter"],
+        chat_completions_adapter=row["chat_completions_adapter"],
     )
 
 

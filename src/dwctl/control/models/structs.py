@@ -65,7 +65,9 @@ class ModelCreate(Body, kw_only=True):
     trusted: bool = False
     """Whether the provider's error texts reach clients where others are masked, and it gets traces of clients."""
     open_responses_adapter: bool | None = None
-    """Kept, and not acted on yet; null counts as true."""
+    """Whether responses are made of its server's chat completions; null counts as true, but where the next one is."""
+    chat_completions_adapter: bool = False
+    """Whether chat completions are made of its server's responses, which is all that it knows."""
     traffic_routing_rules: list[TrafficRule] | None = None
     reasoning_translation: dict[str, Any] | None = None
     """How its server wants to be told how much to think (spec/gateway A1.16)."""
@@ -103,6 +105,7 @@ class ModelUpdate(Body, kw_only=True):
     sanitize_responses: bool | UnsetType = UNSET
     trusted: bool | UnsetType = UNSET
     open_responses_adapter: bool | UnsetType | None = UNSET
+    chat_completions_adapter: bool | UnsetType = UNSET
     traffic_routing_rules: list[TrafficRule] | UnsetType | None = UNSET
     """All rules in place of those that are there."""
     reasoning_translation: dict[str, Any] | UnsetType | None = UNSET
@@ -138,7 +141,7 @@ class Model(msgspec.Struct, kw_only=True):
     updated_at: datetime
     last_sync: datetime | None
     is_composite: bool | UnsetType = UNSET
-    """For those who may read all models, and so are the next ones up to `open_responses_adapter`."""
+    """For those who may read all models, and so are the next ones up to `chat_completions_adapter`."""
     lb_strategy: Strategy | UnsetType = UNSET
     fallback: Fallback | UnsetType = UNSET
     response_headers: dict[str, str] | UnsetType = UNSET
@@ -146,6 +149,7 @@ class Model(msgspec.Struct, kw_only=True):
     sanitize_responses: bool | UnsetType = UNSET
     trusted: bool | UnsetType = UNSET
     open_responses_adapter: bool | UnsetType | None = UNSET
+    chat_completions_adapter: bool | UnsetType = UNSET
     deleted: bool = False
     metadata: dict[str, Any] | None = None
     reasoning_translation: dict[str, Any] | UnsetType | None = UNSET

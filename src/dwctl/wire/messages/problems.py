@@ -7,6 +7,8 @@ from dwctl.wire.errors import Problem
 PREFIX = b"/ai/v1/messages"
 _STATUSES = {422: 400, 503: 529}
 """Where that API has a status of its own for the same thing."""
+_NAMES: dict[str | None, str] = {"stop": "stop_sequences"}
+"""Fields that a chat has another name for."""
 _TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -43,12 +45,14 @@ def in_messages(problem: Problem) -> MessagesProblem:
     """One of our errors, for such a client."""
     if isinstance(problem, MessagesProblem):
         return problem
-    status = status_of(problem.status)
+    status, param, message = status_of(problem.status), problem.param, problem.message
+    if param in _NAMES:
+        message = message.replace(f"'{param}'", f"'{_NAMES[param]}'")
     return MessagesProblem(
         status=status,
-        message=problem.message,
+        message=message,
         type=type_of(status),
-        param=problem.param,
+        param=param,
         code=problem.code,
         headers=problem.headers,
     )

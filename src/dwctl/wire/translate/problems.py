@@ -12,7 +12,7 @@ from dwctl.wire.translate.request import OTHER_NAMES
 MAX_TEXT = 4096
 """Characters of a model server's own words that are repeated."""
 LIMITED = "rate_limit_exceeded"
-_FAILED = "The model server failed."
+FAILED = "The model server failed."
 _HEAD = re.compile(r"[a-z_]+")
 
 
@@ -26,21 +26,23 @@ def renamed(problem: Problem) -> Problem:
 
 
 def problem_of_reply(status: int, body: bytes) -> Problem:
+    """What a chat server's error says to a client of the Responses API."""
+    return renamed(problem_told(status, body))
+
+
+def problem_told(status: int, body: bytes) -> Problem:
     """What a model server's error says, in our envelope with all four keys."""
     reply = object_of(decoded(body))
     error = reply.get("error")
     given = object_of(error) or reply
     text = error_text(error) or string_of(reply.get("message")) or string_of(reply.get("detail"))
     status = status if status >= 400 else 502
-    return renamed(
-        Problem(
-            status=status,
-            message=text[:MAX_TEXT] or _FAILED,
-            type=string_of(given.get("type"))
-            or ("invalid_request_error" if status < 500 else "server_error"),
-            param=string_of(given.get("param")) or None,
-            code=string_of(given.get("code")) or None,
-        )
+    return Problem(
+        status=status,
+        message=text[:MAX_TEXT] or FAILED,
+        type=string_of(given.get("type")) or ("invalid_request_error" if status < 500 else "server_error"),
+        param=string_of(given.get("param")) or None,
+        code=string_of(given.get("code")) or None,
     )
 
 
@@ -51,7 +53,7 @@ def problem_of_error(error: object) -> Problem:
     limited = code in (429, "429", LIMITED) or given.get("type") == "rate_limit_error"
     return Problem(
         status=429 if limited else 500,
-        message=error_text(error)[:MAX_TEXT] or _FAILED,
+        message=error_text(error)[:MAX_TEXT] or FAILED,
         type="server_error",
         code=LIMITED if limited else "server_error",
     )

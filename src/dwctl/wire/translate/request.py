@@ -122,11 +122,11 @@ def chat_request(body: bytes) -> bytes:
     try:
         return _translated(body)
     except Refused as refusal:
-        raise Refused(_told(refusal.problem)) from refusal
+        raise Refused(told(refusal.problem)) from refusal
 
 
-def _told(problem: Problem) -> Problem:
-    """A refusal as this API words it: a sentence."""
+def told(problem: Problem) -> Problem:
+    """A refusal as OpenAI's APIs word it: a sentence."""
     if problem.param is None:
         return msgspec.structs.replace(
             problem, message=f"Invalid body: {problem.message.partition(': ')[2]}."

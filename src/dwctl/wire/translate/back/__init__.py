@@ -1,0 +1,1 @@
+"""The other way: chats for model servers that know only the Responses API (decision 0044)."""
