@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwctl.gateway.bounds import MOST, bound
+from dwctl.gateway import bounds
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.peeked import NO_CAPS, Caps
-from dwctl.gateway.routes import ROUTES
+from dwctl.gateway.routes import ROUTES, Route
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.money import amount_of
 from dwctl.usage.prices import Tariff
 
 SETTINGS = ReservationSettings(output_tokens=50)
 CHAT = ROUTES[b"/ai/v1/chat/completions"]
+MOST = Decimal(10**9)
 EMBEDDINGS = ROUTES[b"/ai/v1/embeddings"]
 
 
@@ -32,6 +34,11 @@ def tariff(entry: int = 0, out: int = 1, cached: int = 0, reasoning: int = 0, wr
         reasoning=Decimal(reasoning),
         cache_write=Decimal(written),
     )
+
+
+def bound(known: Tariff, route: Route, said: Caps, size: int, settings: ReservationSettings) -> Decimal:
+    """What is reserved for a call."""
+    return amount_of(bounds.bound(known, route, said, size, settings))
 
 
 def output(**body: Any) -> int:

@@ -7,50 +7,44 @@ request names none; as often as `n` or `best_of` says. Embeddings, scores and mo
 Both at the dearest price that could count: tokens of a cache and thoughts may cost more than others.
 """
 
-from decimal import Decimal
 from math import ceil
+from typing import Final
 
 from dwctl.gateway.peeked import Caps
 from dwctl.gateway.routes import Route
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.money import ONE
 from dwctl.usage.prices import Tariff
 
-_MOST = 10**9
-MOST = Decimal(_MOST)
-"""More is reserved for no call, so that sums of reservations stay exact."""
+MOST: Final = 1_000_000_000 * ONE
+"""More is reserved for no call."""
 _SILENT = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/moderations"})
 """Routes without tokens of output."""
 _MOST_TOKENS = 2**31 - 1
 
 
-def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: ReservationSettings) -> Decimal:
-    """The most that a call costs, by the limits and the size of its body."""
-    steps, per = tariff.steps, settings.bytes_per_token
-    most = steps.dearest_input * (size if per == 1 else ceil(size / per))
-    if steps.dearest_output and route.path not in _SILENT:
+def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: ReservationSettings) -> int:
+    """The most that a call costs, by the limits in its body and the size of that; in units (usage/money.py)."""
+    per = settings.bytes_per_token
+    most = tariff.dearest_input * (size if per == 1 else ceil(size / per))
+    if route.path not in _SILENT:
         # What is said of the output, one after the other: a loop over it takes twice as long, a function half as long
         # again. A limit that is said in an odd way binds nobody, or the model server refuses it.
         limit, times = 0, 1
-        said = caps.max_completion_tokens
-        if said is not None:
-            limit = _count(said)
-        said = caps.max_output_tokens
-        if said is not None and (count := _count(said)) > limit:
+        if caps.max_completion_tokens is not None:
+            limit = _count(caps.max_completion_tokens)
+        if caps.max_output_tokens is not None and (count := _count(caps.max_output_tokens)) > limit:
             limit = count
-        said = caps.max_tokens
-        if said is not None and (count := _count(said)) > limit:
+        if caps.max_tokens is not None and (count := _count(caps.max_tokens)) > limit:
             limit = count
-        said = caps.n
-        if said is not None and (count := _count(said)) > times:
+        if caps.n is not None and (count := _count(caps.n)) > times:
             times = count
-        said = caps.best_of
-        if said is not None and (count := _count(said)) > times:
+        if caps.best_of is not None and (count := _count(caps.best_of)) > times:
             times = count
-        most += steps.dearest_output * (limit or settings.output_tokens) * times
-    if most <= _MOST:
-        # A step is at most 1, so this is not too much; and it has too few digits to be rounded.
-        return tariff.step * most
-    return min(tariff.amount(most), MOST)
+        most += tariff.dearest_output * (limit or settings.output_tokens) * times
+    if most > MOST:
+        return MOST
+    return most
 
 
 def _count(said: object) -> int:

@@ -199,7 +199,7 @@ class ErrandGateway(Gateway):
         super().began(record)
         self.errands.running[record.model] += 1
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Record, units: int | None = None) -> None:
         """It has its record; the rest follows when the engine gets it."""
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:

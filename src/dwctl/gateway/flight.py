@@ -480,9 +480,10 @@ class Flight:
             path, answer, began = self._route.path, self._answer_so_far(), self._passing
             metered = reckoned(metered, Passed(path, self._asked, head, answer, size, began, failed, left))
         target = self._upstream.target
-        complete(record, target, head, status, metered, size=size, error=error, tariff=self.tariff)
+        units = complete(record, target, head, status, metered, size=size, error=error, tariff=self.tariff)
         if record.estimated and record.cost:
             around.cap(record)
+            units = None
         if self._first_byte is not None:
             record.first_byte_ms = (self._first_byte - self._received) * 1000
         record.duration_ms = (around.perf() - self._received) * 1000
@@ -496,4 +497,4 @@ class Flight:
             around.recording.finish(record, b"")
         else:
             around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))
-        around.ended(record)
+        around.ended(record, units)

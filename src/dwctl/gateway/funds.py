@@ -27,7 +27,7 @@ from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.credit.pockets import Shortage
 from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.settings import ReservationSettings
-from dwctl.usage.money import plain
+from dwctl.usage.money import amount_of, plain, units_of
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
@@ -64,23 +64,14 @@ class Funds(Collector):
                 return None
             # While it waited another period began, or its budgets became other ones.
             self.undo()
-        amount = bound(tariff, route, caps, size, self.settings)
-        if not amount:
-            return None
-        budgets = key.budgets
-        book = self.book
-        if budgets is None:
-            # As the book's `reserve`, without a step in between.
-            pocket = book.pockets.get(key.owner_id)
-            if pocket is None:
-                return amount
-            entering = pocket.reserve(amount, book.now())
-            if pocket.is_low:
-                book.is_due(pocket)
+        units = bound(tariff, route, caps, size, self.settings)
+        if key.budgets is None:
+            entering = self.book.reserve_units(key.owner_id, units)
         else:
-            entering = book.reserve_all(key.owner_id, budgets.purses(now), amount)
+            entering = self.book.reserve_all(key.owner_id, key.budgets.purses(now), amount_of(units))
         self.entering = entering
-        return amount if entering is None else None
+        # A call that costs nothing goes on without.
+        return None if entering is not None or not units else amount_of(units)
 
     def put_off(
         self,
@@ -128,11 +119,14 @@ class Funds(Collector):
             self.book.shrink(reservation, cost)
             self.spent.setdefault(ident, []).append((reservation, cost))
 
-    def ended(self, record: Record) -> None:
-        """A call has been recorded."""
+    def ended(self, record: Record, units: int | None = None) -> None:
+        """A call has been recorded; `units` is its cost, where that is known."""
         reservation = self.held.pop(record.id, None)
         if reservation is not None:
-            self.settle(reservation, record.cost or ZERO)
+            if units is None:
+                units = units_of(record.cost or ZERO)
+            if self.book.settle_units(reservation, units):
+                self._exceeded += 1
         if self.spent:
             for earlier, cost in self.spent.pop(record.id, ()):
                 self.settle(earlier, cost)

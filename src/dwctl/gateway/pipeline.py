@@ -164,20 +164,21 @@ class Gateway:
         """A call has been admitted."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
-        if self.funds.entering is not None:
-            self.funds.keep(record.id)
+        funds = self.funds
+        if funds.entering is not None:
+            funds.held[record.id], funds.entering = funds.entering, None
         self._counts.began(record)
         self.used[record.key_id] = record.created_at
         if self.onlooker is not None:
             self.onlooker.began(record)
 
-    def ended(self, record: Record) -> None:
-        """A call has been recorded."""
+    def ended(self, record: Record, units: int | None = None) -> None:
+        """A call has been recorded; `units` is its cost, where that is known."""
         self._counts.ended(record)
         if self._gate.held:
             self._gate.ended(record)
         if self.funds.held or self.funds.spent:
-            self.funds.ended(record)
+            self.funds.ended(record, units)
         if self.onlooker is not None:
             self.onlooker.ended(record)
 
@@ -316,10 +317,9 @@ class Gateway:
             else dialect.reshape(record, exchange.body, translated, self.now),
             sanitiser=self._sanitiser(admission, record, via, asked if via is route else sent),
         )
-        flight.tariff = tariff
         if peeked.expanded is not None:
             flight.expand(peeked.expanded)
-        flight.upload, flight.source = upload, first.source
+        flight.tariff, flight.upload, flight.source = tariff, upload, first.source
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
         self.began(record)
         exchange.on_abort = sender.abort

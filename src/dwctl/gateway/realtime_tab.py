@@ -19,6 +19,7 @@ from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.credit.pockets import Shortage
 from dwctl.usage.credit.reservation import Reservation
 from dwctl.usage.credit.settings import ReservationSettings
+from dwctl.usage.money import amount_of
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 
@@ -28,7 +29,9 @@ Wallet = Callable[[], Sequence[Purse]]
 
 def bound_of_response(tariff: Tariff, settings: ReservationSettings) -> Decimal:
     """The most that one response costs: a full context, and the longest answer."""
-    return tariff.dearest_input * settings.session_tokens + tariff.dearest_output * settings.output_tokens
+    return amount_of(
+        tariff.dearest_input * settings.session_tokens + tariff.dearest_output * settings.output_tokens
+    )
 
 
 class Tab:

@@ -29,10 +29,10 @@ def complete(
     size: int,
     error: tuple[str | None, str] | None,
     tariff: Tariff | None = None,
-) -> None:
+) -> int | None:
     """Set what is known of a call at its end but the times; `error` is (code, message), `size` the answer's bytes.
 
-    `tariff` is None for a free call.
+    `tariff` is None for a free call; of others the cost is given too, in units.
     """
     if error is None and metered.error is not None:
         error = ("upstream_error", metered.error)
@@ -64,14 +64,16 @@ def complete(
             record.estimated = True
         record.response_model = metered.model
         record.finish_reason = metered.finish_reason
-    if tariff is not None:
-        record.cost = tariff.cost(
-            record.prompt_tokens,
-            record.completion_tokens,
-            record.cached_tokens,
-            record.reasoning_tokens,
-            record.cache_write_tokens,
-        )
+    if tariff is None:
+        return None
+    record.cost, units = tariff.charge(
+        record.prompt_tokens,
+        record.completion_tokens,
+        record.cached_tokens,
+        record.reasoning_tokens,
+        record.cache_write_tokens,
+    )
+    return units
 
 
 def upstream_error(status: int) -> tuple[str | None, str] | None:

@@ -38,8 +38,8 @@ class Surroundings(Protocol):
         """The record's cost is made of an estimate."""
         ...
 
-    def ended(self, record: Record) -> None:
-        """The call has been recorded."""
+    def ended(self, record: Record, units: int | None = None) -> None:
+        """The call has been recorded; `units` is its cost, where that is known."""
         ...
 
     def failed(self, model: str, target: Target, failure: Failure, detail: str) -> None:

@@ -126,9 +126,9 @@ class TracedGateway(Gateway):
             failed.ended, failed.reason, failed.status = self.now(), reason, status
             following.began = failed.ended + pause
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Record, units: int | None = None) -> None:
         """A call has been recorded."""
-        super().ended(record)
+        super().ended(record, units)
         call = self.calls.pop(record.id, None)
         if call is not None and call.sampled:
             self.tracer.ended(call, record)

@@ -2,8 +2,8 @@
 
 from decimal import Context, Decimal
 
-PLACES = 15
-"""Decimals of an amount."""
+from dwctl.usage.money import PLACES
+
 MOST = Decimal(10) ** 12
 """The largest amount of one entry: a billion of them fit a balance."""
 _UNIT = Decimal(1).scaleb(-PLACES)

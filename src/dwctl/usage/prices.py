@@ -5,7 +5,7 @@ context that raises rather than rounds.
 
 A call adds up whole numbers: all prices of a tariff are multiples of a power of ten, its step, and so is what they come
 to. Only that becomes a Decimal, by one exact product; each step of a sum of Decimals would take three times as long as
-one of whole numbers.
+one of whole numbers. Those who add up costs, such as pockets, get it as a whole number too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 import msgspec
+
+from dwctl.usage.money import units_of
 
 ZERO = Decimal(0)
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
@@ -30,8 +32,6 @@ class Steps(msgspec.Struct, frozen=True, gc=False):
     cached_input: int
     reasoning: int
     cache_write: int
-    dearest_input: int
-    dearest_output: int
 
 
 class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -46,26 +46,27 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of those tokens of the output that were thoughts."""
     cache_write: Decimal
     """Of those tokens of the input that the model server wrote to its cache."""
-    dearest_input: Decimal = ZERO
-    """What no token of the input is above; worked out here."""
-    dearest_output: Decimal = ZERO
+    dearest_input: int = 0
+    """What no token of the input is above, in units (money.py); worked out here."""
+    dearest_output: int = 0
     step: Decimal = ZERO
     """The power of ten, at most 1, that all prices are multiples of."""
-    steps: Steps = Steps(0, 0, 0, 0, 0, 0, 0)
+    units: int = 0
+    """The same in units (money.py)."""
+    steps: Steps = Steps(0, 0, 0, 0, 0)
     """The prices in it."""
 
     def __post_init__(self) -> None:
         """Once for each tariff, so that a call need not compare prices."""
         put = msgspec.structs.force_setattr
-        dearest_input = max(self.input, self.cached_input, self.cache_write)
-        dearest_output = max(self.output, self.reasoning)
-        put(self, "dearest_input", dearest_input)
-        put(self, "dearest_output", dearest_output)
+        put(self, "dearest_input", units_of(max(self.input, self.cached_input, self.cache_write)))
+        put(self, "dearest_output", units_of(max(self.output, self.reasoning)))
         places = max(
             _places(price)
             for price in (self.input, self.output, self.cached_input, self.reasoning, self.cache_write)
         )
         put(self, "step", Decimal(1).scaleb(-places))
+        put(self, "units", units_of(self.step))
         entry, out = _steps(self.input, places), _steps(self.output, places)
         put(
             self,
@@ -76,14 +77,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 cached_input=_steps(self.cached_input, places) - entry,
                 reasoning=_steps(self.reasoning, places) - out,
                 cache_write=_steps(self.cache_write, places) - entry,
-                dearest_input=_steps(dearest_input, places),
-                dearest_output=_steps(dearest_output, places),
             ),
         )
-
-    def amount(self, steps: int) -> Decimal:
-        """So many steps as money, exactly."""
-        return self.step * steps if steps < _WITHOUT_CONTEXT else _multiply(self.step, steps)
 
     def cost(
         self,
@@ -93,7 +88,18 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         reasoning: int | None,
         written: int | None = None,
     ) -> Decimal:
-        """What so many tokens cost; unknown ones count as none.
+        """What so many tokens cost; see `charge`."""
+        return self.charge(input_tokens, output_tokens, cached, reasoning, written)[0]
+
+    def charge(
+        self,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        cached: int | None,
+        reasoning: int | None,
+        written: int | None,
+    ) -> tuple[Decimal, int]:
+        """What so many tokens cost, as an amount and in units; unknown ones count as none.
 
         Tokens from a cache and those written to one are two parts of the input, the first at most all of it and the
         second at most the rest; reasoning tokens are at most all of the output.
@@ -111,7 +117,10 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             total += steps.output * output_tokens
             if reasoning:
                 total += steps.reasoning * min(reasoning, output_tokens)
-        return self.step * total if total < _WITHOUT_CONTEXT else _multiply(self.step, total)
+        return (
+            self.step * total if total < _WITHOUT_CONTEXT else _multiply(self.step, total),
+            self.units * total,
+        )
 
 
 class Tariffs(msgspec.Struct, frozen=True, kw_only=True, gc=False):

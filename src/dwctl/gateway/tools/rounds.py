@@ -94,8 +94,9 @@ class RoundGateway(Gateway):
             self._gate.keep(record.id)
         self.funds.keep(record.id)
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Record, units: int | None = None) -> None:
         """A round has its record; the call goes on."""
+        del units
         self._gate.ended(record)
         self.funds.keep_cost(record.id, record.cost or ZERO)
 
@@ -123,9 +124,9 @@ class TracedRounds(RoundGateway, TracedGateway):
         if call is not None and len(call.attempts) > 1:
             call.attempts[-1].began = self.now()
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Record, units: int | None = None) -> None:
         """It has ended."""
-        super().ended(record)
+        super().ended(record, units)
         call = self.calls.get(record.id)
         if call is not None and call.attempts:
             call.attempts[-1].ended = self.now()

@@ -13,6 +13,7 @@ from dwctl.usage.credit.leases import ZERO, Grant, Report, Terms
 from dwctl.usage.credit.limited import LimitedPocket
 from dwctl.usage.credit.pockets import Pocket, Shortage, Waiter
 from dwctl.usage.credit.reservation import Ahead, Reservation
+from dwctl.usage.money import units_of
 
 MAX_REPORTS = 500
 """Pockets in one question to the database; others wait for the next one."""
@@ -65,29 +66,46 @@ class PocketBook:
 
     def reserve(self, account: str, amount: Decimal) -> Reservation | None:
         """At once, or None when the call has to wait."""
+        return self.reserve_units(account, units_of(amount))
+
+    def reserve_units(self, account: str, units: int) -> Reservation | None:
+        """The same of so many of the smallest amount: on the path of a call."""
         pocket = self.pockets.get(account)
         if pocket is None:
             return None
-        reservation = pocket.reserve(amount, self.now())
-        if pocket.is_low:
-            self.is_due(pocket)
-        return reservation
+        left = pocket.spare - units
+        # Most calls leave enough, and so they ask no more than this.
+        if left < pocket.low_at:
+            if not pocket.bare:
+                self.is_due(pocket)
+            if left < 0:
+                return None
+        now = self.now()
+        if pocket.waiters or now >= pocket.until:
+            return None
+        # As the pocket's `take`, without a step in between.
+        pocket.spare = left
+        pocket.used_at = now
+        pocket.used += units
+        if units > pocket.largest:
+            pocket.largest = units
+        return Reservation(pocket, units)
 
     def reserve_all(self, account: str, purses: Sequence[Purse], amount: Decimal) -> Reservation | None:
         """The same for a call with budgets: from its account and from each of them, or from none."""
-        now = self.now()
+        now, units = self.now(), units_of(amount)
         pockets = self.pockets
         credit = pockets.get(account)
-        if credit is None or not credit.covers(amount, now):
+        if credit is None or not credit.covers(units, now):
             return None
         found: list[Pocket] = []
         for name, limit, _ in purses:
             pocket = pockets.get(name)
-            if pocket is None or pocket.limit != limit or not pocket.covers(amount, now):
+            if pocket is None or pocket.limit != limit or not pocket.covers(units, now):
                 return None
             found.append(pocket)
-        others = tuple([pocket.take(amount, now) for pocket in found])
-        reservation = credit.take(amount, now)
+        others = tuple([pocket.take(units, now) for pocket in found])
+        reservation = credit.take(units, now)
         reservation.others = others
         found.append(credit)
         for pocket in found:
@@ -103,7 +121,7 @@ class PocketBook:
             if pocket is None:
                 pocket = Pocket(name, now) if limit is None else LimitedPocket(name, now, limit)
                 self.pockets[name] = pocket
-                pocket.expect(amount)
+                pocket.expect(units_of(amount))
                 self.is_due(pocket)
             elif isinstance(pocket, LimitedPocket) and limit is not None and pocket.limit != limit:
                 pocket.renew(limit, now)
@@ -117,38 +135,42 @@ class PocketBook:
         pocket = self.pockets.get(account)
         if pocket is None:
             pocket = self.pockets[account] = Pocket(account, now)
-        waiter = pocket.wait(amount, now, told)
+        waiter = pocket.wait(units_of(amount), now, told)
         self.is_due(pocket)
         return pocket, waiter
 
     def settle(self, reservation: Reservation, cost: Decimal) -> bool:
         """A call has ended and is charged so much, its record noted; whether that is more than was reserved."""
+        return self.settle_units(reservation, units_of(cost))
+
+    def settle_units(self, reservation: Reservation, cost: int) -> bool:
+        """The same of so many of the smallest amount: on the path of a call."""
         pocket = reservation.pocket
         if pocket is None:
             return False
         reservation.pocket = None
+        left = reservation.units - cost
         if pocket.limit is None:
             # As its `settle`, without a step in between.
-            left = reservation.amount - cost
-            pocket.free += left
+            pocket.spare += left
             pocket.fresh += cost
-            exceeds = left.is_signed()
         else:
-            exceeds = pocket.settle(reservation.amount, cost)
+            pocket.settle(reservation.units, cost)
         # What is free is below zero only by what a call cost beyond its reservation.
-        if pocket.bare or (exceeds and pocket.free < ZERO):
+        if pocket.bare or (left < 0 and pocket.spare < 0):
             self.is_due(pocket)
         if reservation.others:
             for other in reservation.others:
-                self.settle(other, cost)
-        return exceeds
+                self.settle_units(other, cost)
+        return left < 0
 
     def shrink(self, reservation: Reservation, cost: Decimal) -> None:
         """It is known what a part of a call has cost, but not noted yet: no more than that stays reserved."""
-        pocket, left = reservation.pocket, reservation.amount - cost
-        if pocket is not None and left > ZERO:
-            reservation.amount = cost
-            pocket.settle(left, ZERO)
+        units = units_of(cost)
+        pocket, left = reservation.pocket, reservation.units - units
+        if pocket is not None and left > 0:
+            reservation.units = units
+            pocket.settle(left, 0)
             if pocket.bare:
                 self.is_due(pocket)
         for other in reservation.others:

@@ -7,19 +7,18 @@ under way leave when they end.
 
 from decimal import Decimal
 
-from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.credit.pockets import Pocket
 
 
 class LimitedPocket(Pocket):
     """Of one budget in one period."""
 
-    __slots__ = ("_returning", "limit")
+    __slots__ = ("_returning",)
 
     def __init__(self, account: str, now: float, limit: Decimal) -> None:
         super().__init__(account, now)
         self.limit = limit
-        self._returning = ZERO
+        self._returning = 0
         """Reserved by calls that began with another budget."""
 
     def renew(self, limit: Decimal, now: float) -> None:
@@ -27,14 +26,14 @@ class LimitedPocket(Pocket):
         self.limit = limit
         self.until = now
         self._stale = self._sent
-        self._returning = self.reserved
+        self._returning = self.promised
 
-    def settle(self, amount: Decimal, cost: Decimal) -> bool:
+    def settle(self, units: int, cost: int) -> bool:
         """A call has ended; what it leaves goes back with the next report if the budget was another one."""
-        exceeds = super().settle(amount, cost)
+        exceeds = super().settle(units, cost)
         if self._returning:
-            self._returning = max(ZERO, self._returning - amount)
-            left = max(ZERO, amount - cost)
-            self.free -= left
+            self._returning = max(0, self._returning - units)
+            left = max(0, units - cost)
+            self.spare -= left
             self._sum -= left
         return exceeds

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dwctl.usage.money import amount_of
+
 if TYPE_CHECKING:
     from dwctl.usage.credit.pockets import Pocket
 
@@ -23,9 +25,15 @@ class Reservation(msgspec.Struct, eq=False, gc=False):
 
     pocket: "Pocket | None"
     """None once it is settled."""
-    amount: Decimal
+    units: int
+    """How much, in units (usage/money.py)."""
     others: "tuple[Reservation, ...]" = ()
     """As much from each of the budgets of the call; the book settles them with it."""
+
+    @property
+    def amount(self) -> Decimal:
+        """How much that is."""
+        return amount_of(self.units)
 
     @property
     def purses(self) -> list[str]:
