@@ -76,6 +76,8 @@ def test_an_empty_file_is_valid(data_dir: Path) -> None:
             "limits: {files: {max_file_size: 0}}\n",
             "limits.files: expected max_file_size and max_stall_secs > 0",
         ),
+        ("limits: {files: {least_rate: 1000}}\n", "limits.files.least_rate: expected 0, or 65536 or more"),
+        ("limits: {files: {least_rate: -1}}\n", "limits.files: expected max_file_size"),
         ("batches: {files: {max_expiry_seconds: 60}}\n", "batches.files: expected 0 < min_expiry_seconds <="),
         ("host: 0.0.0.0\nadmin_password: password\n", "the admin_password is too weak to listen on 0.0.0.0"),
         ("admin_email: nobody\n", "admin_email: expected an e-mail address"),

@@ -280,6 +280,10 @@ class Errands:
         """Calls for a model under way in this process that are none of these."""
         return max(0, self._gateway.under_way(model) - self._gateway.errands.running[model])
 
+    def interactive_calls(self) -> int:
+        """All calls under way in this process that are none of these."""
+        return max(0, self._gateway.in_flight - self._gateway.running.total())
+
     def run(self, errand: Errand, done: Done) -> Callable[[], None]:
         """Begin one."""
         body = errand.body

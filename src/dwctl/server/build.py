@@ -226,6 +226,7 @@ def build(
     )
     daemon.stats = engine.stats
     daemon.on_beat = engine.counts.beat
+    work_parts.uploads.pace.interactive = engine.interactive
     replay.on_taken_over = engine.rescuer.look
     charges = Charges(
         (lambda: recorder.noted, lambda: engine.completer.noted),

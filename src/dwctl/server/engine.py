@@ -45,6 +45,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     rescuer: Rescuer
     counts: WorkerCounts
     worker: Worker
+    interactive: Callable[[], int]
+    """How many calls are under way that are not queued ones."""
 
     def stats(self) -> dict[str, int]:
         """What this process tells of itself with its heartbeat."""
@@ -141,6 +143,7 @@ def build_engine(
         rescuer=rescuer,
         counts=counts,
         worker=worker,
+        interactive=errands.interactive_calls,
     )
 
 

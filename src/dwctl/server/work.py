@@ -49,6 +49,7 @@ class WorkParts(msgspec.Struct, frozen=True):
     """What is needed before there is a control plane."""
 
     files: FileActions
+    uploads: Uploads
     chores: tuple[Chore, ...]
     silent: float
     """Seconds of silence after which a process is taken for dead."""
@@ -94,7 +95,7 @@ def work_of(
     if settings.recording.retention_days is not None:
         retention = Retention(database, settings.recording.retention_days)
         chores += (retention.step, ConversationStore(database).clear_lost)
-    return WorkParts(FileActions(store, uploads, routing), chores, silent)
+    return WorkParts(FileActions(store, uploads, routing), uploads, chores, silent)
 
 
 def _outputs_secs(settings: Settings) -> int | None:

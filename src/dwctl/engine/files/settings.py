@@ -4,6 +4,9 @@ import msgspec
 
 from dwctl.core.settings import Duration
 
+LEAST_OF_RATES = 64 * 1024
+"""With less a piece of an upload would hold it for minutes."""
+
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`batches.files.*`."""
@@ -45,9 +48,20 @@ class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_stall_secs: Duration = Duration(30)
     """An upload of which nothing comes for so long is answered with 408."""
 
+    least_rate: int = 8 * 1024 * 1024
+    """Bytes a second that the uploads of a process have together at least, however late interactive calls are beside
+    them. 0: uploads never yield."""
+
     def fault(self) -> str | None:
         """What is wrong with them."""
-        counts = (self.max_requests_per_file, self.max_concurrent_uploads, self.max_waiting_uploads)
+        if 0 < self.least_rate < LEAST_OF_RATES:
+            return f"limits.files.least_rate: expected 0, or {LEAST_OF_RATES} or more"
+        counts = (
+            self.max_requests_per_file,
+            self.max_concurrent_uploads,
+            self.max_waiting_uploads,
+            self.least_rate,
+        )
         if self.max_file_size <= 0 or min(counts) < 0 or self.max_stall_secs <= 0:
             return "limits.files: expected max_file_size and max_stall_secs > 0, and no number below 0"
         return None

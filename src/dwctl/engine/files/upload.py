@@ -16,6 +16,7 @@ from dwctl.engine.files.form import Event, Field, FileBegins, FileEnds, UploadFo
 from dwctl.engine.files.keeping import LINES, PIECES
 from dwctl.engine.files.line_copy import LineCopy
 from dwctl.engine.files.lines import Sums, Terms
+from dwctl.engine.files.pace import Pace
 from dwctl.engine.files.pieces import PieceIntake
 from dwctl.engine.files.reading import LineIntake
 from dwctl.engine.files.settings import FileLimits
@@ -67,6 +68,7 @@ class Uploads:
         self.limits = limits
         self.max_body_bytes = max_body_bytes
         self.failed: set[UUID] = set()
+        self.pace = Pace(limits.least_rate)
         self._slots = Slots(
             limits.max_concurrent_uploads, limits.max_waiting_uploads, limits.max_upload_wait_secs
         )
@@ -81,7 +83,7 @@ class Uploads:
         if (form.content_length or 0) > self.limits.max_file_size + FRAMING:
             raise too_large(self.limits.max_file_size)
         reader = UploadForm(form.content_type)
-        async with self._slots.slot():
+        async with self._slots.slot(), self.pace.upload():
             upload = Upload(self, who)
             try:
                 while True:
@@ -125,6 +127,7 @@ class Upload:
             self._size += len(event)
             if self._size > self._uploads.limits.max_file_size:
                 raise too_large(self._uploads.limits.max_file_size)
+            await self._uploads.pace.take(len(event))
             await self._write(event)
         elif isinstance(event, FileBegins):
             await self._begin(event.filename)
