@@ -282,7 +282,7 @@ class Errands:
 
     def interactive_calls(self) -> int:
         """All calls under way in this process that are none of these."""
-        return max(0, self._gateway.in_flight - self._gateway.running.total())
+        return max(0, self._gateway.in_flight - self._gateway.errands.running.total())
 
     def run(self, errand: Errand, done: Done) -> Callable[[], None]:
         """Begin one."""
