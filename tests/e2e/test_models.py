@@ -31,7 +31,9 @@ def test_what_a_server_speaks_is_chosen_on_its_models_page(house: House, signed_
     ):
         page.goto(f"/models/{model['id']}?tab=settings")
         page.get_by_label("What its server speaks").select_option(label=label)
-        page.get_by_role("button", name="Save changes").click()
+        # The button is disabled while it is being saved, too.
+        with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            page.get_by_role("button", name="Save changes").click()
         expect(page.get_by_role("button", name="Save changes")).to_be_disabled()
         now = house.call("GET", f"/models/{model['id']}").json()
         assert tuple(now[name] for name in flags) == wanted
