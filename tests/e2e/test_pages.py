@@ -3,9 +3,10 @@
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e import axe, work
+from tests.e2e.conftest import SignedIn
 from tests.e2e.house import House, Person
 from tests.e2e.pages import PHONE, WIDE, settled, sign_in, watched
 from tests.e2e.priced import STANDARD, priced
@@ -183,3 +184,23 @@ def test_what_cannot_be_loaded_is_told_and_tried_again(browser: Browser, house: 
         page.unroute("**/admin/api/v1/endpoints")
         page.get_by_role("button", name="Try again").click()
         expect(page.get_by_role("table", name="Endpoints")).to_be_visible()
+
+
+def test_a_search_that_was_left_calls_nobody_back(house: House, signed_in: SignedIn) -> None:
+    page = signed_in(house.admin)
+    page.clock.install()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/assets/user-*.js", hold)
+    page.goto("/users")
+    page.get_by_label("Search users").fill("example")
+    # While the other page is on its way the search would be due.
+    with page.expect_request("**/assets/user-*.js"):
+        page.get_by_role("table", name="Users").get_by_role("link").first.click()
+    page.clock.run_for(1000)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("tab", name="Roles")).to_be_visible()

@@ -167,7 +167,7 @@ def test_every_page_is_reached_by_keyboard(house: House, signed_in: SignedIn) ->
         "Models",
         "API keys",
     ]
-    links += ["Cost management", "Endpoints", "Groups", "Users"]
+    links += ["Cost management", "Endpoints", "Tools", "Groups", "Users"]
     for link in links:
         page.keyboard.press("Tab")
         if link is not None:

@@ -1,4 +1,5 @@
 /** Labelled inputs: the label, what it is for, and what is wrong with it belong to the input for every reader. */
+import { useRouter } from "@tanstack/react-router";
 import { useEffect, useEffectEvent, useId, useRef, useState, type ComponentProps, type ReactNode } from "react";
 import { Switch as RadixSwitch } from "radix-ui";
 import { cx } from "./classes";
@@ -230,13 +231,16 @@ export function Switch({
 export function SearchBox({ label, value, onSearch, className }: { label: string; value: string; onSearch: (text: string) => void; className?: string }) {
   const [text, setText] = useState(value);
   const sent = useRef(value);
+  const router = useRouter();
   useEffect(() => {
     // Somebody else has changed it, such as a button that clears all filters.
     if (value !== sent.current) setText(value);
     sent.current = value;
   }, [value]);
   const search = useEffectEvent((wanted: string) => {
-    if (wanted === sent.current) return;
+    const { location, resolvedLocation } = router.state;
+    // Another page is on its way already: a search would call the reader back from it.
+    if (wanted === sent.current || (resolvedLocation && resolvedLocation.pathname !== location.pathname)) return;
     sent.current = wanted;
     onSearch(wanted);
   });

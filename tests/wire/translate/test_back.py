@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dwctl.requests.reassemble import whole_reply
@@ -70,6 +70,7 @@ ANSWERS = st.builds(
 
 @settings(deadline=None)
 @given(ANSWERS, st.integers(1, 9), st.sets(st.sampled_from(["delta", "done", "added", "item"])))
+@example(response(called("c1", "f", '{"a":1}'), called("c2", "g", "{}")), 1, {"delta", "done"})
 def test_however_a_server_tells_it_the_answer_is_that_of_the_whole(
     ended: Json, size: int, silent: set[str]
 ) -> None:

@@ -27,6 +27,7 @@ class Chunks:
         "_base",
         "_calls",
         "_cited",
+        "_ids",
         "_last_thought",
         "_said",
         "_thought_as",
@@ -47,6 +48,8 @@ class Chunks:
         """How many sources of each part."""
         self._calls: dict[Hashable, int] = {}
         """Calls by the places of their items: which one it is."""
+        self._ids: dict[str, Hashable] = {}
+        """The places of the calls' items by the calls' own ids."""
         self._thought_as: dict[Hashable, str] = {}
         """Of each item of thoughts how it is told: some servers tell it as it is and summed up."""
         self._last_thought: object = None
@@ -92,6 +95,7 @@ class Chunks:
         elif function["name"] and call["id"]:
             self._told.add("function_call")
             index = self._calls[at] = len(self._calls)
+            self._ids.setdefault(call["id"], at)
             self._said["arguments", at, 0] = len(function["arguments"])
             self._tell({"tool_calls": [{"index": index, **call}]})
 
@@ -134,9 +138,14 @@ class Chunks:
         told = frozenset(self._told)
         items = [object_of(item) for item in list_of(response.get("output"))]
         for number, item in enumerate(items):
-            # Of a type that was told its items' own events told all, whatever places they named.
+            # Of a type that was told its items' own events told all, whatever places they named; but a call may have
+            # been begun only, and is known by its id.
             if item.get("type") not in told:
                 self.item(number, item)
+            elif item.get("type") == "function_call":
+                call = call_of(item)
+                if call["id"] in self._ids:
+                    self.fill_arguments(self._ids[call["id"]], call["function"]["arguments"])
         # A message without a text is another answer than none.
         silent = "message" not in self._told and any(item.get("type") == "message" for item in items)
         self._tell({"content": ""} if silent else {}, finish_of(response, calls=bool(self._calls)))
