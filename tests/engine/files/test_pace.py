@@ -53,7 +53,7 @@ async def test_uploads_yield_to_calls_that_come_late_and_go_on_when_there_are_no
     pace = Pace(LEAST)
     pace.interactive = lambda: 1
     async with pace.upload():
-        assert pace.rate is None
+        await taking(pace, lambda: pace.rate is not None and pace.rate > LEAST)
         async with late_loop():
             await taking(pace, lambda: pace.rate == LEAST)
             began = time.monotonic()
@@ -91,13 +91,17 @@ async def test_uploads_do_not_yield_when_nobody_waits_or_when_told_so() -> None:
             assert pace.rate is None
 
 
-async def test_the_next_upload_begins_as_fast_as_it_can() -> None:
+async def test_what_an_upload_does_to_others_is_seen_before_it_is_fast() -> None:
     pace = Pace(LEAST)
-    pace.interactive = lambda: 1
-    async with pace.upload(), late_loop():
-        await taking(pace, lambda: pace.rate == LEAST)
-    async with pace.upload():
-        assert pace.rate is None
+    for _ in range(2):
+        async with pace.upload():
+            assert pace.rate == LEAST
+            async with pace.upload():
+                await taking(pace, lambda: pace.rate is None)
+            assert pace.rate is None
+    never = Pace(0)
+    async with never.upload():
+        assert never.rate is None
 
 
 async def test_an_upload_that_yields_is_whole(house: House) -> None:

@@ -9,7 +9,8 @@ While uploads are under way, the event loop's own lateness is looked at: a short
 would have waited. If more than `RARELY` of the sleeps of a quarter of a second ended late and interactive calls have
 been under way lately, the uploads of this process are slowed down together, to three quarters of what they had at the
 time, never below `limits.files.least_rate`; while sleeps end in time they gain a sixth each quarter of a second, and
-all of it once nobody waits. On a machine with processors to spare nothing is ever late, and so nothing slowed.
+all of it once nobody waits. The first upload after none begins at the least rate, for what it does to others shows only
+then: that costs it a quarter of a second where nobody waits.
 
 If the process dies there is nothing to undo.
 """
@@ -27,12 +28,12 @@ LOOKS = 50
 """Looks after which the rate is judged."""
 LATE = 0.001
 """Seconds behind its time from which a look is late."""
-RARELY = 0.02
-"""Share of looks that may be late."""
+RARELY = 0.01
+"""Share of looks that may be late: none of a quarter of a second's."""
 CALM = 2.0
 """Seconds without interactive calls after which uploads need not yield."""
 LESS, MORE = 0.75, 7 / 6
-BURST = 0.02
+BURST = 0.005
 """Seconds of their rate that uploads may be behind, and make good at once."""
 
 
@@ -66,6 +67,7 @@ class Pace:
         """While one is under way."""
         self._uploads += 1
         if self._watch is None and self._least:
+            self.rate = float(self._least)
             self._watch = start_task(self._look_on(), name="upload pace")
         try:
             yield
