@@ -45,6 +45,8 @@ class Load:
     """Seconds over which the connections of a closed loop begin, one after the other."""
     ask_usage: bool = False
     timeout: float = 30
+    first: bool = False
+    """Whether it runs before everything else on its core, where that is allowed: it must need little."""
 
     def arguments(self, door: Door, options: UpstreamOptions) -> list[str]:
         """The program's command line; what to expect follows from how the upstream answers."""
@@ -127,17 +129,13 @@ def run_load(
     options: UpstreamOptions,
     *,
     core: int | None = None,
-    first: bool = False,
 ) -> LoadReport:
-    """Send it all and wait for the end, which comes `load.timeout` after the last request at the latest.
-
-    `first`: before everything else, where that is allowed.
-    """
+    """Send it all and wait for the end, which comes `load.timeout` after the last request at the latest."""
     command = [str(program), *load.arguments(door, options)]
     with subprocess.Popen(
         command if core is None else pinned(core, command), stdout=subprocess.PIPE
     ) as running:
-        if first:
+        if load.first:
             go_first(running.pid)
         try:
             told, _ = running.communicate(timeout=load.seconds + load.timeout + 30)

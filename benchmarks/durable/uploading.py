@@ -47,8 +47,8 @@ class BesideUploads:
 
     def p99_ms(self) -> float:
         """Of some seconds of calls."""
-        load = Load(seconds=SECONDS, rate=RATE, connections=CONNECTIONS)
-        report = run_load(self._loadgen, load, self._door, self._options, first=True)
+        load = Load(seconds=SECONDS, rate=RATE, connections=CONNECTIONS, first=True)
+        report = run_load(self._loadgen, load, self._door, self._options)
         if report.latency_us is None or report.failures:
             raise Broken(f"interactive calls failed: {report.failures}")
         return report.latency_us.p99 / 1000
