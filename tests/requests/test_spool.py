@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dwctl.requests import frames
 from dwctl.requests.entries import Position
 from dwctl.requests.frames import Kind
-from dwctl.requests.spool import Spool, segments, take_lock
+from dwctl.requests.spool import Spool, delete, segments, take_lock
 from tests.examples import examples
 
 Written = tuple[Kind, bytes, bytes]
@@ -70,10 +70,15 @@ def test_segments_rotate_and_are_trimmed_when_committed(tmp_path: Path) -> None:
         spool.write(b"x" * 60)
         places.append(spool.position)
     assert [path.name for path in segments(spool.folder)] == ["00000001.log", "00000002.log", "00000003.log"]
-    assert spool.trim(places[1]) == 0
+    assert spool.let_go(places[1]) == []
     assert spool.has_before(places[2])
-    assert spool.trim(places[2]) == 1
+    gone = spool.let_go(places[2])
+    assert [path.name for path in gone] == ["00000001.log"]
+    assert not spool.has_before(places[2])
     assert spool.size == 180
+    for _ in range(2):
+        delete(gone)
+    assert [path.name for path in segments(spool.folder)] == ["00000002.log", "00000003.log"]
     assert places == sorted(places)
     spool.close(delete=True)
     assert not spool.folder.exists()

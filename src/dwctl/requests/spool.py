@@ -7,6 +7,7 @@ loses nothing of it, a power cut at most the last moments.
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from dwctl.core.errors import SetupError
@@ -96,13 +97,12 @@ class Spool:
         """Whether there is a segment that lies wholly before a place."""
         return next(iter(self._sizes), self._segment) < committed.segment
 
-    def trim(self, committed: Position) -> int:
-        """Delete the segments that lie wholly before a committed place; gives how many."""
+    def let_go(self, committed: Position) -> list[Path]:
+        """The files of the segments that lie wholly before a committed place: the caller is to `delete` them."""
         done = [segment for segment in self._sizes if segment < committed.segment]
         for segment in done:
-            segment_path(self.folder, segment).unlink(missing_ok=True)
             self.size -= self._sizes.pop(segment)
-        return len(done)
+        return [segment_path(self.folder, segment) for segment in done]
 
     def close(self, *, delete: bool) -> None:
         """Let go; `delete` when everything is committed."""
@@ -144,6 +144,12 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.log"))
 
 
+def delete(paths: Iterable[Path]) -> None:
+    """Remove files, those that are gone already passed over. A large one can take milliseconds."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
 def take_lock(folder: Path, *, make: bool = True) -> int:
     """An open descriptor that holds the folder, or -1 when a living process does.
 
@@ -167,7 +173,5 @@ def take_lock(folder: Path, *, make: bool = True) -> int:
 
 def remove(folder: Path) -> None:
     """Delete a folder whose records are all committed, the lock last."""
-    for path in (*segments(folder), folder / PROBE):
-        path.unlink(missing_ok=True)
-    (folder / "lock").unlink(missing_ok=True)
+    delete((*segments(folder), folder / PROBE, folder / "lock"))
     folder.rmdir()

@@ -25,7 +25,7 @@ from dwctl.requests.entries import Batch, Block, Entry, Position
 from dwctl.requests.merging import merged
 from dwctl.requests.recorder import Recorder
 from dwctl.requests.settings import COMPRESS_UP_TO, RecordingSettings
-from dwctl.requests.spool import Spool
+from dwctl.requests.spool import Spool, delete
 
 logger = logging.getLogger(__name__)
 
@@ -285,4 +285,5 @@ class Writer:
             await self._committer.beat(self._daemon_id)
         except AWAY:
             return
-        self._spool.trim(committed)
+        # In a thread: the loop would wait milliseconds for a large file. If the process dies now they are replayed.
+        await asyncio.to_thread(delete, self._spool.let_go(committed))
