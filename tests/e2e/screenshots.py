@@ -74,6 +74,10 @@ CREDITS: tuple[tuple[str, str, str], ...] = (
     ("admin_grant", "25", "Budget of the first quarter"),
     ("admin_removal", "2.5", "Moved to the support desk"),
 )
+TOOLS = (
+    ("search_documents", "Searches the company's documents.", "http://127.0.0.1:9/search"),
+    ("exchange_rate", "The rate between two currencies on a day.", "http://127.0.0.1:9/rate"),
+)
 
 
 class Shot(msgspec.Struct, frozen=True):
@@ -112,6 +116,12 @@ def furnish(house: House) -> list[Shot]:
         people.append(house.call("POST", "/users", person).json()["id"])
         house.call("POST", f"/groups/{groups[0]}/users/{people[-1]}")
     _money(house, models, people)
+    for name, text, url in TOOLS:
+        tool_id = house.call("POST", "/tool-sources", {"name": name, "description": text, "url": url}).json()[
+            "id"
+        ]
+        for place in (f"/deployments/{models['llama-3.3-70b']}", f"/groups/{groups[0]}"):
+            house.call("PUT", f"{place}/tool-sources/{tool_id}")
     request_id = _work(house)
     file_id, batch_id, response_id = _queued(house)
     return [
@@ -139,6 +149,8 @@ def furnish(house: House) -> list[Shot]:
         Shot("new-key", "/keys?create=true"),
         Shot("endpoints", "/endpoints"),
         Shot("new-endpoint", "/endpoints?create=true"),
+        Shot("tools", "/tools"),
+        Shot("new-tool", "/tools?create=true"),
         Shot("groups", "/groups"),
         Shot("group", f"/groups/{groups[0]}"),
         Shot("users", "/users"),
