@@ -186,7 +186,8 @@ def test_what_cannot_be_loaded_is_told_and_tried_again(browser: Browser, house: 
         expect(page.get_by_role("table", name="Endpoints")).to_be_visible()
 
 
-def test_a_search_that_was_left_calls_nobody_back(house: House, signed_in: SignedIn) -> None:
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_search_waits_for_whether_its_page_is_left(house: House, signed_in: SignedIn, stays: bool) -> None:
     page = signed_in(house.admin)
     page.clock.install()
     held: list[Route] = []
@@ -201,6 +202,10 @@ def test_a_search_that_was_left_calls_nobody_back(house: House, signed_in: Signe
     with page.expect_request("**/assets/user-*.js"):
         page.get_by_role("table", name="Users").get_by_role("link").first.click()
     page.clock.run_for(1000)
+    if stays:
+        page.go_back()
+        expect(page.get_by_role("heading", name="Nobody found")).to_be_visible()
+        return
     for route in held:
         route.continue_()
     expect(page.get_by_role("tab", name="Roles")).to_be_visible()

@@ -1,5 +1,5 @@
 /** Labelled inputs: the label, what it is for, and what is wrong with it belong to the input for every reader. */
-import { useRouter } from "@tanstack/react-router";
+import { useRouterState } from "@tanstack/react-router";
 import { useEffect, useEffectEvent, useId, useRef, useState, type ComponentProps, type ReactNode } from "react";
 import { Switch as RadixSwitch } from "radix-ui";
 import { cx } from "./classes";
@@ -231,23 +231,23 @@ export function Switch({
 export function SearchBox({ label, value, onSearch, className }: { label: string; value: string; onSearch: (text: string) => void; className?: string }) {
   const [text, setText] = useState(value);
   const sent = useRef(value);
-  const router = useRouter();
+  // While another page is on its way a search would call the reader back from it; if it never comes, it is searched.
+  const leaving = useRouterState({ select: ({ location, resolvedLocation }) => resolvedLocation !== undefined && resolvedLocation.pathname !== location.pathname });
   useEffect(() => {
     // Somebody else has changed it, such as a button that clears all filters.
     if (value !== sent.current) setText(value);
     sent.current = value;
   }, [value]);
   const search = useEffectEvent((wanted: string) => {
-    const { location, resolvedLocation } = router.state;
-    // Another page is on its way already: a search would call the reader back from it.
-    if (wanted === sent.current || (resolvedLocation && resolvedLocation.pathname !== location.pathname)) return;
+    if (wanted === sent.current) return;
     sent.current = wanted;
     onSearch(wanted);
   });
   useEffect(() => {
+    if (leaving) return;
     const timer = setTimeout(() => search(text), PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [text]);
+  }, [text, leaving]);
   return (
     <div className={cx("relative", className)}>
       <Icon name="search" className="pointer-events-none absolute top-1/2 left-3 size-4 -translate-y-1/2 text-faint" />
