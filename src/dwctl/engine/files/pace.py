@@ -29,7 +29,7 @@ LOOKS = 50
 LATE = 0.001
 """Seconds behind its time from which a look is late."""
 RARELY = 0.01
-"""Share of looks that may be late: none of a quarter of a second's."""
+"""Share of looks that may be late: less than one of `LOOKS`."""
 CALM = 2.0
 """Seconds without interactive calls after which uploads need not yield."""
 LESS, MORE = 0.75, 7 / 6
