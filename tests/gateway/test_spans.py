@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwctl.core.ids import new_id
 from dwctl.gateway.spans import Spans, operation_of, wanted
 from dwctl.gateway.trace import our_trace_lines, parent_in, trace_lines
-from dwctl.gateway.traced import TracedGateway
+from dwctl.gateway.traced import Attempt, Call, TracedGateway
+from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Model
 from tests.fakes.answers import HANG, server_error
 from tests.fakes.collector import Collector, Span, collector
@@ -189,6 +191,27 @@ async def test_each_attempt_of_a_pool_is_a_span(receiver: Collector, two: Two) -
     )
     assert attempt.began - failed.ended == pytest.approx(0.02, abs=1e-3)
     assert "gen_ai.usage.input_tokens" not in failed.attributes
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(200, 2), (499, 1)])
+async def test_a_retry_may_begin_a_moment_before_it_was_meant_to(
+    receiver: Collector, status: int, attempts: int
+) -> None:
+    """Timers fire up to a millisecond early, and the answer may be there before that is over."""
+    del receiver
+    first, second = target("http://one:1/v1", "one"), target("http://two:2/v1", "two")
+    call = Call(1, 2, True, None, [Attempt(first, 3, ended=100.0), Attempt(second, 4, began=100.02)])
+    record = Record(
+        id=new_id(), created_at=99.0, path="/v1/chat/completions", model="m", owner_id="", creator_id="", key_id="",
+        daemon_id="", status_code=status, completed_at=100.0195, duration_ms=1000.0,
+    )  # fmt: skip
+    spans = Spans("1.2.3", "the instance")
+    *made, own = list(spans.of(call, record))
+    await spans.stop()
+    assert len(made) == attempts
+    assert own.attributes is not None
+    assert own.attributes["dwctl.attempts"] == attempts
+    assert all((each.start_time or 0) <= (each.end_time or 0) <= (own.end_time or 0) for each in made)
 
 
 async def test_a_retry_that_never_began_is_no_span(receiver: Collector, two: Two) -> None:

@@ -37,6 +37,7 @@ from opentelemetry.trace import (
 )
 
 from dwctl.core.ids import random_bits
+from dwctl.gateway.record import CLIENT_LEFT
 from dwctl.gateway.routes import PREFIX
 from dwctl.gateway.trace import Parent
 from dwctl.gateway.traced import Attempt, Call
@@ -143,12 +144,15 @@ class Spans:
             call.trace_id, call.span_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state
         )
         attempts = call.attempts
-        if attempts and attempts[-1].began > record.completed_at:
-            # The client left while the retry waited.
+        left = record.status_code == CLIENT_LEFT.status
+        if left and attempts and attempts[-1].began > record.completed_at:
+            # While the retry waited.
             attempts = attempts[:-1]
         started = record.completed_at - record.duration_ms / 1000
         for attempt in attempts:
-            began = attempt.began or started + (record.overhead_ms or 0.0) / 1000
+            ended = attempt.ended or record.completed_at
+            # A retry's beginning is when it was meant to be: its timer may have fired a little earlier.
+            began = min(attempt.began or started + (record.overhead_ms or 0.0) / 1000, ended)
             context = SpanContext(
                 call.trace_id, attempt.span_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state
             )
@@ -170,7 +174,7 @@ class Spans:
                 kind=SpanKind.CLIENT,
                 status=Status(StatusCode.ERROR) if error else _UNSET,
                 start_time=_nanoseconds(began),
-                end_time=_nanoseconds(max(began, attempt.ended or record.completed_at)),
+                end_time=_nanoseconds(ended),
                 instrumentation_scope=self._scope,
             )
         method = "GET" if record.path == "/v1/realtime" else "POST"
