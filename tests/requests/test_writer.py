@@ -107,6 +107,30 @@ async def test_bodies_above_a_limit_are_stored_as_they_came(database: Database, 
     assert sizes[above] == 2 * 4001
 
 
+@pytest.mark.parametrize(("length", "kept"), [(999, False), (1000, True), (5000, True), (5001, False)])
+async def test_long_answers_are_kept_compressed(
+    database: Database, data_dir: Path, length: int, kept: bool
+) -> None:
+    settings = RecordingSettings(compress_answers_from_bytes=1000, compress_answers_up_to_bytes=5000)
+    pipeline = Pipeline(database, data_dir, settings)
+    await pipeline.writer.start()
+    body = random.Random(3).choice([b"data: 1\n\n", b"data: 2\n\n"]) * (length // 9 + 1)
+    pipeline.call(body[:length], size=length)
+    pipeline.recorder.flush()
+    await pipeline.writer.stop()
+    ident = await database.fetch_value("select id from requests")
+    store = RequestStore(database)
+    row = await store.get(ident)
+    assert row is not None
+    assert (row.request, row.response) == (body[:length], body[:length])
+    assert (await store.get_many([ident]))[ident] == row
+    # What is told of sizes is told of bodies as they came.
+    assert await store.bytes_of([ident]) == 2 * length
+    assert await store.chain(ident, UUID(OWNER), 5, 1 << 20) == [(ident, 2 * length)]
+    length_kept = await database.fetch_value("select length(response) from request_bodies")
+    assert length_kept == length if not kept else length_kept < 100
+
+
 @pytest.mark.parametrize("sizes", [(10, 5000), (5000, 10)])
 async def test_a_body_is_the_first_request_and_the_last_response_whatever_their_sizes(
     database: Database, data_dir: Path, sizes: tuple[int, int]
@@ -202,10 +226,11 @@ class Pipeline:
         found: int = await self.database.fetch_value("select count(*) from requests where state = 4")
         return found
 
-    def call(self, body: bytes = b"x" * 900) -> None:
+    def call(self, body: bytes = b"x" * 900, size: int = 4) -> None:
         ident = new_id()
         self.recorder.start(started(ident), body)
-        self.recorder.finish(finished(ident, State.COMPLETED), body)
+        end = msgspec.structs.replace(finished(ident, State.COMPLETED), response_size=size)
+        self.recorder.finish(end, body)
 
 
 async def test_flush_commits_what_was_noted_before(database: Database, data_dir: Path) -> None:

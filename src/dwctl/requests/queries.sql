@@ -232,11 +232,16 @@ where r.id = $1 and t.deleted_at is null and (r.stored or $2);
 {{requests_with_bodies}}
 where r.id = any ($1::uuid[]) and t.deleted_at is null;
 
+-- part: bytes_of_logged_answer
+greatest(
+    octet_length(coalesce(b.response, b.large_response)), case when num_nonnulls(b.response, b.large_response) > 0 then r.response_size end
+)
+
 -- name: bytes_of_requests
--- What the bodies of these requests take together, without reading them.
+-- What the bodies of these requests take together, without reading them; of an answer that is kept compressed as it came.
 select coalesce(sum(
     coalesce(octet_length(c.request), octet_length(b.request), octet_length(b.large_request), octet_length(l.body), 0)
-    + coalesce(octet_length(c.response), octet_length(b.response), octet_length(b.large_response), 0)
+    + coalesce(octet_length(c.response), {{bytes_of_logged_answer}}, 0)
 ), 0)::bigint
 from requests r
 left join request_bodies b on b.id = r.id
@@ -265,9 +270,7 @@ with recursive chain as (
                     octet_length(k.request), octet_length(b.request), octet_length(b.large_request),
                     octet_length(l.body), 0
                 )
-                + coalesce(
-                    octet_length(k.response), octet_length(b.response), octet_length(b.large_response), 0
-                )
+                + coalesce(octet_length(k.response), {{bytes_of_logged_answer}}, 0)
             )::bigint as size
         from requests r
         left join request_bodies b on b.id = c.next

@@ -18,6 +18,7 @@ from dwctl.requests import frames
 from dwctl.requests.backlog import Backlog
 from dwctl.requests.entries import Block, Entry, Position
 from dwctl.requests.frames import Kind, frame_head
+from dwctl.requests.packing import Packer
 from dwctl.requests.record import Record
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import Spool
@@ -52,6 +53,7 @@ class Recorder:
         self._settings = settings
         self._max_body_bytes = settings.max_body_bytes if keep_bodies else 0
         self._shed_above = settings.spool.shed_bodies_above_bytes
+        self._pack = Packer(settings.compress_answers_from_bytes, settings.compress_answers_up_to_bytes).pack
         self._encode_into = msgspec.json.Encoder().encode_into
         self._json = bytearray()
         """Where records are encoded: bytes of their own then come in the right size at once, and not by growing."""
@@ -101,6 +103,8 @@ class Recorder:
             if record.stored and len(body) <= self._max_body_bytes:
                 self._shed.inc()
             body = b""
+        if body and kind == _FINISHED:
+            body = self._pack(body)
         self._encode_into(record, self._json)
         meta = bytes(self._json)
         self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)

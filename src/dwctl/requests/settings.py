@@ -31,6 +31,10 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Bytes of bodies in one statement."""
     compress_up_to_bytes: int = COMPRESS_UP_TO
     """Bodies above this are stored as they came: compressing a megabyte takes PostgreSQL some 25 ms of a core."""
+    compress_answers_from_bytes: int = 4096
+    """Answers of at least this size are compressed before they are written anywhere; compressed ones count as small."""
+    compress_answers_up_to_bytes: int = 256 * 1024
+    """Those above this are not: a megabyte takes the event loop some 2 ms."""
     memory_bytes: int = 64 * MIB
     """Records kept in memory while the database is slow; beyond that they are read back from the spool."""
     max_body_bytes: int = 10 * MIB

@@ -10,11 +10,13 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from dwctl.core.errors import Conflict, NotFound
-from dwctl.db.postgres import Database
+from dwctl.db.postgres import Database, Record
 from dwctl.db.queries import Queries
 from dwctl.identity.secrets import digest
+from dwctl.requests.packing import unpacked
 from dwctl.requests.queue.store import QueueStore
 from dwctl.requests.queue.structs import Single
 from dwctl.requests.queue.windows import FLEX, REALTIME, deadline_of
@@ -124,12 +126,12 @@ class RequestStore:
         With `unstored` also one whose client wants nothing stored: for whoever answers that client.
         """
         row = await self._database.fetch_row(self._sql["get_request"], request_id, unstored)
-        return None if row is None else StoredRequest(*row.values())
+        return None if row is None else _stored(row)
 
     async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, StoredRequest]:
         """Those of these that are there, whoever owns them."""
         rows = await self._database.fetch(self._sql["get_requests"], list(ids)) if ids else []
-        return {row["id"]: StoredRequest(*row.values()) for row in rows}
+        return {row["id"]: _stored(row) for row in rows}
 
     async def bytes_of(self, ids: Sequence[UUID]) -> int:
         """What their bodies take, before anybody reads them."""
@@ -232,3 +234,8 @@ class RequestStore:
             # Otherwise it was made between the two statements.
             if current != State.PROCESSING:
                 raise RequestStateConflict(request_id, State(current), State.PROCESSING)
+
+
+def _stored(row: Record) -> StoredRequest:
+    found = StoredRequest(*row.values())
+    return found if found.response is None else replace(found, response=unpacked(found.response))

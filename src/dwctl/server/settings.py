@@ -234,6 +234,14 @@ def _validate(settings: Settings) -> None:
             "recording: expected batch_rows > 0, statements > 0 and spool.segment_bytes > 0",
         ),
         (
+            min(
+                settings.recording.compress_answers_from_bytes,
+                settings.recording.compress_answers_up_to_bytes,
+            )
+            >= 0,
+            "recording: expected compress_answers_from_bytes and compress_answers_up_to_bytes of 0 or more",
+        ),
+        (
             settings.recording.heartbeat_secs > 0 and settings.recording.flush_interval_ms >= 0,
             "recording: expected heartbeat_secs > 0 and flush_interval_ms >= 0",
         ),

@@ -1,0 +1,41 @@
+"""Bodies of answers as they are kept: longer ones as a frame of Zstandard (RFC 8878), others as they came.
+
+A frame begins with its magic number, and so does nothing else that is kept: an answer that begins with it by itself is
+packed whatever its length. So a body tells by itself how it is kept, in the spool and in the database alike (ADR 0045).
+"""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+LEVEL = 1
+
+
+class Packer:
+    """Packs bodies of `least` to `most` bytes. Keeps its working memory, so it is for one thread."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least = least
+        self._most = most
+        self._zstd = zstd.ZstdCompressor(level=LEVEL)
+
+    def pack(self, body: bytes) -> bytes:
+        """A body as it is kept."""
+        if self._least <= len(body) <= self._most or body.startswith(MAGIC):
+            return self._zstd.compress(body, zstd.ZstdCompressor.FLUSH_FRAME)
+        return body
+
+
+def unpacked(kept: bytes) -> bytes:
+    """The body that is kept so."""
+    if not kept.startswith(MAGIC):
+        return kept
+    try:
+        return zstd.decompress(kept)
+    except zstd.ZstdError:
+        # Kept by a version that packed nothing, and no frame though it looks like one.
+        return kept

@@ -1,0 +1,42 @@
+"""What is kept of an answer is what came back from it, whatever its bytes are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwctl.requests.packing import MAGIC, Packer, unpacked
+
+LEAST, MOST = 64, 4096
+
+
+@given(
+    st.one_of(st.binary(max_size=200), st.binary(max_size=8).map(lambda tail: MAGIC + tail)),
+    st.integers(1, 40),
+)
+def test_what_is_kept_is_read_back(body: bytes, times: int) -> None:
+    packer = Packer(LEAST, MOST)
+    body *= times
+    kept = packer.pack(body)
+    assert unpacked(kept) == body
+    assert kept.startswith(MAGIC) or kept == body
+    # A frame is a body like any other.
+    assert unpacked(unpacked(packer.pack(kept))) == unpacked(kept)
+
+
+@pytest.mark.parametrize(
+    ("size", "packed"), [(LEAST - 1, False), (LEAST, True), (MOST, True), (MOST + 1, False)]
+)
+def test_bodies_of_both_bounds_are_packed(size: int, packed: bool) -> None:
+    body = b"x" * size
+    kept = Packer(LEAST, MOST).pack(body)
+    assert (len(kept) < 32) is packed
+    assert (kept == body) is not packed
+
+
+def test_nothing_is_packed_where_nothing_is_to_be() -> None:
+    assert Packer(4096, 0).pack(b"x" * 5000) == b"x" * 5000
+
+
+def test_what_only_looks_like_a_frame_is_left_as_it_is() -> None:
+    body = MAGIC + b"as an earlier version kept it"
+    assert unpacked(body) == body
