@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "compiled.json"
@@ -54,6 +55,7 @@ MODULES = (
     "requests/backlog",
     "requests/frames",
     "requests/merging",
+    "requests/packing",
     "requests/recorder",
     "requests/spool",
     "requests/states",
@@ -65,12 +67,15 @@ MODULES = (
     "usage/credit/pockets",
     "usage/meter",
     "wire/chunks",
+    "wire/heads",
     "wire/repeats",
     "wire/splice",
     "wire/sse",
 )
 """What is compiled: what each call goes through, and what inherits from it. None may have a class of `msgspec.Struct`,
 or one that inherits from several."""
+INLINE_CACHE = Path(__file__).resolve().with_name("inline_cache.h")
+"""How generated code reads what is not compiled."""
 BUILT = (LIBRARY, *MODULES)
 ENDING = str(sysconfig.get_config_var("EXT_SUFFIX"))
 OPTIONS = (
@@ -177,8 +182,15 @@ def make_extensions(root: Path) -> None:
     extensions = mypycify(
         [*OPTIONS, *paths], opt_level="3", debug_level="0", group_name=GROUP, target_dir="c"
     )
+    # All others only hand over what is in this one.
+    remember_places(next(each for each in extensions if each.name.endswith(LIBRARY)))
     steps = ["--quiet", "build_ext", "--build-lib", "lib", "--build-temp", "temp"]
     setuptools.setup(name="dwctl", packages=[], ext_modules=extensions, script_args=steps)
+
+
+def remember_places(extension: Any) -> None:
+    """Let what mypyc generated remember where it finds attributes of what is not compiled (inline_cache.h)."""
+    extension.extra_compile_args = [*extension.extra_compile_args, "-include", str(INLINE_CACHE)]
 
 
 def install(root: Path) -> None:

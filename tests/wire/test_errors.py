@@ -2,7 +2,8 @@
 
 import msgspec
 
-from dwctl.wire.errors import Problem, render, status_line
+from dwctl.wire.errors import Problem, render
+from dwctl.wire.heads import status_line
 
 
 def test_an_answer_is_complete() -> None:

@@ -7,7 +7,7 @@ last 48 of the 74 random bits (RFC 9562 §6.2, method 2), so that ids of one pro
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 _LOW_BITS = 48
@@ -37,7 +37,7 @@ class IdSource:
         self._last_ms = -1
         self._prefix = ""
         self._low = 0
-        self._steps: Iterator[int] = iter(())
+        self._steps: list[int] = []
         os.register_at_fork(after_in_child=self._forget)
 
     def next_text(self) -> str:
@@ -46,11 +46,11 @@ class IdSource:
         if now_ms > self._last_ms:
             self._begin(now_ms)
         else:
-            step = next(self._steps, None)
-            self._low += 1 + (self._more_steps() if step is None else step)
+            steps = self._steps
+            self._low += 1 + (steps.pop() if steps else self._more_steps())
             if self._low >> _LOW_BITS:
                 self._begin(self._last_ms + 1)
-        return f"{self._prefix}{self._low:012x}"
+        return self._prefix + self._low.to_bytes(6, "big").hex()
 
     def _begin(self, ms: int) -> None:
         """Ids of another millisecond."""
@@ -63,13 +63,13 @@ class IdSource:
     def _more_steps(self) -> int:
         """The next of them."""
         bits = self._getrandbits(_STEPS.size * 8)
-        self._steps = iter(_STEPS.unpack(bits.to_bytes(_STEPS.size, "little")))
-        return next(self._steps)
+        self._steps = list(_STEPS.unpack(bits.to_bytes(_STEPS.size, "little")))
+        return self._steps.pop()
 
     def _forget(self) -> None:
         """Two processes must not make the same ids."""
         self._last_ms = -1
-        self._steps = iter(())
+        self._steps = []
 
 
 _source = IdSource()

@@ -6,8 +6,9 @@ from urllib.parse import quote, unquote_plus
 
 from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.upstream.response_head import Head
-from dwctl.wire.errors import Problem, Refused, status_line
+from dwctl.wire.errors import Problem, Refused
 from dwctl.wire.exchange import Headers
+from dwctl.wire.heads import status_line
 
 KEY_PROTOCOL = b"openai-insecure-api-key."
 """A browser cannot set headers of a WebSocket, so its key comes as the name of a subprotocol."""

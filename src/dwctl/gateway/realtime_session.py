@@ -44,9 +44,9 @@ from dwctl.routing.choice import Pick
 from dwctl.routing.snapshot import Target
 from dwctl.usage.credit.leases import ZERO
 from dwctl.usage.metered import NOTHING
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import Problem, Refused, render, status_line
+from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.heads import date_line, status_line
 from dwctl.wire.tunnel import Line
 from dwctl.wire.websocket_frames import close_frame, text_frame
 

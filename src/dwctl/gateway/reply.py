@@ -4,9 +4,8 @@ import msgspec
 
 from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.upstream.response_head import Head
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import status_line
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.heads import date_line, status_line
 from dwctl.wire.splice import Member
 
 _id = Member("id")

@@ -53,7 +53,7 @@ class Recorder:
         self._settings = settings
         self._max_body_bytes = settings.max_body_bytes if keep_bodies else 0
         self._shed_above = settings.spool.shed_bodies_above_bytes
-        self._pack = Packer(settings.compress_answers_from_bytes, settings.compress_answers_up_to_bytes).pack
+        self._packer = Packer(settings.compress_answers_from_bytes, settings.compress_answers_up_to_bytes)
         self._encode_into = msgspec.json.Encoder().encode_into
         self._json = bytearray()
         """Where records are encoded: bytes of their own then come in the right size at once, and not by growing."""
@@ -104,7 +104,7 @@ class Recorder:
                 self._shed.inc()
             body = b""
         if body and kind == _FINISHED:
-            body = self._pack(body)
+            body = self._packer.pack(body)
         self._encode_into(record, self._json)
         meta = bytes(self._json)
         self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)

@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 from dwctl.server.connection import Connection
 from dwctl.server.request_head import RequestHead
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import status_line
+from dwctl.wire.heads import date_line, status_line
 
 logger = logging.getLogger(__name__)
 

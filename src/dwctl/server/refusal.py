@@ -1,7 +1,8 @@
 """What a client is told whose request reaches neither plane. Pure."""
 
 from dwctl.core.ids import new_id
-from dwctl.wire.errors import Problem, render, status_line
+from dwctl.wire.errors import Problem, render
+from dwctl.wire.heads import status_line
 from dwctl.wire.messages.problems import problem_for
 
 _AI = b"/ai/"

@@ -21,8 +21,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_
 from dwctl.server.asgi import HIGH_WATER, Application, ClientGone, base_scope
 from dwctl.server.connection import Connection
 from dwctl.server.request_head import RequestHead
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import status_line
+from dwctl.wire.heads import date_line, status_line
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,8 @@
 """OpenAI's error envelope (spec/wire-api §2.1): what every failure under `/ai` looks like. All four keys, always."""
 
-from http import HTTPStatus
-
 import msgspec
 
-from dwctl.wire.dates import date_line
+from dwctl.wire.heads import date_line, status_line
 
 Header = tuple[bytes, bytes]
 
@@ -34,14 +32,6 @@ class Refused(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
-
-
-_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
-
-
-def status_line(status: int) -> bytes:
-    """`HTTP/1.1 404 Not Found\\r\\n`; without a reason for a status that has no name (RFC 9112 §4)."""
-    return _LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def render(problem: Problem, headers: bytes = b"", *, keep_alive: bool = True) -> bytes:

@@ -44,9 +44,9 @@ from dwctl.requests.singles.store import SingleStore
 from dwctl.requests.store import RequestStore, StoredRequest
 from dwctl.requests.writer import AWAY
 from dwctl.routing.hidden_keys.store import HiddenKeys
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import Problem, Refused, render, status_line
+from dwctl.wire.errors import Problem, Refused, render
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.heads import date_line, status_line
 from dwctl.wire.splice import Member
 from dwctl.wire.stateful import QueuedCall
 

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterable
 
-from dwctl.wire.dates import date_line
-from dwctl.wire.errors import status_line
 from dwctl.wire.exchange import Exchange
+from dwctl.wire.heads import date_line, status_line
 
 
 class SseAnswer:
