@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwctl.requests.packing import MAGIC, Packer, unpacked
+from dwctl.requests import packing
+from dwctl.requests.packing import MAGIC, Packer, unpacked, zstd
 
 LEAST, MOST = 64, 4096
 
@@ -35,6 +36,26 @@ def test_bodies_of_both_bounds_are_packed(size: int, packed: bool) -> None:
 
 def test_nothing_is_packed_where_nothing_is_to_be() -> None:
     assert Packer(4096, 0).pack(b"x" * 5000) == b"x" * 5000
+
+
+def test_a_frame_of_somebody_else_is_read_if_it_says_its_size() -> None:
+    told, streamed = zstd.ZstdCompressor(), zstd.ZstdCompressor()
+    assert unpacked(told.compress(b"x" * 1000, zstd.ZstdCompressor.FLUSH_FRAME)) == b"x" * 1000
+    parts = [streamed.compress(b"x" * 1000, zstd.ZstdCompressor.FLUSH_BLOCK), streamed.flush()]
+    assert unpacked(b"".join(parts)) == b"".join(parts)
+
+
+def test_what_follows_a_frame_is_not_lost() -> None:
+    frame = zstd.compress(b"x" * 1000)
+    assert unpacked(frame + b"rest") == frame + b"rest"
+    assert unpacked(frame + frame) == frame + frame
+
+
+def test_a_frame_that_would_fill_the_memory_is_left_as_it_is() -> None:
+    options = {zstd.CompressionParameter.compression_level: 1}
+    frame = zstd.compress(bytes(packing.MOST + 1), options=options)
+    assert len(frame) < packing.MOST // 1000
+    assert unpacked(frame) == frame
 
 
 def test_what_only_looks_like_a_frame_is_left_as_it_is() -> None:

@@ -13,6 +13,8 @@ else:
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 LEVEL = 1
+MOST = 256 * 1024 * 1024
+"""Bytes of a body. Ours say their length in their frame."""
 
 
 class Packer:
@@ -20,22 +22,30 @@ class Packer:
 
     def __init__(self, least: int, most: int) -> None:
         self._least = least
-        self._most = most
+        self._most = min(most, MOST)
         self._zstd = zstd.ZstdCompressor(level=LEVEL)
 
     def pack(self, body: bytes) -> bytes:
         """A body as it is kept."""
-        if self._least <= len(body) <= self._most or body.startswith(MAGIC):
+        if self._least <= len(body) <= self._most or (body.startswith(MAGIC) and len(body) <= MOST):
             return self._zstd.compress(body, zstd.ZstdCompressor.FLUSH_FRAME)
         return body
 
 
 def unpacked(kept: bytes) -> bytes:
-    """The body that is kept so."""
+    """The body that is kept so.
+
+    A version before this one packed nothing, and a model server may have answered with a frame of its own. That is read
+    too, unless it does not say how large it is, or is larger than any body of ours.
+    """
     if not kept.startswith(MAGIC):
         return kept
     try:
-        return zstd.decompress(kept)
+        size = zstd.get_frame_info(kept).decompressed_size
+        if size is None or size > MOST:
+            return kept
+        reader = zstd.ZstdDecompressor()
+        body = reader.decompress(kept, size + 1)
     except zstd.ZstdError:
-        # Kept by a version that packed nothing, and no frame though it looks like one.
         return kept
+    return body if reader.eof and not reader.unused_data else kept
