@@ -8,11 +8,12 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
-_LOW_BITS = 48
-_HIGH_BITS = 26
-_STEPS = struct.Struct("<64I")
+_LOW_BITS: Final = 48
+_HIGH_BITS: Final = 26
+_STEPS: Final = struct.Struct("<64I")
 """Steps that are made at once: 32 random bits each."""
 
 
@@ -72,9 +73,12 @@ class IdSource:
         self._steps = []
 
 
-_source = IdSource()
-new_id = _source.next_text
-"""A fresh UUIDv7 as text."""
+_source: Final = IdSource()
+
+
+def new_id() -> str:
+    """A fresh UUIDv7 as text."""
+    return _source.next_text()
 
 
 def new_uuid() -> UUID:

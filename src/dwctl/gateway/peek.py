@@ -8,6 +8,8 @@ What limits the answer is read in that pass too, for calls that reserve what the
 and what is no count is for the model server to judge.
 """
 
+from typing import Final
+
 import msgspec
 
 from dwctl.gateway.peeked import Peek
@@ -25,7 +27,7 @@ from dwctl.gateway.shapes import (
 )
 from dwctl.wire.errors import Problem, Refused
 
-_PLACEHOLDERS = {kind: kind() for kind in FIELD_NAMES}
+_PLACEHOLDERS: Final = {kind: kind() for kind in FIELD_NAMES}
 
 
 class Peeker:

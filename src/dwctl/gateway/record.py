@@ -1,5 +1,7 @@
 """How a call ended, as the record that is written of it. Pure."""
 
+from typing import Final
+
 from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
@@ -13,10 +15,10 @@ CLIENT_LEFT = Problem(
     code="client_closed_request",
 )
 """Never sent: there is nobody to send it to. The status is nginx's convention."""
-MAX_SIZE = 2**31 - 1
+MAX_SIZE: Final = 2**31 - 1
 # Plain numbers are encoded faster than an enumeration's members.
-_COMPLETED = int(State.COMPLETED)
-_FAILED = int(State.FAILED)
+_COMPLETED: Final = int(State.COMPLETED)
+_FAILED: Final = int(State.FAILED)
 
 
 def complete(

@@ -1,5 +1,7 @@
 """What the client gets: the upstream's answer with our id, without what is not for the client. Pure."""
 
+from typing import Final
+
 import msgspec
 
 from dwctl.gateway.rendered import Upstream
@@ -8,8 +10,8 @@ from dwctl.wire.exchange import Exchange
 from dwctl.wire.heads import date_line, status_line
 from dwctl.wire.splice import Member
 
-_id = Member("id")
-_BODILESS = frozenset({204, 304})
+_id: Final = Member("id")
+_BODILESS: Final = frozenset({204, 304})
 _OF_THE_BODY = (b"content-type:", b"content-encoding:")
 
 

@@ -17,17 +17,18 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
 from dwctl.requests.entries import Entry, Stamp
 
-_BLOCK = struct.Struct("<II")
-_FRAME = struct.Struct("<BII")
-BLOCK_HEAD = _BLOCK.size
-FRAME_HEAD = _FRAME.size
+_BLOCK: Final = struct.Struct("<II")
+_FRAME: Final = struct.Struct("<BII")
+BLOCK_HEAD: Final = _BLOCK.size
+FRAME_HEAD: Final = _FRAME.size
 MAX_BLOCK = (1 << 32) - 1
-frame_head = _FRAME.pack
+frame_head: Final = _FRAME.pack
 """`frame_head(kind, length of the JSON, length of the body)`: what stands before a record."""
 
 
@@ -76,7 +77,7 @@ def block_length(data: bytes) -> int:
     return BLOCK_HEAD + length
 
 
-_decode = msgspec.json.Decoder(Stamp).decode
+_decode: Final = msgspec.json.Decoder(Stamp).decode
 
 
 def entry_of(kind: int, meta: bytes, body: bytes) -> Entry:

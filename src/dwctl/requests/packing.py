@@ -5,15 +5,16 @@ packed whatever its length. So a body tells by itself how it is kept, in the spo
 """
 
 import sys
+from typing import Final
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-MAGIC = b"\x28\xb5\x2f\xfd"
-LEVEL = 1
-MOST = 256 * 1024 * 1024
+MAGIC: Final = b"\x28\xb5\x2f\xfd"
+LEVEL: Final = 1
+MOST: Final = 256 * 1024 * 1024
 """Bytes of a body. Ours say their length in their frame."""
 
 
@@ -41,7 +42,8 @@ def unpacked(kept: bytes) -> bytes:
     if not kept.startswith(MAGIC):
         return kept
     try:
-        size = zstd.get_frame_info(kept).decompressed_size
+        # The stubs do not know that it may be missing.
+        size: int | None = zstd.get_frame_info(kept).decompressed_size
         if size is None or size > MOST:
             return kept
         reader = zstd.ZstdDecompressor()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -27,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 1.0
 # Plain numbers: an enumeration's member is slow to look up and slow to pack.
-_STARTED = int(Kind.STARTED)
-_FINISHED = int(Kind.FINISHED)
+_STARTED: Final = int(Kind.STARTED)
+_FINISHED: Final = int(Kind.FINISHED)
 
 
 class Recorder:

@@ -4,13 +4,13 @@ Within an attempt the rank only rises: pending, claimed, processing, then one te
 stays. A larger attempt replaces a smaller one unless the request is completed or canceled: those are final.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from dwctl.requests.record import State
 
-TERMINAL = 3
+TERMINAL: Final = 3
 """From here on a state is an end; the three ends are of equal rank, so that the first one stays."""
-_FINAL = int(State.COMPLETED)
+_FINAL: Final = int(State.COMPLETED)
 """A plain number is compared in a quarter of the time; this is asked for every call."""
 
 

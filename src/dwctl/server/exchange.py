@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Headers
+
+_clock: Final = time.perf_counter
 
 
 class Line(Protocol):
@@ -52,7 +54,7 @@ class HttpExchange:
         self.chunked_ok = head.minor == 1
         self.client_host = line.client_host
         self.memo = head.memo
-        self.received = time.perf_counter()
+        self.received = _clock()
         self.on_abort: Callable[[], None] | None = None
         self.on_writable: Callable[[bool], None] | None = None
 

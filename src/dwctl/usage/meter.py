@@ -6,7 +6,7 @@ What a reply says is written to a database later: texts are cut to a sane length
 32 bits.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,7 +14,7 @@ from dwctl.usage.metered import NOTHING, Metered, UsualChunk, UsualReply, UsualU
 from dwctl.usage.shapes import Tokens, normal, tokens_in
 from dwctl.wire.sse import data_of, events, last_events
 
-MAX_TEXT = 256
+MAX_TEXT: Final = 256
 LAST_EVENTS = 16
 """How many events from the end of a stream may hold its usage, finish reason or error."""
 FIRST_EVENTS = 4
@@ -26,11 +26,11 @@ MAX_WALKED = 1024 * 1024
 MAX_ENDS = 16
 """Closing braces behind the word `usage` that are tried in the rest of a reply."""
 
-_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MARKS = (b'"usage":{', b'"usage": {')
 
 
-_decode = msgspec.json.Decoder(UsualReply).decode
+_decode: Final = msgspec.json.Decoder(UsualReply).decode
 _decode_chunk = msgspec.json.Decoder(UsualChunk).decode
 _decode_loosely = msgspec.json.Decoder().decode
 

@@ -5,7 +5,9 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
-_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
 
 
 class _Date:
@@ -18,6 +20,7 @@ class _Date:
         self.line = b""
 
 
+_clock: Final = time.time
 _date: Final = _Date()
 
 
@@ -28,7 +31,7 @@ def status_line(status: int) -> bytes:
 
 def date_line() -> bytes:
     """`date: Tue, 24 Nov 2026 14:35:56 GMT` with its line break."""
-    now = int(time.time())
+    now = int(_clock())
     if now != _date.second:
         _date.line = f"date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
         _date.second = now

@@ -5,9 +5,10 @@ is compared byte by byte, so that whoever let the first one through knows the ne
 """
 
 import re
+from typing import Final
 
 _LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
-MAX_DIGITS = 18
+MAX_DIGITS: Final = 18
 _NOTHING = b"\0"
 """Stands before no head's digits: nothing is remembered."""
 
