@@ -22,8 +22,8 @@ from dwctl.core.services import ServiceFailed, Supervisor, start_task
 from dwctl.server.build import Application, build
 from dwctl.server.data_directory import PORTLESS, Hold, hold, load_secrets, prepare
 from dwctl.server.exposure import require_strong
-from dwctl.server.garbage import leave_alone
 from dwctl.server.listener import Listener
+from dwctl.server.memory import give_back_large, leave_alone
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage, open_storage
 from dwctl.server.welcome import Facts, Imported, welcome
@@ -47,6 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(settings: Settings, wish: Wish, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT; `say` prints for the person who started it. Raises `SetupError`."""
+    give_back_large()
     require_strong(settings.host, secret_key=settings.secret_key, admin_password=settings.admin_password)
     prepare(wish.data_dir)
     held = None if wish.join else hold(wish.data_dir)

@@ -28,7 +28,7 @@ from dwctl.core.settings import environment, packed, unpacked
 from dwctl.db.postgres import Database
 from dwctl.server.build import build
 from dwctl.server.data_directory import load_secrets
-from dwctl.server.garbage import leave_alone
+from dwctl.server.memory import give_back_large, leave_alone
 from dwctl.server.settings import Settings
 from dwctl.server.storage import Storage
 from dwctl.server.workers.hand import Start
@@ -83,6 +83,7 @@ def starter(settings: Settings, data_dir: Path, database: Database, place: Place
 
 def main() -> None:
     """Run one worker."""
+    give_back_large()
     orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
     settings = unpacked(orders.settings, Settings)
     logs.configure(level=settings.log.level, json=settings.log.json)
