@@ -5,7 +5,7 @@ packed whatever its length. So a body tells by itself how it is kept, in the spo
 """
 
 import sys
-from typing import Final
+from typing import Any, Final
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -42,8 +42,9 @@ def unpacked(kept: bytes) -> bytes:
     if not kept.startswith(MAGIC):
         return kept
     try:
-        # The stubs do not know that it may be missing.
-        size: int | None = zstd.get_frame_info(kept).decompressed_size
+        # Its stub does not know that the size may be missing, and compiled code would take its word.
+        told: Any = zstd.get_frame_info(kept)
+        size: int | None = told.decompressed_size
         if size is None or size > MOST:
             return kept
         reader = zstd.ZstdDecompressor()
