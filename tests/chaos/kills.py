@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from tests.server_process import Product
 RECOVERS_WITHIN = 60.0
 LATEST = 3.0
 """Seconds after its start in which a process is killed that has just been started."""
+MOST = 300
+"""Lines that it may have run by then: a fast machine leaves some for the kills that follow."""
 _AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _COMMITTED = "select coalesce(sum(completed + failed + canceled), 0)::integer from batches"
 
@@ -75,7 +76,7 @@ class Killer:
         self._note(kind, began)
         if kind == "start":
             self._product.begin()
-            threading.Event().wait(self._chance.uniform(0.1, LATEST))
+            self._lines.let_run(self._chance.uniform(0.1, LATEST), MOST)
             began = time.monotonic()
             self._product.kill()
             self._drained()
@@ -114,7 +115,10 @@ class Killer:
 
 
 async def connected(home: Path) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection to the product's database."""
+    """A connection to the product's database, once that has recovered from the kill before."""
     dsn = EmbeddedPostgres(home).running_dsn()
     assert dsn is not None, "the embedded server does not run"
-    return await asyncpg.connect(dsn)
+    async with asyncio.timeout(RECOVERS_WITHIN):
+        while True:
+            with suppress(asyncpg.CannotConnectNowError):
+                return await asyncpg.connect(dsn)

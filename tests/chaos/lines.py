@@ -61,6 +61,12 @@ class Lines:
             came = self._change.wait_for(lambda: len(self.times) >= wanted, PATIENCE)
         assert came, f"{len(self.times)} lines of {wanted} came"
 
+    def let_run(self, seconds: float, most: int) -> None:
+        """Wait so long, or until so many lines more were run to an end for the first time."""
+        with self._change:
+            enough = len(self.times) + most
+            self._change.wait_for(lambda: len(self.times) >= enough, seconds)
+
     def again(self) -> list[tuple[float, float]]:
         """Of lines that were run to an end once more: when before, and when."""
         with self._change:
