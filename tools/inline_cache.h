@@ -5,7 +5,7 @@
  * 18 ns, 180 times a call. The interpreter remembers the place beside the instruction (PEP 659), and so does this, by the
  * same rule: a type's version tag is its own, is never given twice, and is gone when the type or a base of it changes.
  *
- * Included before each generated file. What is not plain (instance dictionaries, properties, other ways to find an
+ * Included before the generated code. What is not plain (instance dictionaries, properties, other ways to find an
  * attribute) goes the general way, and so does a place that meets many types.
  */
 #ifndef DWCTL_INLINE_CACHE_H
@@ -48,14 +48,17 @@ static DWCTL_RARE PyObject *DwctlAttribute_Find(DwctlAttribute *place, PyObject 
         place->version = DWCTL_NO_VERSION;
         PyObject *found = _PyType_Lookup(type, name);
         if (found != NULL && type->tp_version_tag != 0) {
-            if (Py_IS_TYPE(found, &PyMemberDescr_Type)) {
+            /* Of another type, lent to this one: it refuses objects of this one, and must be asked each time. */
+            int own = (Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyGetSetDescr_Type))
+                && PyType_IsSubtype(type, PyDescr_TYPE(found));
+            if (own && Py_IS_TYPE(found, &PyMemberDescr_Type)) {
                 PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
                 if (member->type == T_OBJECT_EX && (member->flags & ~READONLY) == 0) {
                     place->get = NULL;
                     place->offset = member->offset;
                     place->version = type->tp_version_tag;
                 }
-            } else if (Py_IS_TYPE(found, &PyGetSetDescr_Type)) {
+            } else if (own) {
                 PyGetSetDef *computed = ((PyGetSetDescrObject *)found)->d_getset;
                 if (computed->get != NULL) {
                     place->get = computed->get;

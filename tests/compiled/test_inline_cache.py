@@ -211,6 +211,23 @@ def test_a_base_that_changes_is_looked_at_anew(reader: ModuleType) -> None:
     agree(reader, found)
 
 
+@pytest.mark.parametrize(
+    "lent", [Slotted.__dict__["value"], Struct.__dict__["value"], bytearray.__dict__["append"]]
+)
+def test_what_belongs_to_another_type_is_not_read(reader: ModuleType, lent: Any) -> None:
+    """A descriptor knows places in objects of its own type alone."""
+
+    class Borrowing:
+        __slots__ = ("other",)
+        value = lent
+        told = lent
+
+    found: Any = Borrowing()
+    found.other = "what lies at that place here"
+    for _ in range(3):
+        agree(reader, found)
+
+
 def test_types_that_come_and_go(reader: ModuleType) -> None:
     """More than one place remembers, at the addresses of those that are gone."""
     for number in range(200):
