@@ -1,11 +1,13 @@
 """Compiled code that remembers where attributes lie finds what the interpreter finds, whatever becomes of types."""
 
+import gc
 import importlib.util
 import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +28,9 @@ def read(found: Any) -> Any:
 
 def call(found: Any, given: int) -> Any:
     return found.told(given)
+
+def write(found: Any, given: Any) -> None:
+    found.value = given
 """
 BUILD = """
 import setuptools
@@ -126,6 +131,31 @@ class Struct(msgspec.Struct):
         return ("struct", given)
 
 
+class Untracked(msgspec.Struct, gc=False):
+    """What a record is."""
+
+    value: object
+
+    def told(self, given: int) -> object:
+        return ("untracked", given)
+
+
+class Frozen(msgspec.Struct, frozen=True, gc=False):
+    """Cannot be set."""
+
+    value: object
+
+    def told(self, given: int) -> object:
+        return ("frozen", given)
+
+
+class Watched(Untracked, gc=False):
+    """Sees each of its attributes set."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, (name, value))
+
+
 def said(step: Callable[[], object]) -> Said:
     """What it gives or raises."""
     try:
@@ -134,23 +164,51 @@ def said(step: Callable[[], object]) -> Said:
         return type(error).__name__, str(error)
 
 
+def interpreted(found: Any, given: object) -> None:
+    """What the compiled function does, by the interpreter."""
+    found.value = given
+
+
 def agree(reader: ModuleType, found: Any) -> None:
     """The compiled functions do what the interpreter does."""
     assert said(lambda: reader.read(found)) == said(lambda: found.value)
     assert said(lambda: reader.call(found, 3)) == said(lambda: found.told(3))
 
 
+def agree_to_write(reader: ModuleType, found: Any) -> None:
+    """Setting too does what the interpreter does, and is seen by either."""
+    for given in (object(), object()):
+        by_interpreter = said(partial(interpreted, found, given))
+        seen = said(lambda: found.value)
+        assert said(partial(reader.write, found, given)) == by_interpreter
+        assert said(lambda: found.value) == seen == said(lambda: reader.read(found))
+
+
 def everything() -> list[Any]:
     """An object of each kind."""
-    return [Slotted(1), Below(2), Plain(3), Computed(), Hooked(), Struct(4), Struct(5), 7, None, Slotted]
+    return [
+        *(Slotted(1), Below(2), Plain(3), Computed(), Hooked(), Struct(4), Struct(5), 7, None, Slotted),
+        *(Untracked(6), Frozen(7), Watched(8)),
+    ]
 
 
 def test_kinds_in_any_order(reader: ModuleType) -> None:
     kinds = everything()
     for one in kinds:
         for other in kinds:
-            agree(reader, one)
-            agree(reader, other)
+            for each in (one, other):
+                agree(reader, each)
+                if each is not Slotted:
+                    agree_to_write(reader, each)
+
+
+@pytest.mark.parametrize("number", range(len(everything())))
+def test_a_place_that_meets_one_kind(reader: ModuleType, number: int) -> None:
+    for _ in range(3):
+        found = everything()[number]
+        agree(reader, found)
+        if found is not Slotted:
+            agree_to_write(reader, found)
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -162,6 +220,22 @@ def test_what_is_not_set_is_told(reader: ModuleType, number: int) -> None:
     agree(reader, unset)
     unset.value = 2
     agree(reader, unset)
+
+
+def test_a_slot_that_is_not_set_can_be(reader: ModuleType) -> None:
+    unset = Slotted(1)
+    reader.write(unset, 2)
+    del unset.value
+    agree_to_write(reader, unset)
+
+
+def test_the_garbage_collector_sees_what_a_struct_is_set_to(reader: ModuleType) -> None:
+    """A struct tells it of itself once it holds something that the collector looks after."""
+    for _ in range(3):
+        found = Struct(1)
+        assert not gc.is_tracked(found)
+        reader.write(found, [])
+        assert gc.is_tracked(found)
 
 
 def test_a_type_that_changes_is_looked_at_anew(reader: ModuleType) -> None:
@@ -184,10 +258,12 @@ def test_a_type_that_changes_is_looked_at_anew(reader: ModuleType) -> None:
         lambda: setattr(Changing, "__getattr__", lambda _, name: name),
     )
     for change in changes:
-        agree(reader, found)
-        agree(reader, found)
+        for _ in range(2):
+            agree(reader, found)
+            agree_to_write(reader, found)
         change()
         agree(reader, found)
+        agree_to_write(reader, found)
 
 
 def test_a_base_that_changes_is_looked_at_anew(reader: ModuleType) -> None:
@@ -226,6 +302,7 @@ def test_what_belongs_to_another_type_is_not_read(reader: ModuleType, lent: Any)
     found.other = "what lies at that place here"
     for _ in range(3):
         agree(reader, found)
+        agree_to_write(reader, found)
 
 
 def test_types_that_come_and_go(reader: ModuleType) -> None:
@@ -237,6 +314,7 @@ def test_types_that_come_and_go(reader: ModuleType) -> None:
         found: Any = made()
         found.value = number
         agree(reader, found)
+        agree_to_write(reader, found)
         del found, made
 
 
@@ -246,6 +324,8 @@ def test_nothing_is_kept_or_lost(reader: ModuleType) -> None:
     reader.read(found)
     before = sys.getrefcount(value), sys.getrefcount(Slotted.told)
     for _ in range(1000):
+        reader.write(found, object())
+        reader.write(found, value)
         reader.read(found)
         reader.call(found, 1)
     assert (sys.getrefcount(value), sys.getrefcount(Slotted.told)) == before
