@@ -53,6 +53,7 @@ MODULES = (
     "gateway/upstream/proxied",
     "gateway/upstream/response",
     "requests/backlog",
+    "requests/entry",
     "requests/frames",
     "requests/merging",
     "requests/packing",

@@ -13,7 +13,7 @@ import pytest
 from dwctl.core.ids import new_id, new_uuid
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import Database
-from dwctl.requests.entries import Entry
+from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.record import Record, State
 from dwctl.requests.writer import Committer

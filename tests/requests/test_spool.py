@@ -27,7 +27,10 @@ def blocks_of(writes: list[list[Written]]) -> list[bytes]:
 
 
 def read_all(data: bytes) -> list[list[Written]]:
-    return [[(Kind(e.kind), e.meta, e.body) for e in entries] for entries, _ in frames.blocks(data)]
+    return [
+        [(Kind(e.kind), e.meta, e.request or e.response) for e in entries]
+        for entries, _ in frames.blocks(data)
+    ]
 
 
 @given(WRITES)

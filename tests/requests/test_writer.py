@@ -13,7 +13,7 @@ import pytest
 from dwctl.core.ids import new_id
 from dwctl.core.metrics import Metrics
 from dwctl.db.postgres import Database
-from dwctl.requests.entries import Entry
+from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.record import Record, State
 from dwctl.requests.recorder import Recorder
@@ -214,10 +214,11 @@ class Pipeline:
         self.spool.open()
         self.metrics = Metrics()
         self.recorder = Recorder(self.spool, settings, self.metrics)
+        self.committer = Committer(database, folder / "rejected.jsonl", self.metrics)
         self.writer = Writer(
             recorder=self.recorder,
             spool=self.spool,
-            committer=Committer(database, folder / "rejected.jsonl", self.metrics),
+            committer=self.committer,
             daemon_id=UUID(OWNER),
             settings=settings,
         )

@@ -13,7 +13,7 @@ import pytest
 
 from dwctl.db.postgres import Database
 from dwctl.requests.audit import WrongSpend, audit
-from dwctl.requests.entries import Entry
+from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind, entry_of
 from dwctl.requests.record import Record
 from dwctl.usage.budgets.store import BudgetStore

@@ -33,14 +33,15 @@ class Backlog:
         """Whether some records are on disk only."""
         return self._spilled is not None
 
-    def put(self, block: Block, *, on_disk: bool) -> None:
-        """Add a block; `on_disk=False` keeps it in memory at any size."""
+    def put(self, block: Block, *, on_disk: bool) -> bool:
+        """Add a block, and tell whether it is in memory; `on_disk=False` keeps it there at any size."""
         if on_disk and (self._spilled is not None or self._bytes + block.size > self._memory_bytes):
             if self._spilled is None:
                 self._spilled = block.start
-            return
+            return False
         self._blocks.append(block)
         self._bytes += block.size
+        return True
 
     def take(self, rows: int, size: int) -> list[Block]:
         """The next records in whole blocks, at most so many rows and about so many bytes; a larger block in parts."""

@@ -2,19 +2,8 @@
 
 import msgspec
 
+from dwctl.requests.entry import Entry
 from dwctl.requests.record import State
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One record on its way to the database."""
-
-    kind: int
-    id: str
-    attempt: int
-    state: int
-    meta: bytes
-    """The record as JSON."""
-    body: bytes
 
 
 class Stamp(msgspec.Struct, gc=False):
@@ -46,9 +35,10 @@ class Block(msgspec.Struct, gc=False):
 class Batch(msgspec.Struct, frozen=True):
     """What one statement writes: for each request a record and the lengths of its bodies."""
 
-    records: list[bytes]
+    records: bytes
+    """A JSON array."""
     bodies: list[bytes]
-    """Of each request in turn: the client's, then the answer's; those that are there."""
+    """Of each request in turn: the client's, then the answer's."""
     requests: list[int | None]
     """Length of each client's body; None when there is none."""
     responses: list[int | None]

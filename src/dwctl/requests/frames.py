@@ -21,15 +21,14 @@ from typing import Final
 
 import msgspec
 
-from dwctl.requests.entries import Entry, Stamp
+from dwctl.requests.entries import Stamp
+from dwctl.requests.entry import Entry
 
 _BLOCK: Final = struct.Struct("<II")
 _FRAME: Final = struct.Struct("<BII")
 BLOCK_HEAD: Final = _BLOCK.size
 FRAME_HEAD: Final = _FRAME.size
 MAX_BLOCK = (1 << 32) - 1
-frame_head: Final = _FRAME.pack
-"""`frame_head(kind, length of the JSON, length of the body)`: what stands before a record."""
 
 
 class Kind(IntEnum):
@@ -37,6 +36,12 @@ class Kind(IntEnum):
 
     STARTED = 1
     FINISHED = 2
+
+
+def frame_head(kind: int, meta: int, body: int) -> bytes:
+    """What stands before a record, by the lengths of its JSON and its body."""
+    # One number: `struct` takes three times as long.
+    return (kind | meta << 8 | body << 40).to_bytes(FRAME_HEAD, "little")
 
 
 def block(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
@@ -83,7 +88,8 @@ _decode: Final = msgspec.json.Decoder(Stamp).decode
 def entry_of(kind: int, meta: bytes, body: bytes) -> Entry:
     """An entry from what a frame holds."""
     known = _decode(meta)
-    return Entry(kind, known.id, known.attempt, known.state, meta, body)
+    request, response = (body, b"") if kind == Kind.STARTED else (b"", body)
+    return Entry(kind, known.id, known.attempt, known.state, meta, request, response)
 
 
 def _entries(frames: bytes) -> list[Entry] | None:

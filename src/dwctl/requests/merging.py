@@ -1,8 +1,9 @@
-"""What a statement of the writer writes of the records that have come. Pure."""
+"""What a statement of the writer writes of the records that have come."""
 
 from collections.abc import Iterable
 
-from dwctl.requests.entries import Batch, Entry
+from dwctl.requests.entries import Batch
+from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind
 from dwctl.requests.states import supersedes
 
@@ -11,27 +12,42 @@ _TOOLS = b'"tool_calls":'
 
 
 def merged(entries: Iterable[Entry]) -> Batch:
-    """One record and one pair of bodies for each request: a fast call is one insert. Pure."""
+    """One record and one pair of bodies for each request. The entries do not change any more."""
     places: dict[str, int] = {}
     kept: list[Entry] = []
-    bodies: list[bytes] = []
     displaced: list[Entry] = []
-    started = int(Kind.STARTED)
     for entry in entries:
+        entry.taken = True
         place = places.get(entry.id)
         if place is None:
             places[entry.id] = len(kept)
             kept.append(entry)
-            bodies += (entry.body, b"") if entry.kind == started else (b"", entry.body)
-            continue
-        lost = entry
-        if supersedes(entry, kept[place]):
-            lost, kept[place] = kept[place], entry
-            if entry.kind != started:
-                bodies[2 * place + 1] = entry.body
-        if lost.kind != started and (_COST in lost.meta or _TOOLS in lost.meta):
-            displaced.append(lost)
-        if entry.kind == started and not bodies[2 * place]:
-            bodies[2 * place] = entry.body
-    lengths = [len(body) or None for body in bodies]
-    return Batch([entry.meta for entry in kept], bodies, lengths[::2], lengths[1::2], displaced)
+        else:
+            kept[place] = _both(kept[place], entry, displaced)
+    metas: list[bytes] = []
+    bodies: list[bytes] = []
+    requests: list[int | None] = []
+    responses: list[int | None] = []
+    for entry in kept:
+        metas.append(entry.meta)
+        bodies.append(entry.request)
+        bodies.append(entry.response)
+        requests.append(len(entry.request) or None)
+        responses.append(len(entry.response) or None)
+    return Batch(b"[%b]" % b",".join(metas), bodies, requests, responses, displaced)
+
+
+def _both(known: Entry, new: Entry, displaced: list[Entry]) -> Entry:
+    """Two of the same request: the first one's client's body, the answer of the last end that counts."""
+    lost, kept, response = new, known, known.response
+    ends = new.kind != int(Kind.STARTED)
+    if supersedes(new, known):
+        lost, kept = known, new
+        if ends:
+            response = new.response
+    if lost.kind != int(Kind.STARTED) and (_COST in lost.meta or _TOOLS in lost.meta):
+        displaced.append(lost)
+    request = known.request or new.request
+    both = Entry(kept.kind, kept.id, kept.attempt, kept.state, kept.meta, request, response)
+    both.taken = True
+    return both

@@ -1,10 +1,10 @@
 -- name: upsert_requests
 -- Create or complete: rows and bodies of one batch, whatever is there already. $1 is a JSON array of records (bytes,
 -- so that they are not decoded on the way), $2 the bodies of each in turn, request then response, $3 and $4 their
--- lengths, null where there is none; $5 is the length up to which they are compressed. Within an attempt the rank only
--- rises, completed and canceled stay, and a late write of an older attempt changes nothing. Rows are locked in the order
--- of their ids, so that two of these statements at the same time cannot wait for each other. json and not jsonb: the
--- array is read once, so building its tree is lost.
+-- lengths (arrays in text, null where there is none); $5 is the length up to which they are compressed. Within an attempt
+-- the rank only rises, completed and canceled stay, and a late write of an older attempt changes nothing. Rows are locked
+-- in the order of their ids, so that two of these statements at the same time cannot wait for each other. json and not
+-- jsonb: the array is read once, so building its tree is lost.
 -- Costs come first: what is not booked yet becomes an entry of the ledger, adds to its row, and is taken off its account,
 -- whatever the row's record changes. Entries, rows, balances, then what budgets have spent: always in this order, for the
 -- same reason. Whether a budget counts is read where the balance is written, so that no budget can be made in between.
@@ -109,7 +109,7 @@ changed as (
 ),
 lengths as (
     select n, request, response, sum(coalesce(request, 0) + coalesce(response, 0)) over (order by n)::integer as stop
-    from unnest($3::integer[], $4::integer[]) with ordinality as t (request, response, n)
+    from unnest($3::text::integer[], $4::text::integer[]) with ordinality as t (request, response, n)
 ),
 taken as (
     select

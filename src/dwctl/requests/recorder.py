@@ -9,7 +9,6 @@ a kill at that moment can lose them.
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,12 +16,14 @@ import msgspec
 from dwctl.core.metrics import Metrics
 from dwctl.requests import frames
 from dwctl.requests.backlog import Backlog
-from dwctl.requests.entries import Block, Entry, Position
+from dwctl.requests.entries import Block, Position
+from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind, frame_head
 from dwctl.requests.packing import Packer
 from dwctl.requests.record import Record
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import Spool
+from dwctl.requests.states import supersedes
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +61,10 @@ class Recorder:
         """Where records are encoded: bytes of their own then come in the right size at once, and not by growing."""
         self._pieces: list[bytes] = []
         self._entries: list[Entry] = []
+        self._open: dict[str, Entry] = {}
+        """Starts that are not committed: the call's end goes into the same entry, if it is not being written yet."""
         self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._scheduled = False
-        # Without a step in between: each call comes here twice.
-        self.start: Callable[[Record, bytes], None] = partial(self._note, _STARTED)
-        """Note that a call was admitted."""
-        self.finish: Callable[[Record, bytes], None] = partial(self._note, _FINISHED)
-        """Note how a call ended."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shed = metrics.counter(
             "dwctl_spool_bodies_shed_total", "Bodies not recorded because the spool was too large."
@@ -78,6 +76,38 @@ class Recorder:
     def noted(self) -> int:
         """Records since the start."""
         return self.written + len(self._entries)
+
+    def start(self, record: Record, body: bytes) -> None:
+        """Note that a call was admitted."""
+        body = self._kept(record, body)
+        meta = self._frame(_STARTED, record, body)
+        entry = Entry(_STARTED, record.id, record.attempt, record.state, meta, body, b"")
+        self._entries.append(entry)
+        self._open[entry.id] = entry
+
+    def finish(self, record: Record, body: bytes) -> None:
+        """Note how a call ended."""
+        body = self._packer.pack(self._kept(record, body))
+        meta = self._frame(_FINISHED, record, body)
+        entry = self._open.pop(record.id, None)
+        if entry is None or entry.taken or self.backlog.spilled or not supersedes(record, entry):
+            entry = Entry(_FINISHED, record.id, record.attempt, record.state, meta, b"", body)
+            self._entries.append(entry)
+            return
+        entry.kind = _FINISHED
+        entry.attempt = record.attempt
+        entry.state = record.state
+        entry.meta = meta
+        entry.response = body
+
+    def committed(self, blocks: list[Block]) -> int:
+        """They are in the database; how many records they were."""
+        count = 0
+        for block in blocks:
+            entries = block.entries
+            count += len(entries)
+            self._forget(entries)
+        return count
 
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Call back once everything noted so far is in the spool."""
@@ -97,21 +127,29 @@ class Recorder:
             except Exception:
                 logger.exception("a step after recording failed")
 
-    def _note(self, kind: int, record: Record, body: bytes) -> None:
-        if body and (
-            len(body) > self._max_body_bytes or not record.stored or self._spool.size > self._shed_above
-        ):
-            if record.stored and len(body) <= self._max_body_bytes:
-                self._shed.inc()
-            body = b""
-        if body and kind == _FINISHED:
-            body = self._packer.pack(body)
+    def _kept(self, record: Record, body: bytes) -> bytes:
+        """A body as far as it is recorded."""
+        if not body or len(body) > self._max_body_bytes or not record.stored:
+            return b""
+        if self._spool.size > self._shed_above:
+            self._shed.inc()
+            return b""
+        return body
+
+    def _frame(self, kind: int, record: Record, body: bytes) -> bytes:
+        """Have a record written with the others of this turn; its JSON."""
         self._encode_into(record, self._json)
         meta = bytes(self._json)
         self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)
-        self._entries.append(Entry(kind, record.id, record.attempt, record.state, meta, body))
         if not self._scheduled:
             self._schedule()
+        return meta
+
+    def _forget(self, entries: list[Entry]) -> None:
+        """They change no more: what follows is an entry of its own."""
+        for entry in entries:
+            if entry.kind == _STARTED and self._open.get(entry.id) is entry:
+                del self._open[entry.id]
 
     def _schedule(self) -> None:
         self._scheduled = True
@@ -135,7 +173,8 @@ class Recorder:
         end = self._spool.position
         start = Position(end.segment, end.offset - size) if on_disk else end
         self.written += len(entries)
-        self.backlog.put(Block(entries, size, start, end), on_disk=on_disk)
+        if not self.backlog.put(Block(entries, size, start, end), on_disk=on_disk):
+            self._forget(entries)
         self.on_entries()
 
     def _full(self) -> str | None:

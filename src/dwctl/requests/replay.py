@@ -23,7 +23,7 @@ from dwctl.core.clock import Clock
 from dwctl.db.postgres import Database, reason_of
 from dwctl.db.queries import Queries
 from dwctl.requests import frames
-from dwctl.requests.entries import Entry
+from dwctl.requests.entry import Entry
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import remove, segments, take_lock
 from dwctl.requests.writer import AWAY, Committer

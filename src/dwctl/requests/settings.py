@@ -24,7 +24,7 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     flush_interval_ms: int = 50
     """A call's row is committed at most about this long after its end."""
     batch_rows: int = 2000
-    """Records in one statement; a call has two, its start and its end."""
+    """Records in one statement: a call has one when it ends before its start is written, else two."""
     statements: int = 2
     """Statements under way at a time: while one is executed, the next is on its way to the server."""
     batch_bytes: int = 8 * MIB

@@ -219,9 +219,9 @@ class QueueStore:
                 raise _Unheld
             if ordered:
                 await self._belong(connection, records)
-        nothing: list[int | None] = [None] * len(records)
+        # Without bodies: an answer is written where it came.
         await connection.fetchrow(
-            self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", nothing, nothing, 0
+            self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", "{}", "{}", 0
         )
         if again:
             await connection.execute(self._sql["reopen_requests"], again, holder)
