@@ -3,10 +3,17 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Final
 
-SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-
-BYTES = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0, 67108864.0)
+Bounds = tuple[float, ...]
+"""Of no known length: compiled code would make floats of a constant anew for each use."""
+SECONDS: Final[Bounds] = (
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0
+)  # fmt: skip
+BYTES: Final[Bounds] = (
+    256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0, 67108864.0
+)  # fmt: skip
+_place: Final = bisect_left
 
 
 class Distribution:
@@ -30,7 +37,7 @@ class Distribution:
 
     def add(self, seconds: float) -> None:
         """One more observation."""
-        self.buckets[bisect_left(self._bounds, seconds)] += 1
+        self.buckets[_place(self._bounds, seconds)] += 1
         self.total += seconds
 
     @property

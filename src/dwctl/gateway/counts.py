@@ -7,21 +7,25 @@ Labels are the model's alias, the path, and classes of few values: never a key, 
 from bisect import bisect_left
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from dwctl.core.distribution import BYTES, SECONDS, Distribution
+from dwctl.core.distribution import BYTES, SECONDS, Bounds, Distribution
 from dwctl.gateway.routes import PREFIX
 from dwctl.gateway.upstream.connection import Failure
 from dwctl.requests.record import Record
 
 LEFT = 499
 """The client left: counted apart from other errors of clients."""
-OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+OVERHEAD_SECONDS: Final[Bounds] = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0
+)  # fmt: skip
 STATUSES = frozenset({*map(int, HTTPStatus), LEFT})
 """Those that are shown as they are; any other that an upstream makes up is shown as the first of its hundred."""
+_place: Final = bisect_left
 Served = tuple[str, str, int, Distribution]
 """Method, path, status, and how long requests took."""
 
@@ -103,18 +107,18 @@ class Counts(Collector):
         status = record.status_code
         # As `Distribution.add`, without a step in between: there are four of them in each call.
         known, value = counts.ended.get(status) or counts.of_status(status), record.duration_ms / 1000
-        known.buckets[bisect_left(SECONDS, value)] += 1
+        known.buckets[_place(SECONDS, value)] += 1
         known.total += value
         known, size = counts.sizes, record.response_size
-        known.buckets[bisect_left(BYTES, size)] += 1
+        known.buckets[_place(BYTES, size)] += 1
         known.total += size
         if record.first_byte_ms is not None:
             known, value = counts.first_byte, record.first_byte_ms / 1000
-            known.buckets[bisect_left(SECONDS, value)] += 1
+            known.buckets[_place(SECONDS, value)] += 1
             known.total += value
         if record.overhead_ms:
             known, value = self._overhead, record.overhead_ms / 1000
-            known.buckets[bisect_left(OVERHEAD_SECONDS, value)] += 1
+            known.buckets[_place(OVERHEAD_SECONDS, value)] += 1
             known.total += value
         if record.total_tokens is not None:
             counts.input_tokens += record.prompt_tokens or 0

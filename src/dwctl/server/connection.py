@@ -317,10 +317,10 @@ class Connection(asyncio.Protocol):
 
     def _serve_again(self, data: bytes) -> bool:
         """Serve a call of the gateway that is like the last one, its head repeated and its body whole; if it is one."""
-        found = self._plain and self._repeats.again(data)
-        if not found:
+        start = self._repeats.again(data) if self._plain else 0
+        head = self._repeats.head
+        if not start or head is None:
             return False
-        head, start = found
         host = self._host
         if len(data) - start != head.length or head.length > host.settings.max_body_bytes:
             return False

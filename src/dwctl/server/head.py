@@ -44,38 +44,38 @@ Lines = dict[bytes, tuple[bytes, bytes]]
 class RepeatedHeads:
     """The last head of a connection; a repeated one is exactly as good as one that the grammar has let through."""
 
-    __slots__ = ("_head", "_repeats")
+    __slots__ = ("_repeats", "head")
 
     def __init__(self) -> None:
         self._repeats = Repeats()
-        self._head: RequestHead | None = None
+        self.head: RequestHead | None = None
+        """The last one."""
 
     def parse(self, data: bytes, max_headers: int, max_target: int, known: Lines) -> RequestHead:
         """As the function of this name. A repeated head is the same object again, with its new length."""
-        head = self._head
+        head = self.head
         digits = self._repeats.digits(data)
         if digits is not None and head is not None:
             head.length = int(digits)
-            head.digits = digits
+            head.repeated = True
             head.fields()
             return head
         head = parse(data, max_headers, max_target, known)
         if len(data) <= MAX_REPEATED and not head.expects_continue and self._repeats.remember(data):
-            self._head = head
+            self.head = head
         else:
             self._repeats.forget()
         return head
 
-    def again(self, data: bytes) -> tuple[RequestHead, int] | None:
-        """For bytes that begin with the last head, whole: that head with its new length, and where its body begins."""
-        found = self._repeats.measure(data)
-        head = self._head
-        if found is None or head is None:
-            return None
-        digits, end = found
-        head.length = int(digits)
-        head.digits = digits
-        return head, end
+    def again(self, data: bytes) -> int:
+        """Where the body begins in bytes that begin with the last head, or 0; `head` has the new length then."""
+        end = self._repeats.measure(data)
+        head = self.head
+        if not end or head is None:
+            return 0
+        head.length = self._repeats.length
+        head.repeated = True
+        return end
 
 
 def parse(data: bytes, max_headers: int, max_target: int, known: Lines | None = None) -> RequestHead:

@@ -20,18 +20,18 @@ class RequestHead(msgspec.Struct, gc=False):
     keep_alive: bool
     expects_continue: bool
     memo: Memo
-    digits: bytes = b""
-    """The content-length of this request, where `headers` still has that of an earlier one."""
+    repeated: bool = False
+    """Whether `headers` still has the content-length of an earlier request."""
 
     def fields(self) -> Headers:
         """The header lines of this request; of a repeated head hardly anybody asks for them."""
-        if self.digits:
+        if self.repeated:
             place = [name for name, _ in self.headers].index(b"content-length")
             # Another list: whoever was given the old one keeps it.
             self.headers = [
                 *self.headers[:place],
-                (b"content-length", self.digits),
+                (b"content-length", b"%d" % self.length),
                 *self.headers[place + 1 :],
             ]
-            self.digits = b""
+            self.repeated = False
         return self.headers

@@ -234,11 +234,13 @@ class UpstreamConnection(asyncio.Protocol):
                     self._end(receiver, clean=not surplus)
             elif self._head is None:
                 self._answered = True
-                again = None if self._buffer else self._owner.reader.again(data)
-                if again is None or again[0].status < 200:
+                reader = self._owner.reader
+                start = 0 if self._buffer else reader.again(data)
+                head = reader.head
+                if not start or head is None or head.status < 200:
                     self._read_head(data, receiver)
                 else:
-                    self._begin(again[0], data[again[1] :], receiver)
+                    self._begin(head, data[start:], receiver)
             else:
                 self._read_rest(data, receiver)
         except (ResponseError, ChunkError) as error:

@@ -49,32 +49,34 @@ class HeadReader:
     byte by byte needs no second reading.
     """
 
-    __slots__ = ("_kinds", "_last", "_repeats")
+    __slots__ = ("_kinds", "_repeats", "head")
 
     def __init__(self) -> None:
         self._kinds: dict[bytes, bytes] = {}
         self._repeats = Repeats()
-        self._last: Head | None = None
+        self.head: Head | None = None
+        """The last one that can be repeated."""
 
-    def again(self, data: bytes) -> tuple[Head, int] | None:
-        """For bytes that begin with the last head, whole: that head with its new length, and where its body begins."""
-        last = self._last
-        found = self._repeats.measure(data)
-        if found is None or last is None:
-            return None
-        digits, end = found
-        length = int(digits)
-        return last if length == last.length else _with_length(last, length), end
+    def again(self, data: bytes) -> int:
+        """Where the body begins in bytes that begin with the last head, or 0; `head` has the new length then."""
+        head = self.head
+        end = self._repeats.measure(data)
+        if not end or head is None:
+            return 0
+        length = self._repeats.length
+        if length != head.length:
+            self.head = _with_length(head, length)
+        return end
 
     def read(self, data: bytes) -> Head:
         """Parse a head up to and without its empty line."""
-        last = self._last
+        last = self.head
         digits = self._repeats.digits(data)
         if digits is not None and last is not None:
             return _with_length(last, int(digits))
         head = self._parse(data)
         if head.length is not None and self._repeats.remember(data):
-            self._last = head
+            self.head = head
         else:
             self._repeats.forget()
         return head
