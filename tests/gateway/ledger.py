@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from dwctl.requests.record import Record
+from dwctl.requests.record import Record, Waiting
 
 
 class Ledger:
@@ -31,6 +31,10 @@ class Ledger:
             asyncio.get_running_loop().call_soon(callback, *args)
         else:
             self._held.append((callback, args))
+
+    def tell(self, waiting: Waiting) -> None:
+        """The same."""
+        self.after(waiting.noted)
 
     def hold(self) -> None:
         """From now on nothing is written, and nothing that waits for it goes on."""

@@ -91,7 +91,7 @@ class Attempts:
         """The limits of time of the endpoint that is asked now."""
         return self._flight.timeouts
 
-    def launch(self) -> None:
+    def noted(self) -> None:
         """Send it for the first time; the call's start is in the spool."""
         self._flight.launch(self)
 
@@ -238,7 +238,7 @@ class Attempts:
             return False
         self._pools.retried(self._model, reason)
         flight = self._flight
-        self._around.again(flight.record_id, reason.value, status, pause)
+        self._around.again(flight.record.id, reason.value, status, pause)
         flight.drop()
         self._pick, rendered = found
         self._previous = Rendered(flight.upstream, b"", hide_usage=False)

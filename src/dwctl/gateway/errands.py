@@ -30,7 +30,7 @@ from dwctl.gateway.routes import Route
 from dwctl.gateway.traced import TracedGateway
 from dwctl.gateway.uploads.upload import Upload
 from dwctl.requests.dispatch import Done, Errand
-from dwctl.requests.record import Record, State
+from dwctl.requests.record import Record, State, Waiting
 from dwctl.routing.snapshot import Key, Snapshot, Target, Timeouts
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
@@ -69,6 +69,10 @@ class _Taken:
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """There is no disk to wait for."""
         callback(*args)
+
+    def tell(self, waiting: Waiting) -> None:
+        """The same."""
+        waiting.noted()
 
 
 class UnderWay:

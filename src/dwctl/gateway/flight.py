@@ -5,6 +5,8 @@ before the last byte, or the event that tells a client to stop reading, goes to 
 at any moment leaves a row for every call that an upstream saw, and a complete one for every call answered.
 """
 
+from typing import Final
+
 from dwctl.gateway.chat_adapter import ChatAnswers
 from dwctl.gateway.echo import Echo
 from dwctl.gateway.failures import last_event, problem_of
@@ -25,13 +27,15 @@ from dwctl.gateway.upstream.origin import Ticket
 from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record
 from dwctl.routing.snapshot import Timeouts
-from dwctl.usage.meter import of_reply, of_stream
-from dwctl.usage.metered import NOTHING, Metered
+from dwctl.usage.meter import NOTHING, of_reply, of_stream
+from dwctl.usage.metered import Metered
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem, render
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.sse import EventTooLarge, events
 from dwctl.wire.stateful import Expanded
+
+_HEADER_ONLY: Final = IdStyle.HEADER_ONLY
 
 
 class Flight:
@@ -39,9 +43,9 @@ class Flight:
 
     __slots__ = (
         "_around", "_asked", "_body", "_commented", "_cors", "_dropped", "_exchange", "_first_byte", "_head",
-        "_hide_usage", "_ident", "_overhead", "_passing", "_received", "_record", "_recorded",
-        "_relay", "_request", "_reshape", "_route", "_sanitiser", "_size", "_straight", "_ticket", "_upstream",
-        "attempts", "deadline", "source", "tariff", "upload",
+        "_hide_usage", "_ident", "_overhead", "_passing", "_received", "_relay", "_request", "_reshape",
+        "_route", "_sanitiser", "_size", "_straight", "_ticket", "_whole", "attempts", "deadline", "record", "recorded",
+        "source", "tariff", "upload", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -64,8 +68,9 @@ class Flight:
         self._asked = exchange.body
         self._received = exchange.received
         self._route = route
-        self._upstream = upstream
-        self._record = record
+        self.upstream = upstream
+        """Where the call is sent, or was sent last."""
+        self.record = record
         self._ident = record.id.encode()
         self._request = request
         self._cors = cors
@@ -94,7 +99,10 @@ class Flight:
         """Bytes of the answer's body so far."""
         self._dropped = 0
         """How many of them are not in `_body` any more."""
-        self._recorded = False
+        self.recorded = False
+        """Whether the call has its end."""
+        self._whole = b""
+        """The answer, while it waits for that to be in the spool."""
         self._first_byte: float | None = None
         self._overhead = 0.0
         self._commented = 0.0
@@ -108,24 +116,17 @@ class Flight:
             self._reshape = Echo(expanded.echoed)
 
     @property
-    def upstream(self) -> Upstream:
-        """Where the call is sent, or was sent last."""
-        return self._upstream
-
-    @property
-    def record_id(self) -> str:
-        """Of the call's record."""
-        return self._record.id
-
-    @property
-    def recorded(self) -> bool:
-        """Whether the call has its end."""
-        return self._recorded
-
-    @property
     def timeouts(self) -> Timeouts | None:
         """The limits of time of the endpoint that is asked."""
-        return self._upstream.target.timeouts
+        return self.upstream.target.timeouts
+
+    def noted(self) -> None:
+        """What it waited for is in the spool: its start, or the end of a call whose answer is whole."""
+        answer, self._whole = self._whole, b""
+        if answer:
+            self._hand_over(answer, False)
+        else:
+            self.launch()
 
     def launch(self, receiver: Receiver | None = None) -> None:
         """Send the request; the call's start is in the spool. `receiver` stands in front of this flight."""
@@ -135,17 +136,17 @@ class Flight:
             self._overhead = (self._around.perf() - self._received) * 1000
         request, self._request = self._request, b""
         receiver = receiver or self
-        if self._upstream.turned:
+        if self.upstream.turned:
             receiver = ChatAnswers(receiver, self.drop, self._asked, self._around.max_reply_bytes)
-        ticket = self._around.submit(self._upstream.address, request, receiver, self.source)
-        if not self._recorded:
+        ticket = self._around.submit(self.upstream.address, request, receiver, self.source)
+        if not self.recorded:
             self._ticket = ticket
 
     def assign(self, rendered: Rendered) -> None:
         """Another target, before anything of the first one's answer was handed over here."""
-        self._upstream.load.active -= 1
+        self.upstream.load.active -= 1
         rendered.upstream.load.active += 1
-        self._upstream = rendered.upstream
+        self.upstream = rendered.upstream
         self._request = rendered.request
         self._hide_usage = rendered.hide_usage
         self.source = rendered.source
@@ -166,18 +167,18 @@ class Flight:
         """An answer has begun to come; whether it is a good one its head tells."""
         onlooker, head = self._around.onlooker, self._head
         if onlooker is not None and head is not None and head.status < 400:
-            onlooker.first(self._record)
+            onlooker.first(self.record)
 
     def on_head(self, head: Head) -> None:
         """The answer begins."""
-        if self._upstream.announced:
-            head = announcing(head, self._upstream)
+        if self.upstream.announced:
+            head = announcing(head, self.upstream)
         self._head = head
         if self._sanitiser is not None:
-            self._sanitiser.trusted = self._upstream.target.trusted
+            self._sanitiser.trusted = self.upstream.target.trusted
         if head.events and not self._unreadable(head):
             if not head.coded:
-                style = self._route.id_style if head.status < 400 else IdStyle.HEADER_ONLY
+                style = self._route.id_style if head.status < 400 else _HEADER_ONLY
                 self._relay = EventRelay(style, b"resp_" + self._ident, hide_usage=self._hide_usage)
             self._open(head)
         elif self._route.media and not head.json and head.status < 400:
@@ -229,7 +230,7 @@ class Flight:
         side always stands between two events, for it gets whole ones only. No row and no meter sees it.
         """
         every = self._around.stream_keep_alive
-        if not every or self._relay is None or self._recorded:
+        if not every or self._relay is None or self.recorded:
             return
         now = self._around.perf()
         if min(seconds, now - self._commented) >= every:
@@ -249,7 +250,7 @@ class Flight:
             self._pass(rest)
             if self._head is None:
                 return
-        if self._reshape is not None and not self._recorded and (problem := self._reshape.missing()):
+        if self._reshape is not None and not self.recorded and (problem := self._reshape.missing()):
             self._cut(problem)
             return
         self._note_end(head.status, self._metered(), upstream_error(head.status))
@@ -269,8 +270,8 @@ class Flight:
             return
         if self._first_byte is None:
             self._first_byte = self._around.perf()
-        if self._upstream.announced:
-            head = announcing(head, self._upstream)
+        if self.upstream.announced:
+            head = announcing(head, self.upstream)
         self._ticket = None
         self._head = head
         self._answer(head, body)
@@ -278,9 +279,9 @@ class Flight:
     def on_failure(self, failure: Failure, detail: str) -> None:
         """There will be no whole answer."""
         self._ticket = None
-        problem = problem_of(failure, self._record.model)
-        self._around.failed(self._record.model, self._upstream.target, failure, detail)
-        if self._recorded:
+        problem = problem_of(failure, self.record.model)
+        self._around.failed(self.record.model, self.upstream.target, failure, detail)
+        if self.recorded:
             # All that matters to the client has been sent: the upstream broke off after the last event.
             self._finish(self._last_chunk())
         elif self._passing:
@@ -293,7 +294,7 @@ class Flight:
         self._exchange = self._straight = None
         sent = self._ticket is not None and self._ticket.connection is not None
         self.drop()
-        if not self._recorded:
+        if not self.recorded:
             error = (CLIENT_LEFT.code, CLIENT_LEFT.message)
             self._note_end(CLIENT_LEFT.status, self._metered(), error, left=sent)
 
@@ -312,10 +313,10 @@ class Flight:
         metered = NOTHING
         if head.json:
             metered = of_reply(body)
-            if status < 400 and self._route.id_style is not IdStyle.HEADER_ONLY:
+            if status < 400 and self._route.id_style is not _HEADER_ONLY:
                 body = with_id(body, b'"resp_%b"' % self._ident)
         if self._sanitiser is not None:
-            self._sanitiser.trusted = self._upstream.target.trusted
+            self._sanitiser.trusted = self.upstream.target.trusted
             clean = self._sanitiser.whole(head, body)
             if isinstance(clean, Problem):
                 self._mask(head, clean)
@@ -334,16 +335,17 @@ class Flight:
         self._size = len(said)
         self._note_end(status, metered, None if status < 400 else upstream_error(status))
         if self._exchange is not None:
-            answer = whole(head, status, self._our_lines(), body, self._exchange)
-            self._around.recording.after(self._hand_over, answer, False)
+            now = self.record.completed_at
+            self._whole = whole(head, status, self._our_lines(), body, self._exchange, now)
+            self._around.recording.tell(self)
 
     def _mask(self, head: Head, problem: Problem) -> None:
         """The client is told of the upstream's answer in our words; the operator learns what it cannot."""
         if head.status < 400:
-            self._around.failed(self._record.model, self._upstream.target, Failure.MALFORMED, "")
+            self._around.failed(self.record.model, self.upstream.target, Failure.MALFORMED, "")
         elif head.status in ACCOUNT:
             detail = f"it answered {head.status}"
-            self._around.failed(self._record.model, self._upstream.target, Failure.ACCOUNT, detail)
+            self._around.failed(self.record.model, self.upstream.target, Failure.ACCOUNT, detail)
         self._refuse(problem)
 
     def _refuse(self, problem: Problem) -> None:
@@ -381,10 +383,8 @@ class Flight:
 
     def _unreadable(self, head: Head) -> bool:
         """Whether the answer's events would have to be changed and cannot be, for they are compressed."""
-        sanitiser = self._sanitiser
-        return (head.coded and self._reshape is not None) or not (
-            sanitiser is None or sanitiser.streams(head)
-        )
+        read = self._sanitiser is None or self._sanitiser.streams(head)
+        return not read or (head.coded and self._reshape is not None)
 
     def _open(self, head: Head) -> None:
         """Send the head of an answer whose body follows piece by piece."""
@@ -404,7 +404,7 @@ class Flight:
             data = sanitiser.feed(data)
         self._keep(data)
         broken = sanitiser is not None and sanitiser.broken
-        if relay is not None and relay.ended and not broken and not self._recorded and head is not None:
+        if relay is not None and relay.ended and not broken and not self.recorded and head is not None:
             self._note_end(head.status, self._metered(), upstream_error(head.status))
         self._send(data if self._reshape is None else self._reshape.feed(data))
         if broken:
@@ -415,7 +415,7 @@ class Flight:
             return
         # Each event of a translation in a chunk of its own: some clients' readers forget half of one.
         data = self._framed(data) if self._reshape is None else b"".join(map(self._framed, events(data)))
-        if self._recorded:
+        if self.recorded:
             self._around.recording.after(self._write, data)
         else:
             self._write(data)
@@ -469,17 +469,17 @@ class Flight:
         self, status: int, metered: Metered, error: tuple[str | None, str] | None, *, left: bool = False
     ) -> None:
         """The one place where a call ends in a record; a second end of the same call is none."""
-        if self._recorded:
+        if self.recorded:
             return
-        self._recorded = True
-        self._upstream.load.active -= 1
-        around, record, size, head = self._around, self._record, self._size, self._head
+        self.recorded = True
+        self.upstream.load.active -= 1
+        around, record, size, head = self._around, self.record, self._size, self._head
         failed = error is not None
         if failed or not metered.completion_tokens or not metered.prompt_tokens:
             # Not all of it was told by the upstream.
             path, answer, began = self._route.path, self._answer_so_far(), self._passing
             metered = reckoned(metered, Passed(path, self._asked, head, answer, size, began, failed, left))
-        target = self._upstream.target
+        target = self.upstream.target
         units = complete(record, target, head, status, metered, size=size, error=error, tariff=self.tariff)
         if record.estimated and record.cost:
             around.cap(record)
@@ -490,11 +490,8 @@ class Flight:
         record.overhead_ms = self._overhead
         # A reshape has told the client already.
         record.completed_at = record.completed_at or around.now()
-        parts = self._body
         if self.upload is not None:
             self.upload.close()
-        if size > around.max_record_bytes or self._route.media:
-            around.recording.finish(record, b"")
-        else:
-            around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))
+        parts = [] if size > around.max_record_bytes or self._route.media else self._body
+        around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))
         around.ended(record, units)

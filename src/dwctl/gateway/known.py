@@ -7,6 +7,7 @@ known need not find that out anew. Limits, credit and the key's end are never kn
 Only the plain way is kept: one target, no translation, nothing in the body that depends on more than its model.
 """
 
+from typing import Final
 from weakref import ref
 
 from dwctl.gateway.admission import Admission, Caller
@@ -18,6 +19,8 @@ from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot
 from dwctl.usage.prices import Tariff
 from dwctl.wire.exchange import Exchange
+
+_rendered: Final = Rendered
 
 
 class Known:
@@ -65,7 +68,7 @@ class Known:
         model_name = self.upstream.target.model_name
         if peeked.stream or model_name != self.name:
             body, hide_usage = request_body(body, peeked, self.route, model_name)
-        return Rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
+        return _rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
 
 
 def known_of(

@@ -28,6 +28,10 @@ from dwctl.gateway.shapes import (
 from dwctl.wire.errors import Problem, Refused
 
 _PLACEHOLDERS: Final = {kind: kind() for kind in FIELD_NAMES}
+# What every call asks for: compiled code has constants at hand, and looks up what other modules have each time.
+_model_value: Final = ModelValue
+_stream_value: Final = StreamValue
+_peek_of: Final = Peek
 
 
 class Peeker:
@@ -51,14 +55,14 @@ class Peeker:
             raise Refused(_not_json(body)) from error
         except RecursionError as error:
             raise Refused(_problem("The body is nested too deeply.")) from error
-        model = values.pop(ModelValue, None)
-        stream = values.pop(StreamValue, None)
+        model = values.pop(_model_value, None)
+        stream = values.pop(_stream_value, None)
         if model is not None and type(model) is not str:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
             raise Refused(_wrong_type("stream", "a boolean", stream))
         if not values:
-            return Peek(model, bool(stream), False, False, fields)
+            return _peek_of(model, bool(stream), False, False, fields)
         has_options = StreamOptionsValue in values
         asked = has_options and _includes_usage(values[StreamOptionsValue])
         tier = values.get(TierValue)

@@ -324,7 +324,7 @@ class Gateway:
         self.began(record)
         exchange.on_abort = sender.abort
         self.recording.start(record, b"" if route.media else asked)
-        self.recording.after(sender.launch)
+        self.recording.tell(sender)
 
     def _recalled(
         self, exchange: Exchange, snapshot: Snapshot, peeked: Peek | None, now: float

@@ -5,7 +5,8 @@ from typing import Final
 from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
-from dwctl.usage.metered import NOTHING, Metered
+from dwctl.usage.meter import NOTHING
+from dwctl.usage.metered import Metered
 from dwctl.usage.prices import Tariff
 from dwctl.wire.errors import Problem
 

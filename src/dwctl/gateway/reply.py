@@ -40,15 +40,15 @@ def announcing(head: Head, upstream: Upstream) -> Head:
     return msgspec.structs.replace(head, lines=b"".join((*kept, upstream.announced)))
 
 
-def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange) -> bytes:
-    """A complete answer; `status` differs from the upstream's where its answer was reshaped."""
+def whole(head: Head, status: int, ours: bytes, body: bytes, exchange: Exchange, now: float) -> bytes:
+    """A complete answer; `status` differs from the upstream's where its answer was reshaped. `now` in unix seconds."""
     if not (exchange.keep_alive and exchange.chunked_ok):
         ours += connection_line(exchange, keep_alive=exchange.keep_alive)
     if status in _BODILESS:
-        return b"".join((status_line(status), date_line(), head.lines, ours, b"\r\n", body))
+        return b"".join((status_line(status), date_line(now), head.lines, ours, b"\r\n", body))
     return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
         status_line(status),
-        date_line(),
+        date_line(now),
         head.lines,
         ours,
         len(body),

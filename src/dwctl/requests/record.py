@@ -110,6 +110,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Of a call that has ended: the tools of the server that were called."""
 
 
+class Waiting(Protocol):
+    """Who waits for what was noted to be in the spool."""
+
+    def noted(self) -> None:
+        """It is."""
+        ...
+
+
 class Recording(Protocol):
     """The write-ahead side of a call; `requests/recorder.py` implements it over the spool."""
 
@@ -130,4 +138,8 @@ class Recording(Protocol):
         The gateway sends nothing upstream before the call's start is there, and not the last byte of the answer
         before its end is: so SIGKILL at any moment loses no answered call.
         """
+        ...
+
+    def tell(self, waiting: Waiting) -> None:
+        """The same for a call itself, which needs no callback made of it. Not in order with the callbacks."""
         ...

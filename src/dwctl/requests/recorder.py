@@ -20,7 +20,7 @@ from dwctl.requests.entries import Block, Position
 from dwctl.requests.entry import Entry
 from dwctl.requests.frames import Kind, frame_head
 from dwctl.requests.packing import Packer
-from dwctl.requests.record import Record
+from dwctl.requests.record import Record, Waiting
 from dwctl.requests.settings import RecordingSettings
 from dwctl.requests.spool import Spool
 from dwctl.requests.states import supersedes
@@ -64,6 +64,7 @@ class Recorder:
         self._open: dict[str, Entry] = {}
         """Starts that are not committed: the call's end goes into the same entry, if it is not being written yet."""
         self._callbacks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._waiting: list[Waiting] = []
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shed = metrics.counter(
@@ -115,11 +116,23 @@ class Recorder:
         if not self._scheduled:
             self._schedule()
 
+    def tell(self, waiting: Waiting) -> None:
+        """Tell a call that everything noted so far is in the spool."""
+        self._waiting.append(waiting)
+        if not self._scheduled:
+            self._schedule()
+
     def flush(self) -> None:
         """Write what was noted in this turn, then run what waited for it."""
         self._scheduled = False
         if self._pieces:
             self._write()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            try:
+                each.noted()
+            except Exception:
+                logger.exception("a step after recording failed")
         callbacks, self._callbacks = self._callbacks, []
         for callback, args in callbacks:
             try:
@@ -140,7 +153,10 @@ class Recorder:
         """Have a record written with the others of this turn; its JSON."""
         self._encode_into(record, self._json)
         meta = bytes(self._json)
-        self._pieces += (frame_head(kind, len(meta), len(body)), meta, body)
+        pieces = self._pieces
+        pieces.append(frame_head(kind, len(meta), len(body)))
+        pieces.append(meta)
+        pieces.append(body)
         if not self._scheduled:
             self._schedule()
         return meta

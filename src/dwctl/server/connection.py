@@ -324,7 +324,6 @@ class Connection(asyncio.Protocol):
         host = self._host
         if len(data) - start != head.length or head.length > host.settings.max_body_bytes:
             return False
-        self.changed = self._loop.time()
         self._head = head
         exchange = self._exchange = HttpExchange(self, head, keep_alive=head.keep_alive and not host.draining)
         exchange.body = data[start:]

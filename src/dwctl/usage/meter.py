@@ -10,10 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from dwctl.usage.metered import NOTHING, Metered, UsualChunk, UsualReply, UsualUsage
+from dwctl.usage import metered
+from dwctl.usage.metered import Metered, UsualChunk, UsualReply, UsualUsage
 from dwctl.usage.shapes import Tokens, normal, tokens_in
 from dwctl.wire.sse import data_of, events, last_events
 
+# Compiled code has the constants of its own modules at hand, and looks up those of others each time.
+NOTHING: Final = metered.NOTHING
+_as_metered: Final = Metered
 MAX_TEXT: Final = 256
 LAST_EVENTS = 16
 """How many events from the end of a stream may hold its usage, finish reason or error."""
@@ -122,7 +126,7 @@ def _usual(body: bytes) -> Metered | None:
     error = None if reply.error is None else _error_text(reply.error)
     usage = reply.usage
     if usage is None:
-        return Metered(model=model, finish_reason=reason, error=error)
+        return _as_metered(model=model, finish_reason=reason, error=error)
     prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
     if prompt is None:
         prompt = usage.input_tokens
@@ -134,7 +138,7 @@ def _usual(body: bytes) -> Metered | None:
     reasoning, cached, written = _details_of(usage)
     if (cached and cached > prompt) or (reasoning and reasoning > (completion or 0)):
         return None
-    return Metered(
+    return _as_metered(
         prompt_tokens=prompt,
         completion_tokens=completion,
         reasoning_tokens=reasoning,

@@ -29,9 +29,9 @@ def status_line(status: int) -> bytes:
     return _LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def date_line() -> bytes:
-    """`date: Tue, 24 Nov 2026 14:35:56 GMT` with its line break."""
-    now = int(_clock())
+def date_line(moment: float = 0.0) -> bytes:
+    """`date: Tue, 24 Nov 2026 14:35:56 GMT` with its line break, of these unix seconds or of now."""
+    now = int(moment or _clock())
     if now != _date.second:
         _date.line = f"date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
         _date.second = now

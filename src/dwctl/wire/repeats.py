@@ -61,10 +61,12 @@ class Repeats:
                 break
             length = length * 10 + digit
             at += 1
-        if at == start or (data[start] == ZERO and at > start + 1) or not data.startswith(self._rest, at):
+        rest = self._rest
+        end = at + len(rest)
+        if at == start or (data[start] == ZERO and at > start + 1) or data[at:end] != rest:
             return 0
         self.length = length
-        return at + len(self._rest)
+        return end
 
     def remember(self, data: bytes) -> bool:
         """Remember a head that has exactly one content-length; whether it is written as it can be compared."""

@@ -23,7 +23,7 @@ from dwctl.gateway.pipeline import Gateway
 from dwctl.gateway.tools.round_call import RoundCall
 from dwctl.gateway.traced import TracedCaller, TracedGateway
 from dwctl.gateway.uploads.upload import Upload
-from dwctl.requests.record import Record
+from dwctl.requests.record import Record, Waiting
 from dwctl.usage.credit.leases import ZERO
 from dwctl.wire.errors import Problem
 from dwctl.wire.exchange import Exchange
@@ -57,6 +57,10 @@ class _Kept:
     def after(self, callback: Callable[..., None], *args: object) -> None:
         """Once the call's start is in the spool."""
         self._recording.after(callback, *args)
+
+    def tell(self, waiting: Waiting) -> None:
+        """The same."""
+        self._recording.tell(waiting)
 
 
 class RoundGateway(Gateway):
