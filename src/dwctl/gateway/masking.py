@@ -86,7 +86,7 @@ def embedded_error(data: bytes) -> tuple[object, bool]:
 
     None where there is none; an empty error is none.
     """
-    if b'"error"' not in data:
+    if data.find(b'"error"') < 0:
         return None, False
     try:
         found = _read(data)

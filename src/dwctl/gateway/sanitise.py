@@ -117,7 +117,7 @@ class Sanitiser:
 
     def _other(self, event: bytes, data: bytes) -> bytes:
         """An event of a protocol that is cleaned of errors alone."""
-        if self.trusted or b'"error"' not in data:
+        if self.trusted or data.find(b'"error"') < 0:
             return event
         try:
             response = object_of(data).get("response")
@@ -133,7 +133,7 @@ class Sanitiser:
 
 def _masked_inside(body: bytes) -> bytes:
     """An object whose `error`, if it reports one, has our words."""
-    if b'"error"' not in body:
+    if body.find(b'"error"') < 0:
         return body
     try:
         error = object_of(body).get("error")

@@ -34,7 +34,7 @@ _read = msgspec.json.Decoder(_Answer).decode
 
 def embedded_status(body: bytes) -> int | None:
     """The status from 400 to 599 that an error object in a JSON body carries as its code, a number or its digits."""
-    if b'"error"' not in body:
+    if body.find(b'"error"') < 0:
         return None
     try:
         error = _read(body).error

@@ -41,15 +41,14 @@ class Member:
         if body.startswith(plain):
             start = len(plain) - 1
             end = body.find(b'"', start + 1) + 1
-            if b"\\" in body[start:end]:
+            if body.find(b"\\", start, end) >= 0:
                 start, end = self._place(body)
         else:
             start, end = self._place(body)
         if end:
-            # Cut off first: to search from a place costs more than to search. One byte is looked for much faster than
-            # two, and there is often no backslash at all.
+            # One byte is looked for much faster than two, and there is often no backslash at all.
             rest = body[end:]
-            if (b"\\" not in rest or b"\\u" not in rest) and self._quoted not in rest:
+            if (rest.find(b"\\") < 0 or rest.find(b"\\u") < 0) and rest.find(self._quoted) < 0:
                 return b"%b%b%b" % (body[:start], value, rest)
         old = self._value(body)
         if old is None or old == value:
