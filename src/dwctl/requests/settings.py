@@ -35,7 +35,7 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Answers of at least this size are compressed before they are written anywhere; compressed ones count as small."""
     compress_answers_up_to_bytes: int = 256 * 1024
     """Those above this are not: a megabyte takes the event loop some 2 ms."""
-    memory_bytes: int = 64 * MIB
+    memory_bytes: int = 128 * MIB
     """Records kept in memory while the database is slow; beyond that they are read back from the spool."""
     max_body_bytes: int = 10 * MIB
     """Bodies above this are not recorded; their size is."""

@@ -219,7 +219,7 @@ class QueueStore:
                 raise _Unheld
             if ordered:
                 await self._belong(connection, records)
-        # Without bodies: an answer is written where it came.
+        # Without bodies: the statement before has written the answers.
         await connection.fetchrow(
             self._upsert, b"[%b]" % b",".join(map(self._encode, records)), b"", "{}", "{}", 0
         )
