@@ -143,7 +143,8 @@ def note_of(root: Path) -> dict[str, object]:
         path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sources(root)
     }
-    return {"ending": ENDING, "modules": list(BUILT), "sources": digests}
+    header = hashlib.sha256(INLINE_CACHE.read_bytes()).hexdigest()
+    return {"ending": ENDING, "modules": list(BUILT), "header": header, "sources": digests}
 
 
 def build(root: Path, place: Path) -> Path:

@@ -4,7 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.compiled import MODULES, package_of, sources
+import pytest
+from tools import compiled
+from tools.compiled import MODULES, note_of, package_of, sources
 
 from tests.processes import ROOT
 
@@ -29,6 +31,17 @@ THEIRS = {node.name: node for path in COMPILED for node in classes(path)}
 def test_every_module_is_there_and_is_watched() -> None:
     assert set(COMPILED) <= set(sources(ROOT))
     assert PACKAGE / "gateway" / "admission.py" in sources(ROOT)
+
+
+def test_extensions_with_another_header_are_not_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A start need not know of it, for it is no source; a wheel would have what was built with the old one."""
+    before = note_of(ROOT)
+    other = tmp_path / "other.h"
+    other.write_bytes(compiled.INLINE_CACHE.read_bytes() + b"\n")
+    monkeypatch.setattr(compiled, "INLINE_CACHE", other)
+    assert note_of(ROOT) != before
 
 
 def test_no_structs_of_msgspec() -> None:

@@ -22,6 +22,13 @@ async def commit(pipeline: Pipeline, blocks: list[Block]) -> None:
     await pipeline.committer.commit([entry for block in blocks for entry in block.entries])
 
 
+def begun(pipeline: Pipeline, ident: str) -> list[Block]:
+    """A call that has started, on its way to the database."""
+    pipeline.recorder.start(started(ident), b"ask")
+    pipeline.recorder.flush()
+    return pipeline.recorder.backlog.take(MUCH, MUCH)
+
+
 async def whole(database: Database, ident: str) -> tuple[int, bytes | None, bytes | None]:
     row = await RequestStore(database).get(UUID(ident))
     assert row is not None
@@ -47,9 +54,7 @@ async def test_an_end_that_comes_while_its_start_is_written_follows_it(
 ) -> None:
     pipeline = Pipeline(database, data_dir, HOUR)
     recorder, ident = pipeline.recorder, new_id()
-    recorder.start(started(ident), b"ask")
-    recorder.flush()
-    blocks = recorder.backlog.take(MUCH, MUCH)
+    blocks = begun(pipeline, ident)
     async with asyncio.TaskGroup() as group:
         group.create_task(commit(pipeline, blocks))
         await asyncio.sleep(0)
@@ -65,9 +70,7 @@ async def test_an_end_that_comes_while_its_start_is_written_follows_it(
 async def test_an_end_follows_a_start_that_could_not_be_written(database: Database, data_dir: Path) -> None:
     pipeline = Pipeline(database, data_dir, HOUR)
     recorder, ident = pipeline.recorder, new_id()
-    recorder.start(started(ident), b"ask")
-    recorder.flush()
-    blocks = recorder.backlog.take(MUCH, MUCH)
+    blocks = begun(pipeline, ident)
     merged([entry for block in blocks for entry in block.entries])
     recorder.backlog.put_back(blocks)
     recorder.finish(finished(ident, State.COMPLETED), b"told")
