@@ -15,7 +15,7 @@ from dwctl.requests.frames import Kind
 from dwctl.requests.record import Record, State
 from dwctl.requests.replay import Replay
 from dwctl.requests.settings import RecordingSettings
-from dwctl.requests.spool import Spool
+from dwctl.requests.spool import Spool, segment_path
 from dwctl.requests.store import RequestStore
 from dwctl.requests.writer import Committer
 from tests.fakes.clock import FakeClock
@@ -66,9 +66,12 @@ def leave(folder: Path, daemon: UUID, records: list[Record]) -> None:
     for record in records:
         meta = msgspec.json.encode(record)
         kind = Kind.FINISHED if record.completed_at else Kind.STARTED
-        spool.write(*frames.block([frames.frame(kind, meta, b"body")]))
-    spool.write(b"\x10\x00\x00\x00torn")
+        spool.write(frames.frame(kind, meta, b"body"))
+    end = spool.position.offset
     spool.close(delete=False)
+    with segment_path(spool.folder, 1).open("r+b") as file:
+        file.seek(end)
+        file.write(b"\x10\x00\x00\x00torn")
 
 
 async def test_a_spool_is_replayed_and_calls_without_an_end_are_interrupted(
@@ -128,7 +131,7 @@ async def test_a_living_process_keeps_its_spool_and_its_calls(database: Database
     spool.open()
     call = msgspec.structs.replace(started(new_id()), daemon_id=str(other))
     meta = msgspec.json.encode(call)
-    spool.write(*frames.block([frames.frame(Kind.STARTED, meta, b"")]))
+    spool.write(frames.frame(Kind.STARTED, meta, b""))
     await heir.replay.take_over()
     assert await database.fetch_value("select count(*) from requests") == 0
     spool.close(delete=True)

@@ -210,7 +210,8 @@ class Pipeline:
 
     def __init__(self, database: Database, folder: Path, settings: RecordingSettings) -> None:
         self.database = database
-        self.spool = Spool(folder / "spool" / OWNER, settings.spool.segment_bytes)
+        spool = settings.spool
+        self.spool = Spool(folder / "spool" / OWNER, spool.segment_bytes, spool.spare_segments)
         self.spool.open()
         self.metrics = Metrics()
         self.recorder = Recorder(self.spool, settings, self.metrics)
@@ -261,13 +262,19 @@ async def test_memory_overflow_goes_through_the_disk_and_segments_are_trimmed(
             pipeline.call()
         pipeline.recorder.flush()
     assert pipeline.recorder.backlog.spilled
-    assert len(list(pipeline.spool.folder.glob("*.log"))) > 5
+    assert len(list(pipeline.spool.folder.glob("*.seg"))) > 5
     async with asyncio.TaskGroup() as group:
         loop = group.create_task(pipeline.writer.run())
         await pipeline.writer.flush(within=20)
         loop.cancel()
     assert await pipeline.count() == 500
-    assert len(list(pipeline.spool.folder.glob("*.log"))) <= 2
+    assert len(list(pipeline.spool.folder.glob("*.seg"))) <= 2
+    assert len(list(pipeline.spool.folder.glob("*.spare"))) == 4
+    pipeline.writer.tidy()
+    pipeline.writer.tidy()
+    async with asyncio.timeout(10):
+        while list(pipeline.spool.folder.glob("*.spare")):
+            await asyncio.sleep(0.005)
     await pipeline.writer.stop()
 
 

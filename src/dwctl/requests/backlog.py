@@ -95,7 +95,7 @@ class Backlog:
         if length > len(data):
             data = self._spool.read(segment, offset, length)
         before = 0
-        for entries, after in frames.blocks(data):
+        for entries, after in frames.blocks(data, segment):
             start, stop = Position(segment, offset + before), Position(segment, offset + after)
             self._blocks.append(Block(entries, after - before, start, stop))
             self._bytes += after - before

@@ -2,24 +2,25 @@
 
 ```
 block   length  u32 little-endian   bytes of its frames
-        crc32   u32 little-endian   of those bytes
+        crc32   u32 little-endian   of those bytes, begun with the segment's number
 frame   kind    u8                  1 a call starts, 2 it ends
         meta    u32 little-endian   length of the record's JSON
         body    u32 little-endian   length of the body
                 JSON of the record, then the body
 ```
 
-A file is read up to the first block that is not whole or whose checksum differs: what a killed process or a
-power cut left at the end of its last segment.
+A file is read up to the first block that is empty, not whole or whose checksum differs: what a killed process or a
+power cut left at the end of its last segment, space that was laid out ahead, or what stands there of the segment that
+the file held before. The same bytes never have the same checksum under another number, so nothing old is taken for new.
 """
 
 import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from dwctl.requests.entries import Stamp
 from dwctl.requests.entry import Entry
@@ -29,6 +30,8 @@ _FRAME: Final = struct.Struct("<BII")
 BLOCK_HEAD: Final = _BLOCK.size
 FRAME_HEAD: Final = _FRAME.size
 MAX_BLOCK = (1 << 32) - 1
+_checksum: Final = crc32
+"""The one that `zlib` has, in a seventh of its time (decision 0019)."""
 
 
 class Kind(IntEnum):
@@ -44,10 +47,9 @@ def frame_head(kind: int, meta: int, body: int) -> bytes:
     return (kind | meta << 8 | body << 40).to_bytes(FRAME_HEAD, "little")
 
 
-def block(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
-    """A block of frames, given in pieces: its head, and the frames."""
-    frames = b"".join(pieces)
-    return _BLOCK.pack(len(frames), zlib.crc32(frames)), frames
+def block_head(frames: bytes, segment: int) -> bytes:
+    """What stands before frames that are written to a segment together."""
+    return _BLOCK.pack(len(frames), _checksum(frames, segment))
 
 
 def frame(kind: int, meta: bytes, body: bytes) -> bytes:
@@ -55,18 +57,18 @@ def frame(kind: int, meta: bytes, body: bytes) -> bytes:
     return b"%b%b%b" % (frame_head(kind, len(meta), len(body)), meta, body)
 
 
-def blocks(data: bytes) -> Iterator[tuple[list[Entry], int]]:
-    """(records, offset after the block) of every whole block."""
+def blocks(data: bytes, segment: int) -> Iterator[tuple[list[Entry], int]]:
+    """(records, offset after the block) of every whole block that was written to this segment."""
     end = len(data)
     offset = 0
     while offset + BLOCK_HEAD <= end:
         length, crc = _BLOCK.unpack_from(data, offset)
         start = offset + BLOCK_HEAD
         offset = start + length
-        if offset > end:
+        if not length or offset > end:
             return
         frames = data[start:offset]
-        if zlib.crc32(frames) != crc:
+        if _checksum(frames, segment) != crc:
             return
         entries = _entries(frames)
         if entries is None:

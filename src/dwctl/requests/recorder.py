@@ -14,11 +14,10 @@ from typing import Final
 import msgspec
 
 from dwctl.core.metrics import Metrics
-from dwctl.requests import frames
 from dwctl.requests.backlog import Backlog
 from dwctl.requests.entries import Block, Position
 from dwctl.requests.entry import Entry
-from dwctl.requests.frames import Kind, frame_head
+from dwctl.requests.frames import BLOCK_HEAD, Kind, frame_head
 from dwctl.requests.packing import Packer
 from dwctl.requests.record import Record, Waiting
 from dwctl.requests.settings import RecordingSettings
@@ -176,11 +175,11 @@ class Recorder:
     def _write(self) -> None:
         pieces, self._pieces = self._pieces, []
         entries, self._entries = self._entries, []
-        head, body = frames.block(pieces)
-        size = len(head) + len(body)
+        block = b"".join(pieces)
+        size = BLOCK_HEAD + len(block)
         on_disk = True
         try:
-            self._spool.write(head, body)
+            self._spool.write(block)
         except OSError as error:
             on_disk = False
             self._fail(error)

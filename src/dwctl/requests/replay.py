@@ -132,8 +132,8 @@ class Replay:
             return
         try:
             replayed = 0
-            for path in segments(folder):
-                replayed += await self._replay(path)
+            for segment, path in segments(folder):
+                replayed += await self._replay(segment, path)
             await self._end_calls(owner)
             await self._database.execute(self._sql["stop_daemon"], owner)
             # Its charges are in the ledger now, and it makes no more of them.
@@ -152,12 +152,12 @@ class Replay:
             return self._clock.now() - folder.stat().st_mtime > self._settings.dead_after_secs
         return False
 
-    async def _replay(self, path: Path) -> int:
+    async def _replay(self, segment: int, path: Path) -> int:
         """Commit a segment in batches; gives how many records it held."""
         data = await asyncio.to_thread(path.read_bytes)
         count = 0
         batch: list[Entry] = []
-        for entries, _ in frames.blocks(data):
+        for entries, _ in frames.blocks(data, segment):
             batch += entries
             while len(batch) >= self._settings.batch_rows:
                 now, batch = batch[: self._settings.batch_rows], batch[self._settings.batch_rows :]

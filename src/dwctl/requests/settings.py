@@ -10,7 +10,9 @@ class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The write-ahead files in the data directory."""
 
     segment_bytes: int = 64 * MIB
-    """A segment is closed at this size and deleted when everything in it is committed."""
+    """A segment is closed at this size and let go when everything in it is committed."""
+    spare_segments: int = 4
+    """So many files of segments that were let go are kept for the next ones, until a heartbeat finds them unneeded."""
     shed_bodies_above_bytes: int = 4096 * MIB
     """With this much not yet committed, bodies are no longer recorded; rows still are."""
     refuse_above_bytes: int = 8192 * MIB

@@ -204,6 +204,12 @@ class Writer:
             return False
         return True
 
+    def tidy(self) -> None:
+        """Delete spares of the spool that were not needed since the last time; called with each heartbeat."""
+        surplus = self._spool.tidy()
+        if surplus:
+            asyncio.get_running_loop().run_in_executor(None, delete, surplus)
+
     def _on_entries(self) -> None:
         self._idle.clear()
         self._some.set()
@@ -296,4 +302,6 @@ class Writer:
         except AWAY:
             return
         # In a thread: the loop would wait milliseconds for a large file. If the process dies now they are replayed.
-        await asyncio.to_thread(delete, self._spool.let_go(committed))
+        surplus = self._spool.let_go(committed)
+        if surplus:
+            await asyncio.to_thread(delete, surplus)

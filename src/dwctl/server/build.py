@@ -25,6 +25,7 @@ from dwctl.db.listen import Listener as NoticeListener
 from dwctl.db.postgres import UNREACHABLE, Database
 from dwctl.db.replica import Reading
 from dwctl.engine.conversations.api import router as conversations_router
+from dwctl.engine.counts import WorkerCounts
 from dwctl.engine.responses.actions import ResponseActions
 from dwctl.engine.responses.api import router as responses_router
 from dwctl.engine.responses.callers import Callers
@@ -126,7 +127,7 @@ def build(
     seal, compactions = Seal(secret_key), Compactions(secret_key)
 
     spools = data_dir / "spool"
-    spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes)
+    spool = Spool(spools / str(daemon_id), recording.spool.segment_bytes, recording.spool.spare_segments)
     spool.open()
     recorder = Recorder(spool, recording, metrics, keep_bodies=settings.enable_request_logging)
     committer = Committer(
@@ -225,7 +226,7 @@ def build(
         chores=(*work_parts.chores, streams.store.sweep),
     )
     daemon.stats = engine.stats
-    daemon.on_beat = engine.counts.beat
+    daemon.on_beat = _on_beat(engine.counts, writer)
     work_parts.uploads.pace.interactive = engine.interactive
     replay.on_taken_over = engine.rescuer.look
     charges = Charges(
@@ -356,6 +357,14 @@ def build(
         KeyUse(database, gateway.used), *runs, *beside, *port, *gate,
     )  # fmt: skip
     return Application(services=services, listener=listener if port else None, plane=plane, spool=spool)
+
+
+def _on_beat(counts: WorkerCounts, writer: Writer) -> Callable[[float | None], None]:
+    def beat(seconds: float | None) -> None:
+        counts.beat(seconds)
+        writer.tidy()
+
+    return beat
 
 
 def _end(*clients: UpstreamClient) -> Callable[[], None]:

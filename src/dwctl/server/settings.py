@@ -230,8 +230,9 @@ def _validate(settings: Settings) -> None:
         ),
         (
             min(settings.recording.batch_rows, settings.recording.statements) > 0
-            and settings.recording.spool.segment_bytes > 0,
-            "recording: expected batch_rows > 0, statements > 0 and spool.segment_bytes > 0",
+            and settings.recording.spool.segment_bytes > 0
+            and settings.recording.spool.spare_segments >= 0,
+            "recording: expected batch_rows > 0, statements > 0, spool.segment_bytes > 0 and spool.spare_segments >= 0",
         ),
         (
             min(
