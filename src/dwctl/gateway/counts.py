@@ -4,7 +4,6 @@ A metrics library's counter or histogram costs a call a microsecond each; adding
 Labels are the model's alias, the path, and classes of few values: never a key, a user or an id.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
@@ -25,7 +24,6 @@ OVERHEAD_SECONDS: Final[Bounds] = (
 )  # fmt: skip
 STATUSES = frozenset({*map(int, HTTPStatus), LEFT})
 """Those that are shown as they are; any other that an upstream makes up is shown as the first of its hundred."""
-_place: Final = bisect_left
 Served = tuple[str, str, int, Distribution]
 """Method, path, status, and how long requests took."""
 
@@ -105,21 +103,13 @@ class Counts(Collector):
         self.in_flight -= 1
         counts = self._models[record.model, record.path]
         status = record.status_code
-        # As `Distribution.add`, without a step in between: there are four of them in each call.
-        known, value = counts.ended.get(status) or counts.of_status(status), record.duration_ms / 1000
-        known.buckets[_place(SECONDS, value)] += 1
-        known.total += value
-        known, size = counts.sizes, record.response_size
-        known.buckets[_place(BYTES, size)] += 1
-        known.total += size
+        known = counts.ended.get(status) or counts.of_status(status)
+        known.add(record.duration_ms / 1000)
+        counts.sizes.add(float(record.response_size))
         if record.first_byte_ms is not None:
-            known, value = counts.first_byte, record.first_byte_ms / 1000
-            known.buckets[_place(SECONDS, value)] += 1
-            known.total += value
+            counts.first_byte.add(record.first_byte_ms / 1000)
         if record.overhead_ms:
-            known, value = self._overhead, record.overhead_ms / 1000
-            known.buckets[_place(OVERHEAD_SECONDS, value)] += 1
-            known.total += value
+            self._overhead.add(record.overhead_ms / 1000)
         if record.total_tokens is not None:
             counts.input_tokens += record.prompt_tokens or 0
             counts.output_tokens += record.completion_tokens or 0
