@@ -31,22 +31,29 @@ _PLACEHOLDERS: Final = {kind: kind() for kind in FIELD_NAMES}
 # What every call asks for: compiled code has constants at hand, and looks up what other modules have each time.
 _model_value: Final = ModelValue
 _stream_value: Final = StreamValue
+_a_model: Final = ModelValue()
+_a_stream: Final = StreamValue()
 _peek_of: Final = Peek
+_unsaid: Final = object()
 
 
 class Peeker:
     """One reader. Not for use by several threads."""
 
-    __slots__ = ("_decode", "_values")
+    __slots__ = ("_decode", "_model", "_stream", "_values")
 
     def __init__(self) -> None:
+        self._model: object = _unsaid
+        self._stream: object = _unsaid
         self._values: dict[type, object] = {}
+        """The others, which few calls have."""
         self._decode = msgspec.json.Decoder(CallFields, dec_hook=self._found).decode
 
     def peek(self, body: bytes) -> Peek:
         """Read the fields; raises `Refused` with 400 for what cannot be understood."""
-        values: dict[type, object] = {}
-        self._values = values
+        self._model = self._stream = _unsaid
+        if self._values:
+            self._values = {}
         try:
             fields = self._decode(body)
         except msgspec.ValidationError as error:
@@ -55,8 +62,11 @@ class Peeker:
             raise Refused(_not_json(body)) from error
         except RecursionError as error:
             raise Refused(_problem("The body is nested too deeply.")) from error
-        model = values.pop(_model_value, None)
-        stream = values.pop(_stream_value, None)
+        model, stream, values = self._model, self._stream, self._values
+        if model is _unsaid:
+            model = None
+        if stream is _unsaid:
+            stream = None
         if model is not None and type(model) is not str:
             raise Refused(_wrong_type("model", "a string", model))
         if stream is not None and type(stream) is not bool:
@@ -73,7 +83,13 @@ class Peeker:
         return Peek(model, bool(stream), asked, has_options, fields, told, background, store, continues)
 
     def _found(self, kind: type, value: object) -> object:
-        if kind in self._values:
+        if kind is _model_value and self._model is _unsaid:
+            self._model = value
+            return _a_model
+        if kind is _stream_value and self._stream is _unsaid:
+            self._stream = value
+            return _a_stream
+        if kind in self._values or kind is _model_value or kind is _stream_value:
             name = FIELD_NAMES[kind]
             text = f"The field '{name}' stands in the body twice; send it once."
             raise Refused(_problem(text, param=name, code="invalid_value"))
