@@ -16,7 +16,7 @@ from dwctl.gateway.reckoning import Passed, reckoned
 from dwctl.gateway.record import CLIENT_LEFT, complete, upstream_error
 from dwctl.gateway.relay import KEEP_ALIVE, EventRelay
 from dwctl.gateway.rendered import Rendered, Upstream
-from dwctl.gateway.reply import announcing, as_json, connection_line, opening, our_lines, whole, with_id
+from dwctl.gateway.reply import announcing, as_json, as_ours, connection_line, opening, our_lines, whole
 from dwctl.gateway.reshape import Reshape
 from dwctl.gateway.routes import IdStyle, Route
 from dwctl.gateway.sanitise import Sanitiser
@@ -161,7 +161,8 @@ class Flight:
     def first_byte(self) -> None:
         """The upstream has begun, though nothing of it is handed over yet."""
         if self._first_byte is None:
-            self._first_byte = self._around.perf()
+            connection = None if self._ticket is None else self._ticket.connection
+            self._first_byte = self._around.perf() if connection is None else connection.changed
 
     def heard(self) -> None:
         """An answer has begun to come; whether it is a good one its head tells."""
@@ -187,7 +188,7 @@ class Flight:
     def on_body(self, data: bytes) -> None:
         """More of the answer."""
         if self._first_byte is None:
-            self._first_byte = self._around.perf()
+            self.first_byte()
             if self._around.onlooker is not None:
                 self.heard()
         if self._relay is not None:
@@ -268,8 +269,7 @@ class Flight:
             self.on_body(body)
             self.on_end()
             return
-        if self._first_byte is None:
-            self._first_byte = self._around.perf()
+        self.first_byte()
         if self.upstream.announced:
             head = announcing(head, self.upstream)
         self._ticket = None
@@ -312,9 +312,10 @@ class Flight:
         status = head.status
         metered = NOTHING
         if head.json:
-            metered = of_reply(body)
             if status < 400 and self._route.id_style is not _HEADER_ONLY:
-                body = with_id(body, b'"resp_%b"' % self._ident)
+                body, metered = as_ours(body, self._ident)
+            else:
+                metered = of_reply(body)
         if self._sanitiser is not None:
             self._sanitiser.trusted = self.upstream.target.trusted
             clean = self._sanitiser.whole(head, body)

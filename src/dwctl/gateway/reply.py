@@ -6,6 +6,8 @@ import msgspec
 
 from dwctl.gateway.rendered import Upstream
 from dwctl.gateway.upstream.response_head import Head
+from dwctl.usage.meter import of_named_reply, of_reply
+from dwctl.usage.metered import Metered
 from dwctl.wire.exchange import Exchange
 from dwctl.wire.heads import date_line, status_line
 from dwctl.wire.splice import Member
@@ -97,6 +99,20 @@ def as_json(head: Head) -> Head:
     return msgspec.structs.replace(
         head, json=True, coded=False, lines=b"\r\n".join([b"content-type: application/json", *lines])
     )
+
+
+def as_ours(body: bytes, ident: bytes) -> tuple[bytes, Metered]:
+    """A whole reply with `resp_<ident>` in place of its own id, and what it says of itself.
+
+    One parse for both: it reads the new id back, and so tells whether the place of the old one was right.
+    """
+    name = b"resp_%b" % ident
+    quoted = b'"%b"' % name
+    changed = _id.swapped(body, quoted)
+    metered = of_named_reply(changed, name.decode()) if changed else None
+    if metered is None:
+        return with_id(body, quoted), of_reply(body)
+    return changed, metered
 
 
 def with_id(body: bytes, quoted_id: bytes) -> bytes:

@@ -23,6 +23,9 @@ TLS = 0x16
 """First byte of a TLS handshake: the client would wait for an answer in TLS until the time of a head is over."""
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 30.0
+SINCE_SWEEP = -1.0
+"""Of a time: it was after the last sweep, and the next one writes it down. That a connection became idle is in the
+path of every call, and a second more or less matters to nobody."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -244,7 +247,7 @@ class Connection(asyncio.Protocol):
         self._tunnel = None
         self._reading_body = False
         self._head = None
-        self.changed = self._loop.time()
+        self.changed = SINCE_SWEEP
         if unread:
             self._begin_linger()
         elif not keep_alive or self._host.draining or (self.eof and not self._buffer):
@@ -270,6 +273,8 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Enforce the limits of time; called about once a second."""
         settings = self._host.settings
+        if self.changed == SINCE_SWEEP:
+            self.changed = now
         quiet = now - self.changed
         unsent = 0 if self.transport is None else self.transport.get_write_buffer_size()
         if self._reader.idle(unsent, now) > settings.write_timeout:

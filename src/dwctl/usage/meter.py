@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dwctl.usage import metered
-from dwctl.usage.metered import Metered, UsualChunk, UsualReply, UsualUsage
+from dwctl.usage.metered import Metered, NamedReply, UsualChunk, UsualReply, UsualUsage
 from dwctl.usage.shapes import Tokens, normal, tokens_in
 from dwctl.wire.sse import data_of, events, last_events
 
@@ -35,18 +35,23 @@ _MARKS = (b'"usage":{', b'"usage": {')
 
 
 _decode: Final = msgspec.json.Decoder(UsualReply).decode
+_decode_named: Final = msgspec.json.Decoder(NamedReply).decode
 _decode_chunk = msgspec.json.Decoder(UsualChunk).decode
 _decode_loosely = msgspec.json.Decoder().decode
 
 
 def of_reply(body: bytes) -> Metered:
     """From a JSON reply; a body that is no JSON object says nothing."""
-    found = _usual(body)
-    if found is None or found.total_tokens is None:
-        if len(body) > MAX_WALKED:
-            return of_rest(body) if found is None else found
-        return _of_loose(body)
-    return found
+    return _completed(_usual(body), body)
+
+
+def of_named_reply(body: bytes, name: str) -> Metered | None:
+    """The same, of a reply whose id is exactly this for whoever reads it; None when it is not."""
+    try:
+        reply = _decode_named(body)
+    except _FAULTS:
+        return None
+    return None if reply.id != name else _completed(_told(reply), body)
 
 
 def of_stream(text: bytes) -> Metered:
@@ -106,14 +111,27 @@ def tells_usage(data: bytes) -> bool:
     return tokens_in(_object(data)) is not None
 
 
+def _completed(found: Metered | None, body: bytes) -> Metered:
+    """What the typed decoder found; read again key by key when that is not all."""
+    if found is None or found.total_tokens is None:
+        if len(body) > MAX_WALKED:
+            return of_rest(body) if found is None else found
+        return _of_loose(body)
+    return found
+
+
 def _usual(body: bytes) -> Metered | None:
     """By the typed decoder; None for what has to be read key by key."""
     try:
-        reply = _decode(body)
+        return _told(_decode(body))
     except msgspec.ValidationError:
         return None
     except _FAULTS:
         return NOTHING
+
+
+def _told(reply: UsualReply) -> Metered | None:
+    """What a reply of the usual shape says; None when that does not fit together."""
     if reply.response or reply.type == "error":
         return None
     # Hardly any text is one that a database would not take: that is asked here, and mended elsewhere.

@@ -61,13 +61,19 @@ class _Choice(msgspec.Struct, gc=False):
 class UsualReply(msgspec.Struct, gc=False):
     """The usual shape of a reply, or of a chunk; every other key is skipped unparsed."""
 
-    usage: UsualUsage | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
+    usage: UsualUsage | None = None
     status: str | None = None
     error: object = None
     response: msgspec.Raw = msgspec.Raw(b"")
     type: str | None = None
+
+
+class NamedReply(UsualReply, gc=False):
+    """The same with its id; of an id that stands twice it has the last, as whoever reads the reply."""
+
+    id: str | None = None
 
 
 class UsualChunk(msgspec.Struct, gc=False):

@@ -7,18 +7,20 @@ raw bytes of its values; then white space between members may change, and of rep
 """
 
 import re
+from typing import Final
 
 import msgspec
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _GAP = rb"[ \t\r\n]*"
+_BACKSLASH: Final = 0x5C
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Member:
     """One top-level key, prepared once."""
 
-    __slots__ = ("_anywhere", "_first", "_key", "_name", "_plain", "_quoted", "_read")
+    __slots__ = ("_anywhere", "_before", "_first", "_key", "_name", "_plain", "_quoted", "_read")
 
     def __init__(self, name: str) -> None:
         key = re.escape(msgspec.json.encode(name))
@@ -26,7 +28,8 @@ class Member:
         self._name = name
         self._quoted = msgspec.json.encode(name)
         self._key = self._quoted + b":"
-        self._plain = b"{" + self._key + b'"'
+        self._before = b"{" + self._key
+        self._plain = self._before + b'"'
         self._first = re.compile(_GAP + rb"\{" + _GAP + found)
         self._anywhere = re.compile(found)
         read = msgspec.defstruct("Read", [(name, msgspec.Raw, msgspec.Raw(b""))])
@@ -63,6 +66,20 @@ class Member:
         members = _OBJECT.decode(body)
         members[self._name] = msgspec.Raw(value)
         return msgspec.json.encode(members)
+
+    def swapped(self, body: bytes, value: bytes) -> bytes:
+        """The object with this value, where a string stands first in it in the plainest way; else empty.
+
+        Whether the member stands there again is not looked for: whoever reads the result has to see the new value.
+        """
+        plain = self._plain
+        if not body.startswith(plain):
+            return b""
+        end = body.find(b'"', len(plain))
+        # The first quotation mark is the last one, unless it is escaped.
+        if end < 0 or body[end - 1] == _BACKSLASH:
+            return b""
+        return b"%b%b%b" % (self._before, value, body[end + 1 :])
 
     def append(self, body: bytes, value: bytes) -> bytes:
         """A JSON object that is known to have other members and not this one, with this one as its last."""

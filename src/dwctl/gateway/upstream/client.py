@@ -39,21 +39,17 @@ class UpstreamClient:
         self._tasks = TaskSet()
         self._dialer = dialer or Dialer(Reach(settings.networks), tls=tls)
         self._ended = False
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
-        """Learn the loop."""
-        self._loop = asyncio.get_running_loop()
+        """Nothing to prepare: connections are made when they are needed."""
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._sweep_every)
-            now = loop.time()
-            moment = time.perf_counter()
+            now = time.perf_counter()
             for origin in list(self._origins.values()):
-                await origin.sweep(now, moment)
+                await origin.sweep(now)
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -94,9 +90,4 @@ class UpstreamClient:
 
     def _make(self, address: Address) -> Origin:
         scheme, host, port = address
-        return Origin(scheme, host, port, self._settings, self._dialer, self._tasks, self._running())
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
+        return Origin(scheme, host, port, self._settings, self._dialer, self._tasks)

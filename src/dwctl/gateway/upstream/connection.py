@@ -143,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.paused = False
         """Whether reading waits for a slow client: silence is then no fault of the upstream."""
         self.changed = 0.0
-        """Loop time of the last byte either way; when idle, of becoming idle."""
+        """`time.perf_counter()` at the last byte either way; when idle, at becoming idle."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the interface without the base class.

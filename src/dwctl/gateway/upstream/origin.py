@@ -4,6 +4,7 @@ the path of a call. A sweep of half a second enforces the limits of time: they a
 
 import asyncio
 import ssl
+import time
 from collections import OrderedDict
 
 from dwctl.core.dial import Dialer
@@ -64,7 +65,6 @@ class Origin:
         settings: UpstreamSettings,
         dialer: Dialer,
         tasks: TaskSet,
-        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.name = f"{host}:{port}"
         self.reader = HeadReader()
@@ -74,7 +74,6 @@ class Origin:
         self._proxy = dialer.way(self._address) if scheme == "http" else None
         self._settings = settings
         self._tasks = tasks
-        self._loop = loop
         # The last one used is the first one used again; the first one is the longest idle.
         self._idle: dict[UpstreamConnection, None] = {}
         self._busy: dict[UpstreamConnection, Ticket] = {}
@@ -148,8 +147,8 @@ class Origin:
             ticket.connection = None
             self._open(ticket)
 
-    async def sweep(self, now: float, moment: float) -> None:
-        """Close what has been idle too long, end what takes too long; `now` in loop time, `moment` as deadlines."""
+    async def sweep(self, now: float) -> None:
+        """Close what has been idle too long, end what takes too long; `now` by `time.perf_counter()`, as deadlines."""
         settings = self._settings
         fresh_since = now - settings.keep_alive
         while self._idle:
@@ -165,10 +164,10 @@ class Origin:
             if connection not in self._busy:
                 # It has ended meanwhile.
                 continue
-            late = _lateness(connection, settings, now, moment)
+            late = _lateness(connection, settings, now)
             if late is not None:
                 connection.fail(late)
-        for ticket in [ticket for ticket in self._waiting if moment > ticket.receiver.deadline]:
+        for ticket in [ticket for ticket in self._waiting if now > ticket.receiver.deadline]:
             self.forget(ticket)
             ticket.fail(Failure.TOTAL_TIMEOUT, "no connection became free")
 
@@ -214,7 +213,7 @@ class Origin:
             ticket.fail(failure, detail)
             self._open_next()
         elif ticket.cancelled:
-            connection.changed = self._loop.time()
+            connection.changed = time.perf_counter()
             self.released(connection, reusable=True)
         elif not connection.usable:
             ticket.fail(Failure.CLOSED_EARLY)
@@ -224,9 +223,9 @@ class Origin:
 
     def _new(self) -> UpstreamConnection:
         if self._proxy is None:
-            return UpstreamConnection(self, self._loop.time)
+            return UpstreamConnection(self, time.perf_counter)
         _, host, port = self._address
-        return ProxiedConnection(self, self._loop.time, self._proxy, host, port)
+        return ProxiedConnection(self, time.perf_counter, self._proxy, host, port)
 
     def _open_next(self) -> None:
         if self._waiting and self.open_connections < self._settings.max_connections:
@@ -234,9 +233,7 @@ class Origin:
             self._open(ticket)
 
 
-def _lateness(
-    connection: UpstreamConnection, settings: UpstreamSettings, now: float, moment: float
-) -> Failure | None:
+def _lateness(connection: UpstreamConnection, settings: UpstreamSettings, now: float) -> Failure | None:
     """Which limit of time a busy connection has passed; one that is silent tells its receiver.
 
     Silence while a slow client is waited for is none.
@@ -244,7 +241,7 @@ def _lateness(
     receiver = connection.receiver
     if receiver is None:
         return None
-    if moment > receiver.deadline:
+    if now > receiver.deadline:
         return Failure.TOTAL_TIMEOUT
     quiet = now - connection.changed
     own = receiver.timeouts
