@@ -63,6 +63,7 @@ MODULES = (
     "server/connection",
     "server/exchange",
     "server/head",
+    "usage/charging",
     "usage/credit/book",
     "usage/credit/limited",
     "usage/credit/pockets",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwctl.usage.charging import charge
 from dwctl.usage.money import amount_of
 from dwctl.usage.prices import Tariff, Tariffs, tariffs_of
 
@@ -48,13 +49,14 @@ def test_a_cost_is_exact_and_fits_the_ledger(
         reasoning=prices[3],
         cache_write=prices[4],
     )
-    cost, units = known.charge(entry, out, cached, reasoning, written)
+    cost, units = charge(known, entry, out, cached, reasoning, written)
     assert amount_of(units) == cost == known.cost(entry, out, cached, reasoning, written)
     hit, thought = min(cached or 0, entry or 0), min(reasoning or 0, out or 0)
     exact = [Fraction(price) for price in prices]
     kept = min(written or 0, (entry or 0) - hit)
     parts = ((entry or 0) - hit - kept, (out or 0) - thought, hit, thought, kept)
-    assert cost <= amount_of((entry or 0) * known.dearest_input + (out or 0) * known.dearest_output)
+    most = (entry or 0) * known.dearest_input + (out or 0) * known.dearest_output
+    assert cost <= amount_of(most * known.units)
     assert Fraction(cost) == sum(price * count for price, count in zip(exact, parts, strict=True))
     assert cost >= 0
     assert (Fraction(cost) * 10**15).denominator == 1

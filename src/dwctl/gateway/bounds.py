@@ -18,7 +18,9 @@ from dwctl.usage.prices import Tariff
 
 MOST: Final = 1_000_000_000 * ONE
 """More is reserved for no call."""
-_SILENT = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/moderations"})
+_USUALLY: Final = 2**60
+"""Less than that by far, and a number that compiled code has in one word."""
+_SILENT: Final = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/moderations"})
 """Routes without tokens of output."""
 _MOST_TOKENS = 2**31 - 1
 
@@ -26,6 +28,7 @@ _MOST_TOKENS = 2**31 - 1
 def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: ReservationSettings) -> int:
     """The most that a call costs, by the limits in its body and the size of that; in units (usage/money.py)."""
     per = settings.bytes_per_token
+    # In steps of the tariff first: short numbers, whose products compiled code makes by itself.
     most = tariff.dearest_input * (size if per == 1 else ceil(size / per))
     if route.path not in _SILENT:
         # What is said of the output, one after the other: a loop over it takes twice as long, a function half as long
@@ -42,7 +45,8 @@ def bound(tariff: Tariff, route: Route, caps: Caps, size: int, settings: Reserva
         if caps.best_of is not None and (count := _count(caps.best_of)) > times:
             times = count
         most += tariff.dearest_output * (limit or settings.output_tokens) * times
-    if most > MOST:
+    most *= tariff.units
+    if most > _USUALLY and most > MOST:
         return MOST
     return most
 

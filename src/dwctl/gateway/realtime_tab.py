@@ -30,7 +30,8 @@ Wallet = Callable[[], Sequence[Purse]]
 def bound_of_response(tariff: Tariff, settings: ReservationSettings) -> Decimal:
     """The most that one response costs: a full context, and the longest answer."""
     return amount_of(
-        tariff.dearest_input * settings.session_tokens + tariff.dearest_output * settings.output_tokens
+        (tariff.dearest_input * settings.session_tokens + tariff.dearest_output * settings.output_tokens)
+        * tariff.units
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from dwctl.gateway.upstream.response_head import Head
 from dwctl.requests.record import Record, State
 from dwctl.routing.snapshot import Target
+from dwctl.usage.charging import charge
 from dwctl.usage.meter import NOTHING
 from dwctl.usage.metered import Metered
 from dwctl.usage.prices import Tariff
@@ -69,7 +70,8 @@ def complete(
         record.finish_reason = metered.finish_reason
     if tariff is None:
         return None
-    record.cost, units = tariff.charge(
+    record.cost, units = charge(
+        tariff,
         record.prompt_tokens,
         record.completion_tokens,
         record.cached_tokens,

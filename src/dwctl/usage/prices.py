@@ -1,11 +1,7 @@
 """What a call costs: tariffs, which of them is a call's, and the exact sum (spec/platform §6.5, §7.5). Pure.
 
 Money is `Decimal`, in the currency of the installation; a price is for one token. Products and sums are made in a
-context that raises rather than rounds.
-
-A call adds up whole numbers: all prices of a tariff are multiples of a power of ten, its step, and so is what they come
-to. Only that becomes a Decimal, by one exact product; each step of a sum of Decimals would take three times as long as
-one of whole numbers. Those who add up costs, such as pockets, get it as a whole number too.
+context that raises rather than rounds. What a call comes to is added up in `charging.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,14 +10,11 @@ from typing import Any
 
 import msgspec
 
+from dwctl.usage.charging import charge
 from dwctl.usage.money import units_of
 
 ZERO = Decimal(0)
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
-_multiply = _EXACT.multiply
-_WITHOUT_CONTEXT = 10**27
-"""A smaller number, of non-negative ones, is not rounded in Python's usual context either, whose product takes half the
-time."""
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -47,7 +40,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_write: Decimal
     """Of those tokens of the input that the model server wrote to its cache."""
     dearest_input: int = 0
-    """What no token of the input is above, in units (money.py); worked out here."""
+    """What no token of the input is above, in steps; worked out here."""
     dearest_output: int = 0
     step: Decimal = ZERO
     """The power of ten, at most 1, that all prices are multiples of."""
@@ -59,8 +52,6 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         """Once for each tariff, so that a call need not compare prices."""
         put = msgspec.structs.force_setattr
-        put(self, "dearest_input", units_of(max(self.input, self.cached_input, self.cache_write)))
-        put(self, "dearest_output", units_of(max(self.output, self.reasoning)))
         places = max(
             _places(price)
             for price in (self.input, self.output, self.cached_input, self.reasoning, self.cache_write)
@@ -68,6 +59,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         put(self, "step", Decimal(1).scaleb(-places))
         put(self, "units", units_of(self.step))
         entry, out = _steps(self.input, places), _steps(self.output, places)
+        put(self, "dearest_input", _steps(max(self.input, self.cached_input, self.cache_write), places))
+        put(self, "dearest_output", _steps(max(self.output, self.reasoning), places))
         put(
             self,
             "steps",
@@ -88,39 +81,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         reasoning: int | None,
         written: int | None = None,
     ) -> Decimal:
-        """What so many tokens cost; see `charge`."""
-        return self.charge(input_tokens, output_tokens, cached, reasoning, written)[0]
-
-    def charge(
-        self,
-        input_tokens: int | None,
-        output_tokens: int | None,
-        cached: int | None,
-        reasoning: int | None,
-        written: int | None,
-    ) -> tuple[Decimal, int]:
-        """What so many tokens cost, as an amount and in units; unknown ones count as none.
-
-        Tokens from a cache and those written to one are two parts of the input, the first at most all of it and the
-        second at most the rest; reasoning tokens are at most all of the output.
-        """
-        steps = self.steps
-        total = 0
-        if input_tokens:
-            total = steps.input * input_tokens
-            if cached:
-                total += steps.cached_input * min(cached, input_tokens)
-            if written:
-                rest = input_tokens - min(cached or 0, input_tokens)
-                total += steps.cache_write * min(written, rest)
-        if output_tokens:
-            total += steps.output * output_tokens
-            if reasoning:
-                total += steps.reasoning * min(reasoning, output_tokens)
-        return (
-            self.step * total if total < _WITHOUT_CONTEXT else _multiply(self.step, total),
-            self.units * total,
-        )
+        """What so many tokens cost; see `charging.charge`."""
+        return charge(self, input_tokens, output_tokens, cached, reasoning, written)[0]
 
 
 class Tariffs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
