@@ -137,15 +137,15 @@ def extensions(root: Path, place: Path) -> Path:
     return package if whole and noted == note_of(root) else build(root, place)
 
 
-def note_of(root: Path) -> dict[str, object]:
-    """What extensions of the sources as they are would be known by."""
+def note_of(root: Path, header: Path = INLINE_CACHE) -> dict[str, object]:
+    """What extensions of the sources and the header as they are would be known by."""
     package = package_of(root)
     digests = {
         path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sources(root)
     }
-    header = hashlib.sha256(INLINE_CACHE.read_bytes()).hexdigest()
-    return {"ending": ENDING, "modules": list(BUILT), "header": header, "sources": digests}
+    headers = hashlib.sha256(header.read_bytes()).hexdigest()
+    return {"ending": ENDING, "modules": list(BUILT), "header": headers, "sources": digests}
 
 
 def build(root: Path, place: Path) -> Path:

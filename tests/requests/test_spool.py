@@ -203,7 +203,6 @@ def test_a_spare_that_somebody_removed_is_not_missed(tmp_path: Path) -> None:
         spool.write(framed(52))
     assert names(spool.folder) == ["00000002.seg", "00000003.seg"]
     assert len(left_in(spool.folder)) == 4
-    spool.segment_end(2)
     for _, path in segments(spool.folder):
         path.unlink()
     delete(spool.let_go(Position(4, 0)))

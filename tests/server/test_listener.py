@@ -330,6 +330,22 @@ async def test_an_idle_connection_is_closed() -> None:
         writer.close()
 
 
+async def test_an_idle_connection_is_kept_until_its_time_is_over() -> None:
+    limit = 75
+    async with house(ListenerSettings(keep_alive=Duration(limit))) as made:
+        reader, writer = await made.connect()
+        now = asyncio.get_running_loop().time()
+        async with asyncio.timeout(DEADLINE):
+            for path in ("/ai/a", "/ai/b"):
+                writer.write(get(path))
+                await reader.readuntil(f"{path}||0".encode())
+                await made.listener.sweep(now)
+                await made.listener.sweep(now + limit - 1)
+            await made.listener.sweep(now + 2 * limit)
+            assert await reader.read() == b""
+        writer.close()
+
+
 async def test_a_client_that_leaves_ends_its_call_at_once() -> None:
     async with house() as made:
         for ending in ("close", "half"):

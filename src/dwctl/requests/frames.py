@@ -9,7 +9,7 @@ frame   kind    u8                  1 a call starts, 2 it ends
                 JSON of the record, then the body
 ```
 
-A file is read up to the first block that is empty, not whole or whose checksum differs: what a killed process or a
+A file is read up to the first block that is not whole or whose checksum differs: what a killed process or a
 power cut left at the end of its last segment, space that was laid out ahead, or what stands there of the segment that
 the file held before. The same bytes never have the same checksum under another number, so nothing old is taken for new.
 """
@@ -65,7 +65,7 @@ def blocks(data: bytes, segment: int) -> Iterator[tuple[list[Entry], int]]:
         length, crc = _BLOCK.unpack_from(data, offset)
         start = offset + BLOCK_HEAD
         offset = start + length
-        if not length or offset > end:
+        if offset > end:
             return
         frames = data[start:offset]
         if _checksum(frames, segment) != crc:

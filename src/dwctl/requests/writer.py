@@ -4,7 +4,7 @@ Wakes on: new entries, at most every flush interval. Writes: `requests`, `reques
 something `ledger_entries`, `accounts` and `budget_spend`. If the database is away, entries stay (memory, then the
 spool) and are tried again with a growing delay. If the process dies, the spool has them. A few statements are under way
 at a time; a batch whose statement failed, and those behind it, go back in front. Commits without a charge do not wait
-for the disk: a segment is deleted only after a later durable commit. A record that the database refuses is found by
+for the disk: a segment is let go only after a later durable commit. A record that the database refuses is found by
 halving its batch, written to `rejected.jsonl` and counted.
 """
 

@@ -5,13 +5,14 @@ to becomes a Decimal, by one exact product; each step of a sum of Decimals would
 whole numbers. Those who add up costs, such as pockets, get it as a whole number too.
 """
 
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
+
+from dwctl.usage.money import EXACT
 
 if TYPE_CHECKING:
     from dwctl.usage.prices import Tariff
 
-_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 _WITHOUT_CONTEXT: Final = 2**60
 """A smaller number, of non-negative ones, is not rounded in Python's usual context either, whose product takes half the
 time; and compiled code has it in one word."""
@@ -43,5 +44,5 @@ def charge(
         total += steps.output * output_tokens
         if reasoning:
             total += steps.reasoning * min(reasoning, output_tokens)
-    amount = tariff.step * total if total < _WITHOUT_CONTEXT else _EXACT.multiply(tariff.step, total)
+    amount = tariff.step * total if total < _WITHOUT_CONTEXT else EXACT.multiply(tariff.step, total)
     return amount, tariff.units * total

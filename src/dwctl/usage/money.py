@@ -7,12 +7,13 @@ PLACES = 15
 """Decimals of an amount, in the ledger as in prices."""
 ONE: Final = int(10**PLACES)
 """One credit in units."""
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+"""Raises rather than rounds."""
 
 
 def units_of(amount: Decimal) -> int:
     """How many of the smallest amount that is; raises `ValueError` for a part of one."""
-    scaled = amount.scaleb(PLACES, _EXACT)
+    scaled = amount.scaleb(PLACES, EXACT)
     units = int(scaled)
     if units != scaled:
         raise ValueError(f"{amount} has more than {PLACES} decimals")
@@ -21,7 +22,7 @@ def units_of(amount: Decimal) -> int:
 
 def amount_of(units: int) -> Decimal:
     """So many of the smallest amount."""
-    return Decimal(units).scaleb(-PLACES, _EXACT)
+    return Decimal(units).scaleb(-PLACES, EXACT)
 
 
 def plain(amount: Decimal) -> str:

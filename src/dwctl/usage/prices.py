@@ -5,16 +5,15 @@ context that raises rather than rounds. What a call comes to is added up in `cha
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from dwctl.usage.charging import charge
-from dwctl.usage.money import units_of
+from dwctl.usage.money import EXACT, units_of
 
 ZERO = Decimal(0)
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -145,15 +144,15 @@ def tariffs_of(rows: Iterable[Any]) -> Tariffs | None:
 
 def _places(price: Decimal) -> int:
     """Decimals of a price that say something."""
-    exponent = price.normalize(_EXACT).as_tuple().exponent
+    exponent = price.normalize(EXACT).as_tuple().exponent
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
 def _steps(price: Decimal, places: int) -> int:
     """A price in steps of so many decimals."""
-    return int(price.scaleb(places, _EXACT))
+    return int(price.scaleb(places, EXACT))
 
 
 def _short(price: Decimal) -> Decimal:
     """The same number without zeros at its end: costs made of it are short too."""
-    return price.normalize(_EXACT)
+    return price.normalize(EXACT)
