@@ -49,6 +49,31 @@ async def test_calls_are_counted_once_by_model_and_once_by_path() -> None:
         assert series(house, "dwctl_gateway_refused_total") == {("400",): 1.0}
 
 
+async def test_a_model_is_counted_on_each_path_and_each_model_on_one() -> None:
+    async with (
+        FakeUpstream() as upstream,
+        House(model(ALIAS, target(upstream.url)), model("other", target(upstream.url))) as house,
+    ):
+        replies = (b"1", b"22", b"333")
+        upstream.push(*(reply(body, status=400) for body in replies))
+        await house.call(BODY)
+        await house.call({**BODY, "model": "other"})
+        await house.call({"model": ALIAS, "input": "x"}, path="/ai/v1/embeddings")
+        chats, embeddings = "/v1/chat/completions", "/v1/embeddings"
+        assert series(house, "dwctl_gateway_calls_total") == {
+            (ALIAS, chats, "4xx"): 1.0,
+            ("other", chats, "4xx"): 1.0,
+            (ALIAS, embeddings, "4xx"): 1.0,
+        }
+        # By method and path, and not by model.
+        assert series(house, "dwctl_http_response_body_size_sum") == {
+            (f"/ai{chats}", "POST"): 3.0,
+            (f"/ai{embeddings}", "POST"): 3.0,
+        }
+        assert series(house, "onwards_model_inflight") == {(ALIAS,): 0.0, ("other",): 0.0}
+        assert house.gateway.under_way(ALIAS) == 0
+
+
 async def test_a_refusal_and_a_call_of_the_same_status_are_added_up() -> None:
     async with FakeUpstream() as upstream, House(model(ALIAS, target(upstream.url))) as house:
         upstream.push(reply(b"no", status=404))

@@ -197,3 +197,52 @@ async def test_a_state_that_was_replaced_is_let_go_by_connections_that_are_idle(
         changed(house, model("m", target(upstream.url)))
         assert kept() is None
         await settle(wire)
+
+
+async def test_each_key_of_a_connection_may_do_its_own(upstream: FakeUpstream) -> None:
+    """As behind a proxy, whose connections carry the calls of many clients: their heads differ in the key alone."""
+    few = msgspec.convert({"id": "key:few", "requests_per_second": 0.01, "burst_size": 3}, Limits)
+    staff, other, limited, wrong, late = (SECRET[:-1] + end for end in "sofwl")
+    ends = time.time() + 3600
+    keys = {
+        staff: key(groups=("staff",)),
+        other: key(),
+        limited: msgspec.structs.replace(key(), limits=few),
+        late: key(expires_at=ends),
+    }
+    models = (model("m", target(upstream.url)), model("n", target(upstream.url), groups=("staff",)))
+    turns = [
+        *[(staff, "m", 200)] * 3, *[(staff, "n", 200)] * 2, (other, "n", 403), *[(other, "m", 200)] * 3,
+        (wrong, "m", 401), (limited, "m", 200), (other, "m", 200), *[(limited, "m", 200)] * 2, (limited, "m", 429),
+        (late, "m", 200), (staff, "n", 200), (staff, "x", 404), (late, "n", 403), (late, "m", 200), (other, "m", 200),
+    ]  # fmt: skip
+    async with House(*models, keys=keys) as house, house.wire() as wire:
+        for number, (secret, alias, status) in enumerate(turns):
+            assert (await ask(wire, alias, secret)).status == status, number
+        house.gateway.now = lambda: ends
+        assert (await ask(wire, "m", late)).status == 401
+        assert (await ask(wire, "m", other)).status == 200
+    told = [(record.key_id, record.model) for record, _ in house.ledger.finished]
+    assert told == [
+        (keys[secret].id, alias) for secret, alias, status in [*turns, (other, "m", 200)] if status == 200
+    ]
+    assert set(house.gateway.used) == {known.id for known in keys.values()}
+
+
+async def test_the_use_of_a_key_is_noted_to_a_second(house: House) -> None:
+    now = 1_800_000_000.0
+    house.gateway.now = lambda: now
+    async with house.wire() as wire:
+        await settle(wire)
+        (noted,) = house.gateway.used
+        assert house.gateway.used == {noted: now}
+        now += 1.5
+        await settle(wire)
+        assert house.gateway.used == {noted: now}
+        # Whoever writes it down has taken it: the next call within a second need not be noted again.
+        house.gateway.used.clear()
+        now += 0.5
+        await settle(wire)
+        now += 0.5
+        await settle(wire)
+        assert house.gateway.used == {noted: now}

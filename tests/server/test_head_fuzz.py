@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dwctl.server.head import HeadError, RepeatedHeads, parse
+from dwctl.server.head import HeadError, KnownLines, RepeatedHeads, parse
 from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Memo
 from tests.examples import examples
@@ -134,6 +134,50 @@ REPEATED = st.builds(
 )
 
 
+KEYED = st.builds(
+    lambda names, lines, after, heads: [
+        damaged(
+            b"\r\n".join(
+                [b"POST /p HTTP/1.1", b"Host: h"]
+                + ([] if after else [each + key for each in names])
+                + [*lines, b"Content-Length: " + length]
+                + ([each + key for each in names] if after else [])
+            ),
+            noise,
+        )
+        for key, length, noise in heads
+    ],
+    st.lists(
+        st.sampled_from([b"authorization: ", b"Authorization: ", b"AUTHORIZATION: ", b"authorization:"]),
+        min_size=1,
+        max_size=2,
+    ),
+    LINES,
+    st.booleans(),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    b"Bearer a",
+                    b"Bearer b",
+                    b"Bearer  ",
+                    b" earer c",
+                    b"Bea\tr d",
+                    b"Bea\r\nx:",
+                    b"\xff" * 8,
+                    b"k",
+                ]
+            ),
+            st.sampled_from([b"0", b"5", b"17", b"05"]),
+            st.one_of(st.just([]), NOISE),
+        ),
+        min_size=2,
+        max_size=5,
+    ),
+)
+"""Heads that differ in what stands after their `authorization`."""
+
+
 def read(parsing: Callable[[bytes], RequestHead], data: bytes) -> object:
     """Everything that a head says, or how it is refused."""
     try:
@@ -161,17 +205,28 @@ def said(head: RequestHead) -> object:
 def test_a_repeated_head_reads_as_if_it_were_the_first(heads: list[bytes]) -> None:
     repeats = RepeatedHeads()
     for head in heads:
-        assert read(lambda data: repeats.parse(data, 100, 1000, {}), head) == read(
+        assert read(lambda data: repeats.parse(data, 100, 1000, KnownLines()), head) == read(
             lambda data: parse(data, 100, 1000), head
         )
 
 
 @settings(max_examples=examples(1500))
-@given(REPEATED, st.sampled_from([b"", b"{}", b"\r\n\r\n", b"POST /p HTTP/1.1\r\nHost: h\r\n\r\n"]))
+@given(
+    st.one_of(REPEATED, KEYED),
+    st.sampled_from([b"", b"{}", b"\r\n\r\n", b"POST /p HTTP/1.1\r\nHost: h\r\n\r\n"]),
+)
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5"] * 2, b"hello")
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: %b" % n for n in (b"1", b"007", b"0", b"00")], b"")
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: %b" % (b"9" * n) for n in (1, 18, 19)], b"")
 @example([b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nx: 1"] * 2, b"hello")
+@example(
+    [
+        b"POST /p HTTP/1.1\r\nHost: h\r\nAuthorization: %b\r\nauthorization: %b\r\nContent-Length: 5"
+        % (key, key)
+        for key in (b"a", b"b")
+    ],
+    b"hello",
+)
 @example(
     [
         b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nx: 1",
@@ -192,14 +247,14 @@ def test_a_head_that_is_recognised_with_its_body_is_what_a_first_reading_finds(
             repeats.head.fields()
             assert said(repeats.head) == read(lambda data: parse(data, 100, 1000), data[:end])
             assert start == end + 4
-        read(lambda data: repeats.parse(data, 100, 1000, {}), data[:end])
+        read(lambda data: repeats.parse(data, 100, 1000, KnownLines()), data[:end])
 
 
 def test_a_head_is_recognised_once_it_has_come() -> None:
     repeats = RepeatedHeads()
     head = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\nAuthorization: a\r\n\r\n"
     assert not repeats.again(head % 5)
-    first = repeats.parse((head % 5)[:-4], 100, 1000, {})
+    first = repeats.parse((head % 5)[:-4], 100, 1000, KnownLines())
     given = first.headers
     assert repeats.again(head % 617 + b"{}") == len(head % 617)
     assert repeats.head is first
@@ -209,11 +264,30 @@ def test_a_head_is_recognised_once_it_has_come() -> None:
     assert not repeats.again((head % 5)[:-1])
 
 
+def test_a_head_with_another_key_is_recognised_too() -> None:
+    repeats = RepeatedHeads()
+    head = b"POST /p HTTP/1.1\r\nHost: h\r\nAuthorization: %b\r\nx: 1\r\nContent-Length: %d\r\n\r\n"
+    first = repeats.parse((head % (b"Bearer a", 5))[:-4], 100, 1000, KnownLines())
+    first.memo.facts = facts = object()
+    given = list(first.headers)
+    assert repeats.again(head % (b"Bearer b", 617) + b"{}") == len(head % (b"Bearer b", 617))
+    second = repeats.head
+    assert second is not None
+    assert second.fields() == parse((head % (b"Bearer b", 617))[:-4], 100, 1000).headers
+    assert (second.memo.facts, second.memo.like, second.memo.authorization) == (None, facts, b"Bearer b")
+    assert first.headers == given
+    # The key that came before is another key again, and so is one that is longer.
+    assert repeats.again(head % (b"Bearer a", 5))
+    assert repeats.head is not first
+    assert not repeats.again(head % (b"Bearer aa", 5))
+    assert not repeats.again((head % (b"Bearer b", 5)).replace(b"x: 1", b"x: 2"))
+
+
 def test_what_was_worked_out_from_a_head_is_kept_for_its_repetition_alone() -> None:
     repeats = RepeatedHeads()
 
     def memo(data: bytes) -> Memo:
-        return repeats.parse(data, 100, 1000, {}).memo
+        return repeats.parse(data, 100, 1000, KnownLines()).memo
 
     first = memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nAuthorization: a")
     assert memo(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 617\r\nAuthorization: a") is first

@@ -26,16 +26,17 @@ class Distribution:
     __slots__ = ("_above", "_at", "_bounds", "_buckets", "_here", "_up_to", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._buckets = [0] * (len(bounds) + 1)
-        self._at = 0
-        """The bucket at hand."""
+        # What an observation needs stands first, so that it is in one line of the processor's cache.
         self._above = math.inf
         self._up_to = -math.inf
-        """What falls into it: nothing, before there was any observation."""
+        """What falls into the bucket at hand: nothing, before there was any observation."""
         self._here = 0
         """What is counted for it and not in its place yet."""
         self.total = 0.0
+        self._at = 0
+        """The bucket at hand."""
+        self._bounds = bounds
+        self._buckets = [0] * (len(bounds) + 1)
 
     @classmethod
     def of(cls, bounds: Sequence[float], parts: Iterable["Distribution"]) -> "Distribution":

@@ -28,27 +28,39 @@ Served = tuple[str, str, int, Distribution]
 """Method, path, status, and how long requests took."""
 
 
-class _ModelCounts:
-    """One model on one path."""
+class ModelCounts:
+    """One model on one path. Calls mostly end with the status of the last one: what counts those is at hand."""
 
-    __slots__ = ("began", "ended", "estimated", "first_byte", "input_tokens", "output_tokens", "sizes")
+    __slots__ = (
+        "began", "ended", "estimated", "first_byte", "input_tokens", "last", "output_tokens", "sizes", "status",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Distribution) -> None:
         self.began = 0
-        self.ended: dict[int, Distribution] = {}
-        """How long calls took, by status."""
+        self.status = 0
+        """The last one; 0 before there was any."""
+        self.last: Distribution | None = None
+        """How long calls took that ended with it."""
+        self.first_byte = Distribution(SECONDS)
+        self.sizes = sizes
+        """Of answers, before any framing; the same object for all models of a path."""
         self.input_tokens = 0
         self.output_tokens = 0
         self.estimated = 0
         """Calls whose tokens are an estimate, in whole or in part."""
-        self.first_byte = Distribution(SECONDS)
-        self.sizes = Distribution(BYTES)
-        """Of answers, before any framing."""
+        self.ended: dict[int, Distribution] = {}
+        """How long calls took, by status."""
 
     def of_status(self, status: int) -> Distribution:
         """Where a call that ended so is counted, made when it is missing."""
-        known = status if status in STATUSES else status // 100 * 100
-        return self.ended.setdefault(known, Distribution(SECONDS))
+        last = self.last
+        if status != self.status or last is None:
+            known = status if status in STATUSES else status // 100 * 100
+            last = self.ended.get(known)
+            if last is None:
+                last = self.ended[known] = Distribution(SECONDS)
+            self.status, self.last = status, last
+        return last
 
     @property
     def in_flight(self) -> int:
@@ -62,9 +74,10 @@ class Counts(Collector):
     def __init__(self) -> None:
         self.in_flight = 0
         """Calls that are not recorded yet."""
-        self._models: dict[tuple[str, str], _ModelCounts] = {}
-        self._paths: dict[str, list[_ModelCounts]] = {}
-        """The same by model."""
+        self._calls: dict[str, dict[str, ModelCounts]] = {}
+        """By path, then by model: a pair as a key would be made, hashed and compared anew for each call."""
+        self._sizes: dict[str, Distribution] = {}
+        """Of answers, by path."""
         self._answered: dict[tuple[str, str, int], Distribution] = {}
         self._refused: dict[int, int] = {}
         self._failures: dict[tuple[str, Failure], int] = {}
@@ -88,23 +101,30 @@ class Counts(Collector):
         place = (endpoint, failure)
         self._failures[place] = self._failures.get(place, 0) + 1
 
-    def began(self, record: Record) -> None:
-        """A call was admitted."""
-        self.in_flight += 1
-        place = (record.model, record.path)
-        counts = self._models.get(place)
+    def of(self, model: str, path: str) -> ModelCounts:
+        """Where calls for a model on a path are counted."""
+        models = self._calls.get(path)
+        if models is None:
+            models = self._calls[path] = {}
+            self._sizes[path] = Distribution(BYTES)
+        counts = models.get(model)
         if counts is None:
-            counts = self._models[place] = _ModelCounts()
-            self._paths.setdefault(record.model, []).append(counts)
+            counts = models[model] = ModelCounts(self._sizes[path])
+        return counts
+
+    def began(self, record: Record, counts: ModelCounts | None = None) -> None:
+        """A call was admitted; `counts` are those of its model and path, where they are known."""
+        self.in_flight += 1
+        if counts is None:
+            counts = self.of(record.model, record.path)
         counts.began += 1
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Record, counts: ModelCounts | None = None) -> None:
         """A call has been recorded."""
         self.in_flight -= 1
-        counts = self._models[record.model, record.path]
-        status = record.status_code
-        known = counts.ended.get(status) or counts.of_status(status)
-        known.add(record.duration_ms / 1000)
+        if counts is None:
+            counts = self.of(record.model, record.path)
+        counts.of_status(record.status_code).add(record.duration_ms / 1000)
         counts.sizes.add(float(record.response_size))
         if record.first_byte_ms is not None:
             counts.first_byte.add(record.first_byte_ms / 1000)
@@ -119,7 +139,7 @@ class Counts(Collector):
     def served(self) -> Iterator[Served]:
         """Requests that have been answered."""
         places: dict[tuple[str, int], list[Distribution]] = {}
-        for (_, path), counts in self._models.items():
+        for _, path, counts in self._each():
             for status, seconds in counts.ended.items():
                 places.setdefault((PREFIX.decode() + path, status), []).append(seconds)
         for (path, status), parts in places.items():
@@ -132,7 +152,7 @@ class Counts(Collector):
     def pending(self) -> Iterator[tuple[str, str, int]]:
         """Method, path and number of requests that are being answered."""
         paths: dict[str, int] = {}
-        for (_, path), counts in self._models.items():
+        for _, path, counts in self._each():
             path = PREFIX.decode() + path
             paths[path] = paths.get(path, 0) + counts.in_flight
         for path, count in paths.items():
@@ -140,15 +160,12 @@ class Counts(Collector):
 
     def under_way(self, model: str) -> int:
         """Calls for a model that have begun and not ended, queued ones too."""
-        return sum(counts.in_flight for counts in self._paths.get(model, ()))
+        return sum(models[model].in_flight for models in self._calls.values() if model in models)
 
     def sizes(self) -> Iterator[tuple[str, str, Distribution]]:
         """Method, path and sizes of the answers of calls."""
-        paths: dict[str, list[Distribution]] = {}
-        for (_, path), counts in self._models.items():
-            paths.setdefault(path, []).append(counts.sizes)
-        for path, parts in paths.items():
-            yield "POST", PREFIX.decode() + path, Distribution.of(BYTES, parts)
+        for path, sizes in self._sizes.items():
+            yield "POST", PREFIX.decode() + path, sizes
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as Prometheus families."""
@@ -179,6 +196,12 @@ class Counts(Collector):
             sum_value=total,
         )
 
+    def _each(self) -> Iterator[tuple[str, str, ModelCounts]]:
+        """Model and path of what was called, and what is counted of it."""
+        for path, models in self._calls.items():
+            for model, counts in models.items():
+                yield model, path, counts
+
     def _of_models(self) -> Iterator[Metric]:
         labels = ["model", "path"]
         calls = CounterMetricFamily(
@@ -202,7 +225,8 @@ class Counts(Collector):
             "From a request's head to the first byte of its answer.",
             labels=labels,
         )
-        for place, counts in self._models.items():
+        for model, path, counts in self._each():
+            place = (model, path)
             classes: dict[str, int] = {}
             for status, seconds in counts.ended.items():
                 name = str(status) if status == LEFT else f"{status // 100}xx"
@@ -234,7 +258,7 @@ class Counts(Collector):
             sizes.add_metric([method, path], *size.shown())
         yield sizes
         models: dict[str, int] = {}
-        for (model, _), counts in self._models.items():
+        for model, _, counts in self._each():
             models[model] = models.get(model, 0) + counts.in_flight
         family = GaugeMetricFamily("onwards_model_inflight", "Calls under way, by model.", labels=["model"])
         for model, count in models.items():

@@ -21,7 +21,9 @@ import msgspec
 from dwctl.core.ids import new_id
 from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.admit import authenticate
+from dwctl.gateway.counts import ModelCounts
 from dwctl.gateway.errand_call import ErrandCall
+from dwctl.gateway.known import Known
 from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import MAX_UPSTREAMS, Gateway
@@ -198,12 +200,12 @@ class ErrandGateway(Gateway):
         # A stream is put together to an answer that always tells its usage.
         return msgspec.structs.replace(made, hide_usage=False) if made.hide_usage else made
 
-    def began(self, record: Record) -> None:
+    def began(self, record: Record, known: Known | None = None) -> None:
         """It has been admitted."""
-        super().began(record)
+        super().began(record, known)
         self.errands.running[record.model] += 1
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """It has its record; the rest follows when the engine gets it."""
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:

@@ -8,6 +8,7 @@ at any moment leaves a row for every call that an upstream saw, and a complete o
 from typing import Final
 
 from dwctl.gateway.chat_adapter import ChatAnswers
+from dwctl.gateway.counts import ModelCounts
 from dwctl.gateway.echo import Echo
 from dwctl.gateway.failures import last_event, problem_of
 from dwctl.gateway.keeping import shorten
@@ -44,8 +45,8 @@ class Flight:
     __slots__ = (
         "_around", "_asked", "_body", "_commented", "_cors", "_dropped", "_exchange", "_first_byte", "_head",
         "_hide_usage", "_ident", "_overhead", "_passing", "_received", "_relay", "_request", "_reshape",
-        "_route", "_sanitiser", "_size", "_straight", "_ticket", "_whole", "attempts", "deadline", "record", "recorded",
-        "source", "tariff", "upload", "upstream",
+        "_route", "_sanitiser", "_size", "_straight", "_ticket", "_whole", "attempts", "counts", "deadline", "record",
+        "recorded", "source", "tariff", "upload", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,8 @@ class Flight:
         self._sanitiser = sanitiser
         self.tariff: Tariff | None = None
         """What prices the call; None when it is free."""
+        self.counts: ModelCounts | None = None
+        """Those of its model and path, where they are known."""
         self.upload: Upload | None = None
         """What holds the client's body until the call has ended; closed then."""
         self.source: Source | None = None
@@ -146,10 +149,8 @@ class Flight:
         """Another target, before anything of the first one's answer was handed over here."""
         self.upstream.load.active -= 1
         rendered.upstream.load.active += 1
-        self.upstream = rendered.upstream
-        self._request = rendered.request
-        self._hide_usage = rendered.hide_usage
-        self.source = rendered.source
+        self.upstream, self.source = rendered.upstream, rendered.source
+        self._request, self._hide_usage = rendered.request, rendered.hide_usage
         self._first_byte = None
 
     def drop(self) -> None:
@@ -495,4 +496,4 @@ class Flight:
             self.upload.close()
         parts = [] if size > around.max_record_bytes or self._route.media else self._body
         around.recording.finish(record, parts[0] if len(parts) == 1 else b"".join(parts))
-        around.ended(record, units)
+        around.ended(record, units, self.counts)

@@ -10,23 +10,30 @@ Only the plain way is kept: one target, no translation, nothing in the body that
 from typing import Final
 from weakref import ref
 
+from msgspec.json import encode
+
 from dwctl.gateway.admission import Admission, Caller
 from dwctl.gateway.caller import headers_for
+from dwctl.gateway.counts import Counts, ModelCounts
 from dwctl.gateway.peeked import Peek
-from dwctl.gateway.prepare import JSON_LINE, head_start, request_body
+from dwctl.gateway.prepare import JSON_LINE, MODEL, head_start, request_body
 from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.routes import Route
-from dwctl.routing.snapshot import Snapshot
+from dwctl.routing.snapshot import Snapshot, Target
 from dwctl.usage.prices import Tariff
-from dwctl.wire.exchange import Exchange
+from dwctl.wire.exchange import Exchange, Memo
 
 _rendered: Final = Rendered
+_model: Final = MODEL
 
 
 class Known:
     """One way from a head and a model's name to a target."""
 
-    __slots__ = ("admission", "limited", "name", "route", "snapshot", "start", "tariff", "until", "upstream")
+    __slots__ = (
+        "admission", "counts", "limited", "name", "noted", "renamed", "route", "snapshot", "start", "tariff",
+        "total", "until", "upstream",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -38,6 +45,7 @@ class Known:
         upstream: Upstream,
         start: bytes,
         tariff: Tariff | None,
+        counts: ModelCounts,
         *,
         limited: bool,
     ) -> None:
@@ -47,6 +55,9 @@ class Known:
         """Unix seconds at which the key ends."""
         self.name = name
         """What the body's `model` was."""
+        target_name = upstream.target.model_name
+        self.renamed = b"" if target_name == name else encode(target_name)
+        """What the target calls it, as JSON; empty when that is the same."""
         self.admission = admission
         """Of the call that found it: what it says of the body is of no use to others."""
         self.route = route
@@ -55,6 +66,12 @@ class Known:
         """The upstream request up to the digits of its length."""
         self.tariff = tariff
         """What prices its calls; None when they are free."""
+        self.counts = counts
+        """Where its calls are counted."""
+        self.total = total_of(upstream.target)
+        """Seconds that a call may take; 0: as the settings say."""
+        self.noted = 0.0
+        """Unix time at which the use of the key was noted last."""
         self.limited = limited
         """Whether there are limits to be asked."""
 
@@ -65,16 +82,44 @@ class Known:
     def rendered(self, body: bytes, peeked: Peek) -> Rendered:
         """The call as the target gets it."""
         hide_usage = False
-        model_name = self.upstream.target.model_name
-        if peeked.stream or model_name != self.name:
-            body, hide_usage = request_body(body, peeked, self.route, model_name)
+        if peeked.stream:
+            body, hide_usage = request_body(body, peeked, self.route, self.upstream.target.model_name)
+        elif self.renamed:
+            body = _model.set(body, self.renamed)
         return _rendered(self.upstream, b"%b%d\r\n\r\n%b" % (self.start, len(body), body), hide_usage)
 
 
-def known_of(
-    snapshot: Snapshot, caller: Caller, admission: Admission, route: Route, upstream: Upstream, query: bytes
+def total_of(target: Target) -> float:
+    """Seconds that a call of this target may take; 0 when its endpoint has no limit of its own."""
+    own = target.timeouts
+    return 0.0 if own is None else own.total or 0.0
+
+
+def keep(
+    exchange: Exchange,
+    snapshot: Snapshot,
+    caller: Caller,
+    admission: Admission,
+    route: Route,
+    upstream: Upstream,
+    counts: Counts,
 ) -> Known | None:
-    """What to keep of a call that was admitted; None when it did not go the plain way."""
+    """Keep what a call that was admitted comes to; None when it does not go the plain way."""
+    known = exchange.memo.call = _known_of(
+        snapshot, caller, admission, route, upstream, exchange.query, counts
+    )
+    return known
+
+
+def _known_of(
+    snapshot: Snapshot,
+    caller: Caller,
+    admission: Admission,
+    route: Route,
+    upstream: Upstream,
+    query: bytes,
+    counts: Counts,
+) -> Known | None:
     model, target = admission.answering, upstream.target
     name = admission.peeked.model
     if name is None or caller.override is not None or caller.coding is not None:
@@ -95,25 +140,22 @@ def known_of(
         upstream,
         head_start(upstream, query, headers + JSON_LINE if route.form else headers),
         admission.tariff,
+        counts.of(admission.model.alias, route.path),
         limited=any(limit is not None for limit in limits),
     )
 
 
-def remember(
-    exchange: Exchange,
-    snapshot: Snapshot,
-    caller: Caller,
-    admission: Admission,
-    route: Route,
-    upstream: Upstream,
-    *,
-    wanted: bool,
-) -> None:
-    """Keep what a call came to, from the second one on: who asks for another model each time gains nothing."""
-    memo, name = exchange.memo, admission.peeked.model
-    if not wanted or route.form or route.counts or admission.peeked.expanded is not None:
-        return
-    if memo.call == name:
-        memo.call = known_of(snapshot, caller, admission, route, upstream, exchange.query)
-    else:
-        memo.call = name
+def remembered(memo: Memo, admission: Admission, route: Route) -> bool:
+    """Whether to keep what a call came to: from the second one of its kind on.
+
+    Who asks for another model each time gains nothing. Where what was kept last was of use, the first one of another
+    kind is kept at once: the client stays with a model, or whoever sends for many clients with one of them for a while.
+    """
+    name = admission.peeked.model
+    if route.form or route.counts or admission.peeked.expanded is not None:
+        return False
+    if memo.used or memo.call == name:
+        memo.used = False
+        return True
+    memo.call = name
+    return False

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from dwctl.core.compiled import mypyc_attr
 from dwctl.core.ids import new_id
@@ -20,11 +20,12 @@ from dwctl.gateway.attempts import Attempts
 from dwctl.gateway.bodies import body_for, check_effort
 from dwctl.gateway.caller import caller_of, headers_for
 from dwctl.gateway.choose import targets
+from dwctl.gateway.counts import ModelCounts
 from dwctl.gateway.dialect import Dialect, Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, remember
+from dwctl.gateway.known import Known, keep, remembered, total_of
 from dwctl.gateway.parts import Parts
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.peeked import Peek
@@ -51,6 +52,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_UPSTREAMS = 10_000
+USE_EVERY: Final = 1.0
+"""Seconds within which calls of one kind on one connection note the use of their key once."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -91,7 +94,7 @@ class Gateway:
         self.funds = parts.funds
         self.pools = parts.pools
         self.used = parts.used
-        """Unix time of the last call by the key's id; whoever writes it down takes it out."""
+        """Unix time of the last call by the key's id, to a second; whoever writes it down takes it out."""
         self.onlooker: Onlooker | None = None
         """Who wants to know how calls fare; set by the engine while it runs queued work."""
         self.stateful: Stateful | None = None
@@ -160,21 +163,24 @@ class Gateway:
         lines = self._limited(admission, target)
         return render(target), None, lines
 
-    def began(self, record: Record) -> None:
-        """A call has been admitted."""
+    def began(self, record: Record, known: Known | None = None) -> None:
+        """A call has been admitted; `known` is what it was known by."""
         if self._gate.entering is not None:
             self._gate.keep(record.id)
         funds = self.funds
         if funds.entering is not None:
             funds.held[record.id], funds.entering = funds.entering, None
-        self._counts.began(record)
-        self.used[record.key_id] = record.created_at
+        self._counts.began(record, None if known is None else known.counts)
+        if known is None:
+            self.used[record.key_id] = record.created_at
+        elif record.created_at - known.noted >= USE_EVERY:
+            known.noted = self.used[record.key_id] = record.created_at
         if self.onlooker is not None:
             self.onlooker.began(record)
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """A call has been recorded; `units` is its cost, where that is known."""
-        self._counts.ended(record)
+        self._counts.ended(record, counts)
         if self._gate.held:
             self._gate.ended(record)
         if self.funds.held or self.funds.spent:
@@ -265,6 +271,9 @@ class Gateway:
                 peeker = self._peeker if self._strict is None else self._strict[route.path]
                 peeked = peeker.peek(asked)
             admission = admit(snapshot, key, caller, peeked)
+            known = (
+                self._foreseen(exchange, snapshot, caller, admission, route) if exchange.memo.used else None
+            )
         if self.recording.refusal is not None:
             raise Refused(not_recorded(self.recording.refusal))
         via, sent, begun = route, asked, (caller, upload, peeked)
@@ -299,7 +308,7 @@ class Gateway:
                 exchange, snapshot, caller, admission, (route, via), (sent, query, upload)
             )
         upstream = first.upstream
-        own = upstream.target.timeouts
+        own = total_of(upstream.target) if known is None else known.total
         size = len(exchange.body) if upload is None else upload.size
         record = self._record(route, admission, caller, peeked, size, now, tariff)
         flight = Flight(
@@ -311,17 +320,21 @@ class Gateway:
             first.request,
             caller.cors + limit_lines,
             hide_usage=first.hide_usage,
-            deadline=exchange.received + ((own and own.total) or self._upstream_settings.total_timeout),
+            deadline=exchange.received + (own or self._upstream_settings.total_timeout),
             reshape=None
             if dialect is None or translated is None
             else dialect.reshape(record, exchange.body, translated, self.now),
-            sanitiser=self._sanitiser(admission, record, via, asked if via is route else sent),
+            # What is known never has one.
+            sanitiser=self._sanitiser(admission, record, via, asked if via is route else sent)
+            if known is None
+            else None,
         )
         if peeked.expanded is not None:
             flight.expand(peeked.expanded)
         flight.tariff, flight.upload, flight.source = tariff, upload, first.source
+        flight.counts = None if known is None else known.counts
         sender = flight if plan is None else Attempts(self, self.pools, flight, plan)
-        self.began(record)
+        self.began(record, known)
         exchange.on_abort = sender.abort
         self.recording.start(record, b"" if route.media else asked)
         self.recording.tell(sender)
@@ -330,11 +343,25 @@ class Gateway:
         self, exchange: Exchange, snapshot: Snapshot, peeked: Peek | None, now: float
     ) -> tuple[Known | None, Peek | None]:
         """What the last call of this connection came to, if it holds for this one, and what this one says."""
-        found = exchange.memo.call
+        memo = exchange.memo
+        found = memo.call
         if not isinstance(found, Known) or not found.holds(snapshot, now):
             return None, peeked
         peeked = self._peeker.peek(exchange.body) if peeked is None else peeked
-        return (found if peeked.model == found.name else None), peeked
+        if peeked.model != found.name:
+            return None, peeked
+        memo.used = True
+        return found, peeked
+
+    def _foreseen(
+        self, exchange: Exchange, snapshot: Snapshot, caller: Caller, admission: Admission, route: Route
+    ) -> Known | None:
+        """What a call will come to, where what was kept last was of use and this one goes the plain way too."""
+        model = admission.answering
+        if route.context or model.pool is not None or not remembered(exchange.memo, admission, route):
+            return None
+        upstream = self.upstream(model.alias, next(targets(model)), route)
+        return keep(exchange, snapshot, caller, admission, route, upstream, self._counts)
 
     def with_context(self, asked: bytes, peeked: Peek, key: Key) -> bytes:
         """A body with all that it refers to; summed up conversations and calls of our tools as the model reads them."""
@@ -369,8 +396,8 @@ class Gateway:
         if model.pool is not None:
             check(sent, model.targets, via.path)
         entered = self.enter(admission, made)
-        wanted = self._remembers and via is route
-        remember(exchange, snapshot, caller, admission, route, entered[0].upstream, wanted=wanted)
+        if self._remembers and via is route and remembered(exchange.memo, admission, route):
+            keep(exchange, snapshot, caller, admission, route, entered[0].upstream, self._counts)
         return entered
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:

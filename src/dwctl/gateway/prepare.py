@@ -39,7 +39,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\0]")
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
 
-_model = Member("model")
+MODEL = Member("model")
 _stream_options = Member("stream_options")
 _include_usage = Member("include_usage")
 _USAGE_ONLY = b'{"include_usage":true}'
@@ -138,7 +138,7 @@ def request_body(body: bytes, peeked: Peek, route: Route, model_name: str) -> tu
     The bytes are passed on as they came but for the members that change (wire/splice.py).
     """
     if model_name != peeked.model:
-        body = _model.set(body, msgspec.json.encode(model_name))
+        body = MODEL.set(body, msgspec.json.encode(model_name))
     if not (peeked.stream and route.forces_usage) or peeked.includes_usage:
         return body, False
     if not peeked.has_stream_options:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from dwctl.gateway.counts import ModelCounts
 from dwctl.gateway.upstream.address import Address
 from dwctl.gateway.upstream.connection import Failure, Receiver, Source
 from dwctl.gateway.upstream.origin import Ticket
@@ -38,7 +39,7 @@ class Surroundings(Protocol):
         """The record's cost is made of an estimate."""
         ...
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """The call has been recorded; `units` is its cost, where that is known."""
         ...
 

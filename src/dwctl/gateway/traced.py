@@ -12,6 +12,8 @@ import msgspec
 
 from dwctl.gateway.admission import Caller
 from dwctl.gateway.caller import headers_for
+from dwctl.gateway.counts import ModelCounts
+from dwctl.gateway.known import Known
 from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
@@ -110,9 +112,9 @@ class TracedGateway(Gateway):
         """The headers of an attempt."""
         return headers_for(self._attempt(caller, target), target)
 
-    def began(self, record: Record) -> None:
+    def began(self, record: Record, known: Known | None = None) -> None:
         """A call has been admitted."""
-        super().began(record)
+        super().began(record, known)
         call, self._entering = self._entering, None
         if call is not None:
             self.calls[record.id] = call
@@ -126,9 +128,9 @@ class TracedGateway(Gateway):
             failed.ended, failed.reason, failed.status = self.now(), reason, status
             following.began = failed.ended + pause
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """A call has been recorded."""
-        super().ended(record, units)
+        super().ended(record, units, counts)
         call = self.calls.pop(record.id, None)
         if call is not None and call.sampled:
             self.tracer.ended(call, record)

@@ -7,7 +7,6 @@ the last ten seconds; the rows of the calls are not.
 
 import asyncio
 import logging
-from uuid import UUID
 
 import asyncpg
 
@@ -64,7 +63,10 @@ class KeyUse:
         self._used.clear()
         try:
             await self._database.execute(
-                self._sql["note_key_use"], [UUID(key_id) for key_id in used], list(used.values())
+                # As texts: tens of thousands of UUIDs to make would hold the loop for a tenth of a second.
+                self._sql["note_key_use"],
+                list(used),
+                list(used.values()),
             )
         except (*UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             for key_id, moment in used.items():

@@ -45,8 +45,8 @@ where id = $1 and (last_login is null or last_login < now() - interval '5 minute
 -- Keys $1 were used last at the unix times $2. Locked in the order of ids: several processes write at once.
 with used as (
     select k.id, to_timestamp(u.seconds) as at
-    from unnest($1::uuid[], $2::float8[]) as u (id, seconds)
-    join api_keys k on k.id = u.id
+    from unnest($1::text[], $2::float8[]) as u (id, seconds)
+    join api_keys k on k.id = u.id::uuid
     where k.last_used is null or k.last_used < to_timestamp(u.seconds)
     order by k.id
     for update of k

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
+from sys import intern
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ from dwctl.db.queries import Queries
 from dwctl.routing.limits import Limits
 from dwctl.routing.pool import pool_of
 from dwctl.routing.rules import by_model
-from dwctl.routing.snapshot import Allowed, Key, Model, Target, Timeouts
+from dwctl.routing.snapshot import Allowed, Key, Model, Purpose, Target, Timeouts
 from dwctl.routing.tools import tools_of
 from dwctl.usage.budgets.windows import Budget, Budgets, Scope
 from dwctl.usage.prices import tariffs_of
@@ -136,9 +137,9 @@ class RoutingStore:
         expires_at: float | None = row["expires_at"]
         return Key(
             id=str(row["id"]),
-            owner_id=str(row["owner_id"]),
-            creator_id=str(row["creator_id"]),
-            purpose=row["purpose"],
+            owner_id=intern(str(row["owner_id"])),
+            creator_id=intern(str(row["creator_id"])),
+            purpose=cast("Purpose", intern(row["purpose"])),
             groups=self._group_set(row["groups"]),
             expires_at=expires_at,
             limits=_limits(f"key:{row['id']}", row, row["max_concurrent"]),
@@ -186,10 +187,10 @@ class RoutingStore:
         announced = {name.lower(): value for name, value in headers.items()}
         announced |= {name.lower(): value for name, value in (row["response_headers"] or {}).items()}
         return Target(
-            endpoint_id=str(row["endpoint_id"]),
-            endpoint_name=row["endpoint_name"],
-            url=row["url"],
-            model_name=row["model_name"],
+            endpoint_id=intern(str(row["endpoint_id"])),
+            endpoint_name=intern(row["endpoint_name"]),
+            url=intern(row["url"]),
+            model_name=intern(row["model_name"]),
             auth_header=credential,
             weight=weight,
             response_headers=tuple(announced.items()),

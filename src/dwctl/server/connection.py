@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from dwctl.server.exchange import HttpExchange
-from dwctl.server.head import HeadError, Lines, RepeatedHeads
+from dwctl.server.head import HeadError, KnownLines, RepeatedHeads
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.refusal import asked_path, refusal
 from dwctl.server.request_head import RequestHead
@@ -71,7 +71,7 @@ class Host(Protocol):
     settings: ListenerSettings
     handler: Handler
     draining: bool
-    known_lines: Lines
+    known_lines: KnownLines
     """Shared by its connections."""
 
     def opened(self, connection: "Connection") -> bool:

@@ -12,7 +12,8 @@ from dwctl.wire.exchange import Headers, Memo
 from dwctl.wire.repeats import Repeats
 
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~]+) HTTP/1\.([01])")
-_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t -~\x80-\xff]*)")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t -~\x80-\xff]*")
 _OTHER_VERSION = re.compile(rb"\S+ \S+ HTTP/(?!1\.)[0-9.]+")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
 _UNKEPT = frozenset(
@@ -21,7 +22,9 @@ _UNKEPT = frozenset(
 """Secrets, and what differs from request to request."""
 MAX_KNOWN_LINES = 2048
 MAX_KNOWN_LINE = 256
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+MAX_LENGTH_DIGITS = 18
+_KEY = b"authorization"
+_KEY_LINES = (b"\r\nauthorization: ", b"\r\nAuthorization: ")
 MAX_REPEATED = 8192
 """Bytes of a head that a connection remembers."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://[0-9A-Za-z\-._~%!$&'()*+,;=:\[\]]+(?=[/?]|\Z)")
@@ -37,8 +40,18 @@ class HeadError(Exception):
         self.message = message
 
 
-Lines = dict[bytes, tuple[bytes, bytes]]
-"""Header lines that were read before, with what they mean: clients repeat most of theirs in every request."""
+class KnownLines:
+    """What was read before, with what it means: clients repeat most of a head in every request."""
+
+    __slots__ = ("lines", "names", "starts")
+
+    def __init__(self) -> None:
+        self.lines: dict[bytes, tuple[bytes, bytes]] = {}
+        """Name in lower case and value of header lines, but of those that are secret or never the same."""
+        self.names: dict[bytes, bytes] = {}
+        """Fields' names in lower case, as they were written."""
+        self.starts: dict[bytes, tuple[bytes, bytes, int, bytes, bytes]] = {}
+        """Method, target, minor version, path and query of request lines; of POST alone, for other paths have ids."""
 
 
 class RepeatedHeads:
@@ -51,7 +64,7 @@ class RepeatedHeads:
         self.head: RequestHead | None = None
         """The last one."""
 
-    def parse(self, data: bytes, max_headers: int, max_target: int, known: Lines) -> RequestHead:
+    def parse(self, data: bytes, max_headers: int, max_target: int, known: KnownLines) -> RequestHead:
         """As the function of this name. A repeated head is the same object again, with its new length."""
         head = self.head
         digits = self._repeats.digits(data)
@@ -60,7 +73,8 @@ class RepeatedHeads:
             head.repeated = True
             head.fields()
             return head
-        head = parse(data, max_headers, max_target, known)
+        used = head is not None and head.memo.used
+        head = parse(data, max_headers, max_target, known, used=used)
         if len(data) <= MAX_REPEATED and not head.expects_continue and self._repeats.remember(data):
             self.head = head
         else:
@@ -68,36 +82,80 @@ class RepeatedHeads:
         return head
 
     def again(self, data: bytes) -> int:
-        """Where the body begins in bytes that begin with the last head, or 0; `head` has the new length then."""
+        """Where the body begins in bytes that begin with the last head, or 0; `head` has the new length then.
+
+        A head that differs from it by the key alone counts too, as of a proxy that sends for many clients.
+        """
         end = self._repeats.measure(data)
         head = self.head
-        if not end or head is None:
+        if head is None:
             return 0
+        if not end:
+            head = self._with_another_key(data, head)
+            if head is None:
+                return 0
+            end = self._repeats.measure(data)
+            if not end:
+                self._repeats.forget()
+                return 0
+            self.head = head
         head.length = self._repeats.length
         head.repeated = True
         return end
 
+    def _with_another_key(self, data: bytes, head: RequestHead) -> RequestHead | None:
+        """The head that these bytes begin with, up to its length; None unless it differs from the last one so."""
+        for line in _KEY_LINES:
+            value = self._repeats.other(data, line)
+            if value:
+                break
+        else:
+            return None
+        names = [name for name, _ in head.headers]
+        if not _plain(value) or names.count(_KEY) != 1:
+            return None
+        self._repeats.follow(data)
+        value = value.strip(b" ")
+        headers = head.headers.copy()
+        headers[names.index(_KEY)] = (_KEY, value)
+        memo = Memo(used=head.memo.used, like=head.memo.facts, authorization=value)
+        return RequestHead(
+            head.method,
+            head.target,
+            head.path,
+            head.query,
+            headers,
+            head.minor,
+            0,
+            head.keep_alive,
+            False,
+            memo,
+        )
 
-def parse(data: bytes, max_headers: int, max_target: int, known: Lines | None = None) -> RequestHead:
-    """Parse a head without its final empty line; `known` makes it faster and is added to."""
+
+def parse(
+    data: bytes, max_headers: int, max_target: int, known: KnownLines | None = None, *, used: bool = False
+) -> RequestHead:
+    """Parse a head without its final empty line; `known` makes it faster and is added to. `used` is for its memo."""
     first, *lines = data.split(b"\r\n")
-    method, target, minor = _request_line(first, max_target)
+    known = KnownLines() if known is None else known
+    method, target, minor, path, query = known.starts.get(first) or _start(first, max_target, known)
     if len(lines) > max_headers:
         raise HeadError(431, f"The request has more than {max_headers} header lines.")
     headers: Headers = []
     framing: dict[bytes, list[bytes]] = {}
-    known = {} if known is None else known
+    pairs = known.lines
     for line in lines:
-        pair = known.get(line) or _header(line, known)
+        pair = pairs.get(line)
+        if pair is None:
+            pair = _header(line, known)
         headers.append(pair)
         if pair[0] in _FRAMING:
             framing.setdefault(pair[0], []).append(pair[1])
     hosts = len(framing.get(b"host", ()))
     if hosts != 1 and (minor or hosts > 1):
         raise HeadError(400, "A request needs exactly one Host header.")
-    path, _, query = _origin_form(method, target).partition(b"?")
-    connection = b",".join(framing.get(b"connection", ())).lower()
-    expects = framing.get(b"expect", [b""])[0].lower()
+    connection = b",".join(framing[b"connection"]).lower() if b"connection" in framing else b""
     return RequestHead(
         method,
         target,
@@ -107,23 +165,48 @@ def parse(data: bytes, max_headers: int, max_target: int, known: Lines | None = 
         minor,
         _body_length(framing, minor),
         _keeps_alive(minor, connection),
-        expects == b"100-continue",
-        Memo(),
+        b"expect" in framing and framing[b"expect"][0].lower() == b"100-continue",
+        Memo(used=used),
     )
 
 
-def _header(line: bytes, known: Lines) -> tuple[bytes, bytes]:
+def _start(line: bytes, max_target: int, known: KnownLines) -> tuple[bytes, bytes, int, bytes, bytes]:
+    """What a request line says that is not known yet."""
+    method, target, minor = _request_line(line, max_target)
+    path, _, query = _origin_form(method, target).partition(b"?")
+    start = (method, target, minor, path, query)
+    if method == b"POST" and len(line) <= MAX_KNOWN_LINE and not query:
+        if len(known.starts) >= MAX_KNOWN_LINES:
+            known.starts.clear()
+        known.starts[line] = start
+    return start
+
+
+def _header(line: bytes, known: KnownLines) -> tuple[bytes, bytes]:
     """Name in lower case and value of a line that is not known yet."""
-    found = _LINE.fullmatch(line)
-    if found is None:
+    written, colon, value = line.partition(b":")
+    name = known.names.get(written)
+    if name is None:
+        if _NAME.fullmatch(written) is None:
+            raise HeadError(400, "A header line is malformed.")
+        name = written.lower()
+        if len(written) <= MAX_KNOWN_LINE:
+            if len(known.names) >= MAX_KNOWN_LINES:
+                known.names.clear()
+            known.names[written] = name
+    if not colon or not (_plain(value) or _VALUE.fullmatch(value)):
         raise HeadError(400, "A header line is malformed.")
-    name = found[1].lower()
-    pair = (name, found[2].strip(b" \t"))
+    pair = (name, value.strip(b" \t"))
     if len(line) <= MAX_KNOWN_LINE and name not in _UNKEPT:
-        if len(known) >= MAX_KNOWN_LINES:
-            known.clear()
-        known[line] = pair
+        if len(known.lines) >= MAX_KNOWN_LINES:
+            known.lines.clear()
+        known.lines[line] = pair
     return pair
+
+
+def _plain(value: bytes) -> bool:
+    """Whether a value is what most are: nothing but printable ASCII. A pattern is slow to find that."""
+    return value.isascii() and value.decode("ascii").isprintable()
 
 
 def _request_line(line: bytes, max_target: int) -> tuple[bytes, bytes, int]:
@@ -139,8 +222,8 @@ def _request_line(line: bytes, max_target: int) -> tuple[bytes, bytes, int]:
 
 def _body_length(framing: dict[bytes, list[bytes]], minor: int) -> int:
     """Bytes of the body, -1 for chunked; two readers must not disagree (RFC 9112 §6.3)."""
-    lengths = framing.get(b"content-length", ())
-    codings = framing.get(b"transfer-encoding", ())
+    lengths = framing.get(b"content-length")
+    codings = framing.get(b"transfer-encoding")
     if codings:
         if lengths or not minor:
             raise HeadError(400, "Transfer-Encoding excludes Content-Length and HTTP/1.0.")
@@ -149,7 +232,7 @@ def _body_length(framing: dict[bytes, list[bytes]], minor: int) -> int:
         return -1
     if not lengths:
         return 0
-    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+    if len(lengths) > 1 or len(lengths[0]) > MAX_LENGTH_DIGITS or not lengths[0].isdigit():
         raise HeadError(400, "Content-Length must be one number.")
     return int(lengths[0])
 

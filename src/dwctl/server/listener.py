@@ -24,7 +24,7 @@ from dwctl.server.accept import BACKLOG, Acceptor
 from dwctl.server.asgi import Application, AsgiCall
 from dwctl.server.connection import BodySink, Connection, Tunnel
 from dwctl.server.exchange import HttpExchange
-from dwctl.server.head import Lines
+from dwctl.server.head import KnownLines
 from dwctl.server.introduction import Introductions, NotIntroduced
 from dwctl.server.limits import ListenerSettings
 from dwctl.server.request_head import RequestHead
@@ -70,7 +70,7 @@ class Listener:
         self.settings = settings
         self.handler = handler
         self.draining = False
-        self.known_lines: Lines = {}
+        self.known_lines = KnownLines()
         self._application = application
         self._upgrades = upgrades
         self._host = host

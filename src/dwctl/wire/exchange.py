@@ -15,12 +15,19 @@ Headers = list[tuple[bytes, bytes]]
 class Memo:
     """Room for what a handler has found out from a head alone; kept while the client repeats that head."""
 
-    __slots__ = ("call", "facts")
+    __slots__ = ("authorization", "call", "facts", "like", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, *, used: bool = False, like: object = None, authorization: bytes = b"") -> None:
         self.facts: object = None
         self.call: object = None
         """What the last call with that head came to."""
+        self.used = used
+        """Whether it is worth keeping what the next call comes to: what was kept before was of use, with this head or
+        with the one before it on the connection."""
+        self.like = like
+        """What was found out from another head; this one differs from it by its first `authorization` alone."""
+        self.authorization = authorization
+        """Where there is such a head: what this one has there."""
 
 
 class Exchange(Protocol):

@@ -7,11 +7,27 @@ is compared byte by byte, so that whoever let the first one through knows the ne
 import re
 from typing import Final
 
-_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?=\r\n|\Z)")
+_LENGTH_LINES: Final = tuple(
+    b"\r\n%b: " % name
+    for name in (b"content-length", b"Content-Length", b"Content-length", b"content-Length")
+)
+_DIGITS = re.compile(rb"[0-9]{1,18}(?=\r\n|\Z)")
 MAX_DIGITS: Final = 18
 ZERO: Final = ord("0")
 _NOTHING = b"\0"
 """Stands before no head's digits: nothing is remembered."""
+
+
+def _length_in(data: bytes) -> int:
+    """Where the digits of a head's content-length begin; 0 when it has none, or one that is written oddly."""
+    for line in _LENGTH_LINES:
+        # A pattern is tried at each end of a line; to look for a text costs a third of that.
+        at = data.find(line)
+        if at >= 0:
+            start = at + len(line)
+            match = _DIGITS.match(data, start)
+            return 0 if match is None else start
+    return 0
 
 
 class Repeats:
@@ -68,14 +84,35 @@ class Repeats:
         self.length = length
         return end
 
+    def other(self, data: bytes, line: bytes) -> bytes:
+        """What stands after `line` in a head that is the remembered one, but for that, up to the length.
+
+        Empty when more differs, or when it is longer or shorter than it was.
+        """
+        before = self._before
+        start = before.find(line) + len(line)
+        if start < len(line):
+            return b""
+        end = before.find(b"\r\n", start)
+        if data[:start] != before[:start] or data[end : self._start] != before[end:]:
+            return b""
+        return data[start:end]
+
+    def follow(self, data: bytes) -> None:
+        """Remember the head that these bytes begin with: up to the length it has the size of the remembered one."""
+        self._before = data[: self._start]
+
     def remember(self, data: bytes) -> bool:
         """Remember a head that has exactly one content-length; whether it is written as it can be compared."""
-        match = _LENGTH_LINE.search(data)
-        if match is None:
+        start = _length_in(data)
+        if not start:
             self.forget()
             return False
-        self._start, end = match.span(1)
-        self._before = data[: self._start]
+        end = data.find(b"\r\n", start)
+        if end < 0:
+            end = len(data)
+        self._start = start
+        self._before = data[:start]
         self._after = data[end:]
         self._rest = self._after + b"\r\n\r\n"
         return True

@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 
 from dwctl.gateway.admission import Caller
+from dwctl.gateway.counts import ModelCounts
 from dwctl.gateway.errand_call import ErrandCall
 from dwctl.gateway.errands import ErrandGateway, TracedErrandGateway
+from dwctl.gateway.known import Known
 from dwctl.gateway.parts import Parts
 from dwctl.gateway.peeked import Peek
 from dwctl.gateway.pipeline import Gateway
@@ -87,20 +89,20 @@ class RoundGateway(Gateway):
         self.onlooker = self._of.onlooker
         Gateway.start(self, exchange, caller, upload, peeked)
 
-    def began(self, record: Record) -> None:
+    def began(self, record: Record, known: Known | None = None) -> None:
         """A round has been admitted; with the first one the call has."""
         call = self._entering_call
         if call.first:
-            super().began(record)
+            super().began(record, known)
             call.loop.began(msgspec.structs.replace(record))
             return
         if self._gate.entering is not None:
             self._gate.keep(record.id)
         self.funds.keep(record.id)
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """A round has its record; the call goes on."""
-        del units
+        del units, counts
         self._gate.ended(record)
         self.funds.keep_cost(record.id, record.cost or ZERO)
 
@@ -121,16 +123,16 @@ class TracedRounds(RoundGateway, TracedGateway):
             self._entering = caller.call
         super().start(exchange, caller, upload, peeked)
 
-    def began(self, record: Record) -> None:
+    def began(self, record: Record, known: Known | None = None) -> None:
         """A round has been admitted."""
-        super().began(record)
+        super().began(record, known)
         call = self.calls.get(record.id)
         if call is not None and len(call.attempts) > 1:
             call.attempts[-1].began = self.now()
 
-    def ended(self, record: Record, units: int | None = None) -> None:
+    def ended(self, record: Record, units: int | None = None, counts: ModelCounts | None = None) -> None:
         """It has ended."""
-        super().ended(record, units)
+        super().ended(record, units, counts)
         call = self.calls.get(record.id)
         if call is not None and call.attempts:
             call.attempts[-1].ended = self.now()

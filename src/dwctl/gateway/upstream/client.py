@@ -36,6 +36,9 @@ class UpstreamClient:
         self._settings = settings
         self._sweep_every = sweep_every
         self._origins: dict[Address, Origin] = {}
+        self._last: Origin | None = None
+        self._last_address: Address | None = None
+        """The one that was asked last: to hash an address costs as much as all the rest of finding it."""
         self._tasks = TaskSet()
         self._dialer = dialer or Dialer(Reach(settings.networks), tls=tls)
         self._ended = False
@@ -69,9 +72,15 @@ class UpstreamClient:
         self, address: Address, request: bytes, receiver: Receiver, source: Source | None = None
     ) -> Ticket:
         """Send one request to an origin; with a source, `request` is its head and the source its body."""
-        origin = self._origins.get(address)
-        if origin is None:
-            origin = self._origins[address] = self._make(address)
+        last = self._last
+        if last is not None and address is self._last_address:
+            origin = last
+        else:
+            found = self._origins.get(address)
+            if found is None:
+                found = self._origins[address] = self._make(address)
+            origin = found
+            self._last, self._last_address = origin, address
         if self._ended:
             return origin.refuse(request, receiver, Failure.STOPPED)
         return origin.submit(request, receiver, source)
