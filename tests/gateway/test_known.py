@@ -246,3 +246,10 @@ async def test_the_use_of_a_key_is_noted_to_a_second(house: House) -> None:
         now += 0.5
         await settle(wire)
         assert house.gateway.used == {noted: now}
+
+
+async def test_a_key_beside_another_authorization_is_found_whatever_that_is(house: House) -> None:
+    async with house.wire() as wire:
+        for other in ("Basic aaaa", "Basic bbbb", "Bearer " + "x" * 3, "Basic aaaa"):
+            wire.send(CHAT, encoded(chat("m")), {"authorization": other, "x-api-key": SECRET})
+            assert (await wire.answer()).status == (401 if other.startswith("Bearer") else 200), other

@@ -3,6 +3,8 @@
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from dwctl.gateway.admission import Caller
 from dwctl.gateway.inflate import coding_of
 from dwctl.gateway.prepare import passed_on
@@ -29,15 +31,7 @@ def caller_of(exchange: Exchange, cors: Cors) -> Caller:
         return known
     like = memo.like
     if isinstance(like, Caller) and (secret := credential(memo.authorization, None)):
-        caller = Caller(
-            sha256(secret).digest(),
-            like.override,
-            like.user_agent,
-            like.passed_on,
-            like.coding,
-            like.cors,
-            like.trace,
-        )
+        caller = msgspec.structs.replace(like, digest=sha256(secret).digest())
         memo.facts = caller
         return caller
     # The first field of each name counts, so the last one is read first. In one pass: every head that is not repeated

@@ -21,7 +21,7 @@ from dwctl.gateway.rendered import Rendered, Upstream
 from dwctl.gateway.routes import Route
 from dwctl.routing.snapshot import Snapshot, Target
 from dwctl.usage.prices import Tariff
-from dwctl.wire.exchange import Exchange, Memo
+from dwctl.wire.exchange import Exchange
 
 _rendered: Final = Rendered
 _model: Final = MODEL
@@ -105,10 +105,31 @@ def keep(
     counts: Counts,
 ) -> Known | None:
     """Keep what a call that was admitted comes to; None when it does not go the plain way."""
-    known = exchange.memo.call = _known_of(
-        snapshot, caller, admission, route, upstream, exchange.query, counts
-    )
+    memo = exchange.memo
+    known = _known_of(snapshot, caller, admission, route, upstream, exchange.query, counts)
+    memo.call, memo.used = known, False
     return known
+
+
+def remember(
+    exchange: Exchange,
+    snapshot: Snapshot,
+    caller: Caller,
+    admission: Admission,
+    route: Route,
+    upstream: Upstream,
+    counts: Counts,
+) -> None:
+    """Keep what a call came to, from the second one of its kind on; of the first one, what it asked for.
+
+    Who asks for another model each time gains nothing. Where what was kept last was of use, the first one of another
+    kind is kept at once: the client stays with a model, or whoever sends for many clients with one of them for a while.
+    """
+    memo, name = exchange.memo, admission.peeked.model
+    if memo.used or memo.call == name:
+        keep(exchange, snapshot, caller, admission, route, upstream, counts)
+    else:
+        memo.call = name
 
 
 def _known_of(
@@ -145,17 +166,6 @@ def _known_of(
     )
 
 
-def remembered(memo: Memo, admission: Admission, route: Route) -> bool:
-    """Whether to keep what a call came to: from the second one of its kind on.
-
-    Who asks for another model each time gains nothing. Where what was kept last was of use, the first one of another
-    kind is kept at once: the client stays with a model, or whoever sends for many clients with one of them for a while.
-    """
-    name = admission.peeked.model
-    if route.form or route.counts or admission.peeked.expanded is not None:
-        return False
-    if memo.used or memo.call == name:
-        memo.used = False
-        return True
-    memo.call = name
-    return False
+def keepable(admission: Admission, route: Route) -> bool:
+    """Whether what a call comes to could hold for another one, as far as its route and its body tell."""
+    return not route.form and not route.counts and admission.peeked.expanded is None

@@ -25,7 +25,7 @@ from dwctl.gateway.dialect import Dialect, Translated
 from dwctl.gateway.failures import INTERNAL, not_recorded, unusable
 from dwctl.gateway.flight import Flight
 from dwctl.gateway.intake import Intake
-from dwctl.gateway.known import Known, keep, remembered, total_of
+from dwctl.gateway.known import Known, keep, keepable, remember, total_of
 from dwctl.gateway.parts import Parts
 from dwctl.gateway.peek import Peeker
 from dwctl.gateway.peeked import Peek
@@ -358,7 +358,7 @@ class Gateway:
     ) -> Known | None:
         """What a call will come to, where what was kept last was of use and this one goes the plain way too."""
         model = admission.answering
-        if route.context or model.pool is not None or not remembered(exchange.memo, admission, route):
+        if route.context or model.pool is not None or not keepable(admission, route):
             return None
         upstream = self.upstream(model.alias, next(targets(model)), route)
         return keep(exchange, snapshot, caller, admission, route, upstream, self._counts)
@@ -396,8 +396,8 @@ class Gateway:
         if model.pool is not None:
             check(sent, model.targets, via.path)
         entered = self.enter(admission, made)
-        if self._remembers and via is route and remembered(exchange.memo, admission, route):
-            keep(exchange, snapshot, caller, admission, route, entered[0].upstream, self._counts)
+        if self._remembers and via is route and keepable(admission, route):
+            remember(exchange, snapshot, caller, admission, route, entered[0].upstream, self._counts)
         return entered
 
     def _limited(self, admission: Admission, target: Target | None) -> bytes:

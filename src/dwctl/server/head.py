@@ -6,10 +6,13 @@ never both, exactly one host in HTTP/1.1.
 """
 
 import re
+from typing import TypeVar
 
 from dwctl.server.request_head import RequestHead
 from dwctl.wire.exchange import Headers, Memo
 from dwctl.wire.repeats import Repeats
+
+T = TypeVar("T")
 
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_\-]{0,31}) ([!-~]+) HTTP/1\.([01])")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -176,9 +179,7 @@ def _start(line: bytes, max_target: int, known: KnownLines) -> tuple[bytes, byte
     path, _, query = _origin_form(method, target).partition(b"?")
     start = (method, target, minor, path, query)
     if method == b"POST" and len(line) <= MAX_KNOWN_LINE and not query:
-        if len(known.starts) >= MAX_KNOWN_LINES:
-            known.starts.clear()
-        known.starts[line] = start
+        _note(known.starts, line, start)
     return start
 
 
@@ -191,17 +192,20 @@ def _header(line: bytes, known: KnownLines) -> tuple[bytes, bytes]:
             raise HeadError(400, "A header line is malformed.")
         name = written.lower()
         if len(written) <= MAX_KNOWN_LINE:
-            if len(known.names) >= MAX_KNOWN_LINES:
-                known.names.clear()
-            known.names[written] = name
+            _note(known.names, written, name)
     if not colon or not (_plain(value) or _VALUE.fullmatch(value)):
         raise HeadError(400, "A header line is malformed.")
     pair = (name, value.strip(b" \t"))
     if len(line) <= MAX_KNOWN_LINE and name not in _UNKEPT:
-        if len(known.lines) >= MAX_KNOWN_LINES:
-            known.lines.clear()
-        known.lines[line] = pair
+        _note(known.lines, line, pair)
     return pair
+
+
+def _note(known: dict[bytes, T], written: bytes, meaning: T) -> None:
+    """Add to what is known; when it is full, all of it is learnt anew."""
+    if len(known) >= MAX_KNOWN_LINES:
+        known.clear()
+    known[written] = meaning
 
 
 def _plain(value: bytes) -> bool:
